@@ -1,0 +1,85 @@
+import type { CredentialId } from '../pool/credential.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { Codec } from '../protocols/codec.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Secret } from '../shared/secret.ts';
+import type { NamePattern } from '../shared/wildcard.ts';
+
+/** Who asks. Open mode and the command line are the anonymous client, which may use every model. */
+export type Client = {
+  /** Name in the config, or `default`; null for the anonymous client. */
+  readonly name: string | null;
+  /** Allow-list over `provider/model` and aliases; empty means all. */
+  readonly models: readonly NamePattern[];
+};
+
+/** One call of a model surface, authenticated and read. */
+export type GatewayCall = {
+  readonly requestId: string;
+  readonly codec: Codec;
+  readonly body: Uint8Array;
+  /** The client's own headers; the gateway takes by allow-list what goes upstream. */
+  readonly headers: Headers;
+  readonly client: Client;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch at which the request's head arrived. */
+  readonly arrivedAt: number;
+  /** `x-rotator-no-fallback: 1`. */
+  readonly isFallbackOff: boolean;
+  /** `x-rotator-timeout-ms`; only shortens the request timeout. */
+  readonly timeoutMs: number | null;
+  /** May this client see targets, credentials and attempts? */
+  readonly showsRoute: boolean;
+};
+
+export interface Gateway {
+  /** Never rejects for a failure of the request: that is a response with its status and body. */
+  handle(call: GatewayCall): Promise<Response>;
+}
+
+export type Timeouts = {
+  readonly acquireMs: number;
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  readonly totalMs: number;
+  readonly idleMs: number;
+  readonly requestMs: number;
+};
+
+export type CredentialAccess = {
+  readonly id: CredentialId;
+  readonly label: string | null;
+  /** Null for a server that takes no key. */
+  readonly key: Secret | null;
+  /** This key's own outbound proxy; else the provider's. */
+  readonly proxy: Secret | null;
+  /** For people: `config` or `env GROQ_API_KEY_1`. */
+  readonly source: 'config' | 'env' | 'demo';
+  /** The variable's name, for keys from the environment. */
+  readonly sourceName: string | null;
+  /** Enabled by the user's config; the operator's override is kept apart. */
+  readonly isEnabledInConfig: boolean;
+  readonly priority: number;
+};
+
+/** Everything one configured provider needs to be called. Replaced as a whole on reload; its pool stays. */
+export type ProviderRuntime = {
+  /** As shown: built-in ids with `_`, a user's own as written. */
+  readonly id: string;
+  readonly provider: Provider;
+  readonly baseUrl: string;
+  /** The user's own extra headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly isHttp2: boolean;
+  readonly asksStreamUsage: boolean;
+  readonly timeouts: Timeouts;
+  readonly retriesSameKey: number;
+  readonly waitSameKeyMs: number;
+  readonly pool: Pool;
+  readonly credentials: ReadonlyMap<CredentialId, CredentialAccess>;
+  readonly allow: readonly NamePattern[];
+  readonly deny: readonly NamePattern[];
+  /** Shown name → upstream id. */
+  readonly define: ReadonlyMap<string, string>;
+};

@@ -1,0 +1,142 @@
+import type { CredentialId, PoolCredential } from './credential.ts';
+import type { Settlement } from './outcome.ts';
+
+/** What a request wants of a pool. */
+export type Want = {
+  /** Upstream model id. */
+  readonly model: string;
+  /** Credentials this request will not use again. */
+  readonly exclude: ReadonlySet<CredentialId>;
+  /** Request body size, for the bound on waiting bodies. */
+  readonly bytes: number;
+};
+
+export type BlockKind =
+  | 'rate_limit'
+  | 'quota'
+  | 'auth'
+  | 'forbidden'
+  | 'billing'
+  | 'ladder'
+  | 'transient'
+  | 'overload'
+  | 'unreachable'
+  | 'model_missing';
+
+/** A reason why a credential may not be used now. */
+export type Block = {
+  /** `key`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. */
+  readonly scope: string;
+  readonly kind: BlockKind;
+  /** Milliseconds since the epoch; null: until a probe or the operator lifts it. */
+  readonly until: number | null;
+  readonly reason: string;
+  /** Where the end was read: `retry-after`, `guess`, `operator`… */
+  readonly source: string;
+};
+
+/** One in-flight use of a credential. Settled exactly once. */
+export type Lease = {
+  readonly credentialId: CredentialId;
+  readonly model: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+};
+
+export type Refusal = {
+  readonly kind: 'refused';
+  /**
+   * `none`: no credential is configured, enabled and allowed for the model. `excluded`: this request has tried them all.
+   * `blocked`: live blocks, see `blocks`. `busy`: at their concurrency, and none came free in time.
+   * `queue-full`: too many requests wait. `aborted`: the signal fired while waiting.
+   */
+  readonly cause: 'none' | 'excluded' | 'blocked' | 'busy' | 'queue-full' | 'aborted';
+  /** The blocks in the way, the soonest to end first. */
+  readonly blocks: readonly Block[];
+  /** When the soonest credential is expected back, milliseconds since the epoch; null when nobody knows. */
+  readonly retryAt: number | null;
+};
+
+export type Verdict = 'chosen' | 'ready' | 'busy' | 'blocked' | 'disabled' | 'model_not_allowed';
+
+/** Why a credential would or would not be taken. */
+export type Explanation = {
+  readonly id: CredentialId;
+  readonly label: string | null;
+  readonly verdict: Verdict;
+  /** For people: `least used of 2 ready`, `rate_limit for 41 s (retry-after)`. */
+  readonly why: string;
+  readonly blocks: readonly Block[];
+};
+
+export type CredentialStatus = {
+  readonly id: CredentialId;
+  readonly isEnabled: boolean;
+  readonly priority: number;
+  /** `blocked` only for a credential-wide block. */
+  readonly state: 'ready' | 'busy' | 'blocked' | 'disabled';
+  readonly inFlight: number;
+  readonly blocks: readonly Block[];
+  readonly usage: {
+    readonly requests: number;
+    readonly failures: number;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+  };
+};
+
+export type PoolStatus = {
+  readonly credentials: readonly CredentialStatus[];
+  /** Blocks of the provider, or of a model at the provider. */
+  readonly blocks: readonly Block[];
+  readonly waiting: number;
+};
+
+export type PoolSettings = {
+  /** 0 is strict least-used, larger is more random. */
+  readonly tolerance: number;
+  readonly maxWaiting: number;
+  readonly cooldowns: {
+    readonly ladderMs: readonly number[];
+    readonly rateLimitMs: number;
+    readonly authMs: number;
+    readonly transientMs: number;
+  };
+  readonly concurrency: {
+    /** 0: unlimited. */
+    readonly maxPerKey: number;
+    /** Soft: spread before stacking. 0: none. */
+    readonly optimalPerKey: number;
+    /** Priority → factor on both. */
+    readonly priorityMultipliers: Readonly<Record<number, number>>;
+  };
+};
+
+/** All credentials of one provider. Synchronous but for `acquire`; no `await` between looking and leasing. */
+export interface Pool {
+  /** A lease at once, or why not and when. Never waits, never queues. */
+  lease(want: Want, now: number): Lease | Refusal;
+  /**
+   * A lease, waiting in line where that can help. Refused at once when the soonest credential comes back after
+   * `deadline` (or, for one that is blocked, after `blockedDeadline`), or when the line is full.
+   * Both are milliseconds since the epoch.
+   */
+  acquire(
+    want: Want,
+    limits: { readonly deadline: number; readonly blockedDeadline: number; readonly signal: AbortSignal },
+  ): Promise<Lease | Refusal>;
+  /** Ends a lease. A second call for the same lease is a bug and throws. */
+  settle(lease: Lease, settlement: Settlement): void;
+  /** After a sibling served the request: these credentials failed with 5xx on it and rest `transient` on the model. */
+  rest(credentials: Iterable<CredentialId>, model: string): void;
+  explain(want: Want): readonly Explanation[];
+  status(): PoolStatus;
+  /** Lifts every block of one credential, or of all. */
+  reset(id?: CredentialId): void;
+  /** New config: what is still there keeps its state, what is gone finishes its leases, waiters look again. */
+  update(credentials: readonly PoolCredential[], settings: PoolSettings): void;
+  /** Refuses everybody who waits. */
+  close(): void;
+}
+
+export const isRefusal = (value: Lease | Refusal): value is Refusal => 'cause' in value;

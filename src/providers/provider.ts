@@ -1,0 +1,89 @@
+import type { ProtocolId } from '../protocols/codec.ts';
+import type { JsonIndex } from '../shared/json-bytes.ts';
+import type { Secret } from '../shared/secret.ts';
+import type { Failure } from './failure.ts';
+
+export type JsonObject = { [key: string]: unknown };
+
+/** A vendor's error reply (or error event), ready to be read by a classifier. */
+export type ErrorReply = {
+  /** 200 for an error inside a 200. */
+  readonly status: number;
+  readonly headers: Headers;
+  /** Body text, at most 64 KB. */
+  readonly text: string;
+  /** The parsed body, unwrapped from a one-element array; undefined when it is not JSON. */
+  readonly json: unknown;
+  /** Upstream model id. */
+  readonly model: string;
+  /** Milliseconds since the epoch, for dates in headers. */
+  readonly now: number;
+};
+
+/** What an adaptation knows of the call it adapts. */
+export type AdaptContext = {
+  /** Upstream model id. */
+  readonly model: string;
+  readonly isStream: boolean;
+};
+
+/** Changes of top-level request fields that need no parse: they are done on the bytes. */
+export type BodyRules = {
+  readonly rename?: Readonly<Record<string, string>>;
+  readonly drop?: readonly string[];
+  /** Only these fields go upstream. For vendors that reject unknown fields with an error. */
+  readonly allow?: readonly string[];
+};
+
+export type ListedModel = {
+  /** Upstream id, without the provider. */
+  readonly id: string;
+  readonly contextLength?: number;
+  readonly maxOutputTokens?: number;
+  readonly ownedBy?: string;
+  /** Seconds since the epoch. */
+  readonly created?: number;
+};
+
+/** A vendor: data, and hooks of a few lines where data is not enough. Everything absent means plain OpenAI chat. */
+export interface Provider {
+  /** Lower case with `_`. */
+  readonly id: string;
+  /** Accepted second names. */
+  readonly names?: readonly string[];
+  readonly title: string;
+  readonly protocol: ProtocolId;
+  /** With the version segment, without a trailing slash; null: the user must give one. */
+  readonly baseUrl: string | null;
+  /** Environment names of the key, without `_1`, `_2`; the first is the one shown in hints. */
+  readonly keyEnv: readonly string[];
+  /** `required`, or `optional` for servers that also answer without a key (one anonymous credential). */
+  readonly key: 'required' | 'optional';
+  /** Runs on the user's own machine: never contacted unless it is configured. */
+  readonly isLocal?: boolean;
+  /** Place in the fallback order, 1 first; null: neither falls back nor is a fallback. */
+  readonly tier: number | null;
+  /** Where a person gets a key; shown by `keys add`. */
+  readonly keyUrl?: string;
+  /** Paths under the base URL. Default `/chat/completions` and `/models`. */
+  readonly paths?: { readonly chat?: string; readonly models?: string };
+  /** Default `Authorization: Bearer KEY`. */
+  authorize?(headers: Headers, key: Secret): void;
+  /** Header names that cross besides the common allow-list. */
+  readonly headersAcross?: { readonly up?: readonly string[]; readonly down?: readonly string[] };
+  /** False where `stream_options` is refused; usage then comes unasked or not at all. Default true. */
+  readonly streamUsage?: boolean;
+  readonly bodyRules?: BodyRules | ((context: AdaptContext) => BodyRules | undefined);
+  /** A cheap look at the bytes: does `adaptBody` have anything to do? Absent: always, where `adaptBody` exists. */
+  needsAdapt?(index: JsonIndex, context: AdaptContext): boolean;
+  /** Changes the parsed body in place. Returns what it did, each as `from → to` or `field removed`. */
+  adaptBody?(body: JsonObject, context: AdaptContext): readonly string[];
+  /** Changes a whole reply in place; true when it did. */
+  adaptReply?(reply: JsonObject, context: AdaptContext): boolean;
+  /** Makes a function for one stream that changes a frame's JSON in place; true when it did. */
+  adaptEvents?(context: AdaptContext): (event: JsonObject) => boolean;
+  /** The vendor's own reading of an error; undefined leaves it to the common classifier. */
+  classify?(reply: ErrorReply): Failure | undefined;
+  /** Reads one page of the model list; `next` is a path with query for the next page. Default: `data[].id`. */
+  readModels?(page: unknown): { readonly models: readonly ListedModel[]; readonly next?: string };
+}
