@@ -33,6 +33,16 @@ export type BodyRules = {
   readonly drop?: readonly string[];
   /** Only these fields go upstream. For vendors that reject unknown fields with an error. */
   readonly allow?: readonly string[];
+  /** Fields that are `null`, and an empty `tools` list with what depends on it, do not go upstream. Default false. */
+  readonly dropsEmpty?: boolean;
+};
+
+/** Changes of top-level fields that depend on the fields' values. Done on the bytes too: all others stay as they came. */
+export type FieldEdit = {
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly remove?: readonly string[];
+  /** What it did, each as `from → to` or `field removed`. */
+  readonly changes: readonly string[];
 };
 
 export type ListedModel = {
@@ -61,6 +71,10 @@ export interface Provider {
   readonly key: 'required' | 'optional';
   /** Runs on the user's own machine: never contacted unless it is configured. */
   readonly isLocal?: boolean;
+  /** The model list answers without a key, so that it proves nothing about one. */
+  readonly isListPublic?: boolean;
+  /** Serves only when it is asked for by name: never a bare model name, never a fallback. */
+  readonly isExplicitOnly?: boolean;
   /** Place in the fallback order, 1 first; null: neither falls back nor is a fallback. */
   readonly tier: number | null;
   /** Where a person gets a key; shown by `keys add`. */
@@ -74,16 +88,19 @@ export interface Provider {
   /** False where `stream_options` is refused; usage then comes unasked or not at all. Default true. */
   readonly streamUsage?: boolean;
   readonly bodyRules?: BodyRules | ((context: AdaptContext) => BodyRules | undefined);
-  /** A cheap look at the bytes: does `adaptBody` have anything to do? Absent: always, where `adaptBody` exists. */
-  needsAdapt?(index: JsonIndex, context: AdaptContext): boolean;
-  /** Changes the parsed body in place. Returns what it did, each as `from → to` or `field removed`. */
-  adaptBody?(body: JsonObject, context: AdaptContext): readonly string[];
+  /** Reads single fields through the index and says what to put in their place; undefined: nothing to do. */
+  editFields?(index: JsonIndex, context: AdaptContext): FieldEdit | undefined;
+  /** `adaptReply` has nothing to do unless the bytes hold one of these ASCII texts. Absent: it looks at every reply. */
+  readonly replyMarks?: readonly string[];
   /** Changes a whole reply in place; true when it did. */
   adaptReply?(reply: JsonObject, context: AdaptContext): boolean;
   /** Makes a function for one stream that changes a frame's JSON in place; true when it did. */
   adaptEvents?(context: AdaptContext): (event: JsonObject) => boolean;
   /** The vendor's own reading of an error; undefined leaves it to the common classifier. */
   classify?(reply: ErrorReply): Failure | undefined;
-  /** Reads one page of the model list; `next` is a path with query for the next page. Default: `data[].id`. */
+  /**
+   * Reads one page of the model list; `next` is a path with query for the next page, under the base URL as in `paths`.
+   * Default: `data[].id`.
+   */
   readModels?(page: unknown): { readonly models: readonly ListedModel[]; readonly next?: string };
 }

@@ -1,0 +1,23 @@
+import { compatible } from './compatible.ts';
+
+export const cerebras = compatible({
+  id: 'cerebras',
+  title: 'Cerebras',
+  baseUrl: 'https://api.cerebras.ai/v1',
+  keyEnv: ['CEREBRAS_API_KEY'],
+  key: 'required',
+  tier: 2,
+  keyUrl: 'https://cloud.cerebras.ai',
+  // Each of these is answered with 400.
+  bodyRules: {
+    drop: [
+      'frequency_penalty',
+      'presence_penalty',
+      'logit_bias',
+      'logprobs',
+      'top_logprobs',
+      'parallel_tool_calls',
+      'service_tier',
+    ],
+  },
+});

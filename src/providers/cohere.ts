@@ -1,0 +1,38 @@
+import { compatible } from './compatible.ts';
+import { readError } from './error-body.ts';
+import { rateLimited } from './failure-from.ts';
+import { isObject, objectsIn } from './json-shape.ts';
+import { readRows } from './model-list.ts';
+import { readWaitHint } from './wait-hint.ts';
+
+// The compatibility layer has no model list; Cohere's own stands beside it on the same host.
+const MODELS = '/../../v1/models?page_size=1000&endpoint=chat';
+
+export const cohere = compatible({
+  id: 'cohere',
+  title: 'Cohere',
+  baseUrl: 'https://api.cohere.ai/compatibility/v1',
+  keyEnv: ['COHERE_API_KEY', 'CO_API_KEY'],
+  key: 'required',
+  tier: 3,
+  keyUrl: 'https://dashboard.cohere.com/api-keys',
+  paths: { models: MODELS },
+  // `stream_options` is an error; the last chunk has the usage anyway.
+  streamUsage: false,
+  classify: (reply) => {
+    const error = readError(reply);
+    // "You are using a Trial key, which is limited to 1000 API calls / month": the whole key, for the rest of the month.
+    const isMonthly = error.status === 429 && /trial key/i.test(error.text) && /month/i.test(error.text);
+    return isMonthly
+      ? rateLimited(error, readWaitHint(reply, error), { isQuota: true, scope: 'credential' })
+      : undefined;
+  },
+  readModels: (page) => {
+    const rows = isObject(page) ? objectsIn(page.models) : [];
+    const token = isObject(page) && typeof page.next_page_token === 'string' ? page.next_page_token : '';
+    return {
+      models: readRows(rows),
+      ...(token !== '' && { next: `${MODELS}&page_token=${encodeURIComponent(token)}` }),
+    };
+  },
+});

@@ -1,0 +1,11 @@
+import { compatible } from './compatible.ts';
+
+export const lmStudio = compatible({
+  id: 'lm_studio',
+  title: 'LM Studio',
+  baseUrl: 'http://localhost:1234/v1',
+  keyEnv: ['LM_STUDIO_API_KEY'],
+  key: 'optional',
+  isLocal: true,
+  tier: null,
+});

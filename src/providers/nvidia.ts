@@ -1,0 +1,48 @@
+import { compatible } from './compatible.ts';
+import { readError } from './error-body.ts';
+import { modelMissing } from './failure-from.ts';
+import { isObject } from './json-shape.ts';
+import { deepseekEffort, effortOf, isOff } from './reasoning-effort.ts';
+
+/** How a hosted model is told to think: by arguments of its chat template, or by a field that only knows "high". */
+function thinkingArguments(model: string, effort: string): Readonly<Record<string, unknown>> | 'field' | null {
+  if (/deepseek-v4-(?:pro|flash)/.test(model)) {
+    return isOff(effort) ? { thinking: false } : { thinking: true, reasoning_effort: deepseekEffort(effort) };
+  }
+  if (/deepseek-v3\.[12]|kimi-k2/.test(model)) return { thinking: !isOff(effort) };
+  return /mistral-(?:medium-3\.5|small-4)/.test(model) ? 'field' : null;
+}
+
+export const nvidia = compatible({
+  id: 'nvidia',
+  names: ['nvidia_nim'],
+  title: 'NVIDIA NIM',
+  baseUrl: 'https://integrate.api.nvidia.com/v1',
+  keyEnv: ['NVIDIA_API_KEY', 'NVIDIA_NIM_API_KEY'],
+  key: 'required',
+  tier: 3,
+  keyUrl: 'https://build.nvidia.com/settings/api-keys',
+  editFields: (index, context) => {
+    const effort = effortOf(index);
+    if (effort === null) return undefined;
+    const thinking = thinkingArguments(context.model, effort);
+    if (thinking === null) return undefined;
+    if (thinking === 'field') {
+      if (isOff(effort)) return { remove: ['reasoning_effort'], changes: ['reasoning_effort removed'] };
+      if (effort === 'high') return undefined;
+      return { set: { reasoning_effort: 'high' }, changes: [`reasoning_effort ${effort} → high`] };
+    }
+    const own = index.get('chat_template_kwargs');
+    return {
+      // The client's own arguments say more than an effort does.
+      set: { chat_template_kwargs: { ...thinking, ...(isObject(own) && own) } },
+      remove: ['reasoning_effort'],
+      changes: ['reasoning_effort → chat_template_kwargs'],
+    };
+  },
+  classify: (reply) => {
+    const error = readError(reply);
+    // A model is a "function" inside; one that the account may not call is as absent as one that is not there.
+    return error.status === 404 && /^Function .{1,80}Not found/i.test(error.text) ? modelMissing(error) : undefined;
+  },
+});

@@ -1,0 +1,11 @@
+import { compatible } from './compatible.ts';
+
+export const ollama = compatible({
+  id: 'ollama',
+  title: 'Ollama',
+  baseUrl: 'http://localhost:11434/v1',
+  keyEnv: ['OLLAMA_API_KEY'],
+  key: 'optional',
+  isLocal: true,
+  tier: null,
+});

@@ -1,0 +1,60 @@
+import { compatible } from './compatible.ts';
+import { readError } from './error-body.ts';
+import { billing, forbidden, badRequest, modelMissing, overloaded, rateLimited, unclassified } from './failure-from.ts';
+import { countOf, isObject } from './json-shape.ts';
+import { modelRows, readRows } from './model-list.ts';
+import { readWaitHint } from './wait-hint.ts';
+
+export const openrouter = compatible({
+  id: 'openrouter',
+  title: 'OpenRouter',
+  baseUrl: 'https://openrouter.ai/api/v1',
+  keyEnv: ['OPENROUTER_API_KEY'],
+  key: 'required',
+  tier: 2,
+  keyUrl: 'https://openrouter.ai/settings/keys',
+  // Attribution of the client's own application; nothing is sent when the client sends nothing.
+  headersAcross: { up: ['http-referer', 'x-title'] },
+  editFields: (index) => {
+    if (!index.has('reasoning_effort')) return undefined;
+    const reasoning = index.get('reasoning');
+    const effort = index.get('reasoning_effort');
+    return typeof effort === 'string'
+      ? {
+          set: { reasoning: { effort, ...(isObject(reasoning) && reasoning) } },
+          remove: ['reasoning_effort'],
+          changes: ['reasoning_effort → reasoning.effort'],
+        }
+      : undefined;
+  },
+  classify: (reply) => {
+    const error = readError(reply);
+    const wait = () => readWaitHint(reply, error);
+    switch (error.status) {
+      case 402: {
+        // Credit is there, but not for as many tokens as were asked for: the key rests a little and richer ones are tried.
+        const affordable = /can only afford (\d+)/.exec(error.text)?.[1];
+        return affordable !== undefined && Number(affordable) > 0 ? unclassified(error) : billing(error);
+      }
+      case 403:
+        // Moderation speaks about the prompt, and says the same to every key.
+        return Array.isArray(error.metadata?.reasons) ? badRequest({ ...error, status: 400 }) : undefined;
+      case 404:
+        if (/data policy|privacy/i.test(error.text)) return forbidden(error, 'model');
+        // "No endpoints found that support tool use": the model is there, for other requests.
+        if (/^No endpoints found that/i.test(error.text)) return badRequest({ ...error, status: 400 });
+        return /^No endpoints found|no allowed providers/i.test(error.text) ? modelMissing(error) : undefined;
+      case 429:
+        if (/^Provider returned error|rate-limited upstream/i.test(error.text)) return overloaded(error, wait());
+        return rateLimited(error, wait(), { isQuota: /per-day/.test(error.text) });
+      default:
+        return undefined;
+    }
+  },
+  readModels: (page) => ({
+    models: readRows(modelRows(page), (row) => {
+      const top = isObject(row.top_provider) ? countOf(row.top_provider.max_completion_tokens) : undefined;
+      return top === undefined ? {} : { maxOutputTokens: top };
+    }),
+  }),
+});

@@ -1,0 +1,20 @@
+import type { ProtocolId } from '../protocols/codec.ts';
+import { readCommonModels } from './model-list.ts';
+import type { Provider } from './provider.ts';
+
+/**
+ * vLLM, llama.cpp, LiteLLM, a colleague's gateway: a base URL and maybe a key. Nothing of a request is changed for it:
+ * nobody here knows its dialect, and its owner decides what is sent to it.
+ */
+export function ownServer(id: string, protocol: ProtocolId): Provider {
+  return {
+    id,
+    title: id,
+    protocol,
+    baseUrl: null,
+    keyEnv: [`${id.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_API_KEY`],
+    key: 'optional',
+    tier: null,
+    readModels: readCommonModels,
+  };
+}

@@ -1,0 +1,27 @@
+import { compatible } from './compatible.ts';
+import { readError } from './error-body.ts';
+import { rateLimited } from './failure-from.ts';
+import { together } from './field-edits.ts';
+import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './qwen-body.ts';
+import { readWaitHint } from './wait-hint.ts';
+
+/** Qwen by key, on Alibaba Model Studio (DashScope). Its free sign-in ended on 2026-04-15. */
+export const qwenCode = compatible({
+  id: 'qwen_code',
+  names: ['qwen', 'dashscope'],
+  title: 'Qwen (Alibaba Model Studio)',
+  // Keys of the Chinese host, https://dashscope.aliyuncs.com/compatible-mode/v1, are other keys.
+  baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
+  keyEnv: ['QWEN_CODE_API_KEY', 'DASHSCOPE_API_KEY'],
+  key: 'required',
+  tier: 5,
+  keyUrl: 'https://modelstudio.console.alibabacloud.com/',
+  editFields: (index, context) =>
+    together(leadWithOneSystem(index), context.isStream && !hasTools(index) ? addDummyTool() : stripToolSchemas(index)),
+  classify: (reply) => {
+    const error = readError(reply);
+    // Said with 403 or 429 and the code that elsewhere means "out of money": here it is the day's free allowance.
+    const isFreeQuota = /free allocated quota exceeded/i.test(error.text);
+    return isFreeQuota ? rateLimited(error, readWaitHint(reply, error), { isQuota: true }) : undefined;
+  },
+});

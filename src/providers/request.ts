@@ -1,0 +1,70 @@
+import type { Secret } from '../shared/secret.ts';
+import type { Provider } from './provider.ts';
+
+/** The HTTP head of an upstream call: where it goes, and which headers cross in each direction. */
+
+const UP: readonly string[] = [
+  'content-type',
+  'accept',
+  'anthropic-version',
+  'anthropic-beta',
+  'openai-beta',
+  'idempotency-key',
+];
+const DOWN: readonly string[] = ['content-type'];
+
+/** Puts the key where the vendor looks for it. Null: a server that takes no key, nothing is sent. */
+export function authorize(provider: Provider, headers: Headers, key: Secret | null): void {
+  if (!key) return;
+  if (provider.authorize) provider.authorize(headers, key);
+  else headers.set('authorization', `Bearer ${key.reveal()}`);
+}
+
+/**
+ * A new set of headers for the upstream: the allow-listed ones of the client, then `extra` (the user's own, from the
+ * config), then an honest `User-Agent`, which Cloudflare in front of Cerebras insists on. Keys are not in it yet.
+ */
+export function upstreamHeaders(
+  provider: Provider,
+  client: Headers,
+  extra: Readonly<Record<string, string>>,
+  version: string,
+): Headers {
+  const headers = pick(client, UP, provider.headersAcross?.up);
+  // What was read as JSON goes out as JSON; `curl -d` calls it a form.
+  if (!/\bjson\b/i.test(headers.get('content-type') ?? '')) headers.set('content-type', 'application/json');
+  for (const [name, value] of Object.entries(extra)) headers.set(name, value);
+  headers.set('user-agent', `rotator/${version}`);
+  return headers;
+}
+
+/** What of the upstream's headers the client may see; rate-limit headers speak of one of many keys and stay here. */
+export function downstreamHeaders(provider: Provider, upstream: Headers): Headers {
+  return pick(upstream, DOWN, provider.headersAcross?.down);
+}
+
+export const chatUrl = (provider: Provider, baseUrl: string): string =>
+  under(baseUrl, provider.paths?.chat ?? '/chat/completions');
+
+/** `page`: the path with query that the previous page named as its successor. */
+export const modelsUrl = (provider: Provider, baseUrl: string, page?: string): string =>
+  under(baseUrl, page ?? provider.paths?.models ?? '/models');
+
+function pick(from: Headers, common: readonly string[], own: readonly string[] | undefined): Headers {
+  const headers = new Headers();
+  for (const name of own ? [...common, ...own] : common) {
+    const value = from.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  return headers;
+}
+
+/** The base may end with slashes and may carry a query of its own, which is kept. `..` in a path leaves the base. */
+function under(baseUrl: string, path: string): string {
+  const url = new URL(baseUrl);
+  const [pathname = '', query = ''] = path.split('?', 2);
+  url.pathname = url.pathname.replace(/\/+$/, '') + pathname;
+  url.hash = '';
+  for (const [name, value] of new URLSearchParams(query)) url.searchParams.set(name, value);
+  return url.href;
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import type { JsonObject, ListedModel, Provider } from '../../src/providers/provider.ts';
+import { ownProvider, providers } from '../../src/providers/index.ts';
+
+/** What stands in one file of `tests/fixtures/providers`; its README says what the fields mean. */
+export type ProviderFixture = {
+  readonly requests: readonly {
+    readonly name: string;
+    readonly model: string;
+    readonly isStream: boolean;
+    readonly body: JsonObject;
+    readonly sent: JsonObject;
+    readonly changes: readonly string[];
+  }[];
+  readonly replies: readonly {
+    readonly name: string;
+    readonly body: JsonObject;
+    readonly adapted: JsonObject | null;
+  }[];
+  readonly streams: readonly {
+    readonly name: string;
+    readonly events: readonly JsonObject[];
+    readonly adapted: readonly (JsonObject | null)[];
+  }[];
+  readonly models: readonly {
+    readonly page: unknown;
+    readonly models: readonly ListedModel[];
+    readonly next?: string;
+  }[];
+  readonly errors: readonly {
+    readonly name: string;
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly model: string;
+    readonly json?: unknown;
+    readonly text?: string;
+    readonly failure: JsonObject;
+  }[];
+};
+
+/** When the recorded errors are read: 2026-04-28 23:00:00 UTC. */
+export const RECORDED_AT = Date.UTC(2026, 3, 28, 23);
+
+/** Every entry of the registry and a server of the user's own, each with its recorded bodies. */
+export const recorded: readonly { readonly provider: Provider; readonly fixture: ProviderFixture }[] = [
+  ...providers.map((provider) => ({ provider, fixture: read(provider.id) })),
+  { provider: ownProvider('my-vllm', 'openai-chat'), fixture: read('own') },
+];
+
+function read(name: string): ProviderFixture {
+  const text = readFileSync(new URL(`../fixtures/providers/${name}.json`, import.meta.url), 'utf8');
+  return JSON.parse(text) as ProviderFixture;
+}

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'bun:test';
+import { adaptReplyBytes, adaptRequest, eventAdapter } from '../../src/providers/adapt.ts';
+import { classifyReply } from '../../src/providers/classify.ts';
+import { readCommonModels } from '../../src/providers/model-list.ts';
+import type { JsonObject, Provider } from '../../src/providers/provider.ts';
+import { authorize, chatUrl, downstreamHeaders, modelsUrl, upstreamHeaders } from '../../src/providers/request.ts';
+import { JsonIndex } from '../../src/shared/json-bytes.ts';
+import { Secret } from '../../src/shared/secret.ts';
+import { RECORDED_AT, recorded } from './provider-fixture.ts';
+
+/** Where each vendor is called, as its documentation says. Written out so that a slip in an entry does not pass. */
+const PLACES: Readonly<Record<string, readonly [chat: string, models: string]>> = {
+  openai: ['https://api.openai.com/v1/chat/completions', 'https://api.openai.com/v1/models'],
+  openrouter: ['https://openrouter.ai/api/v1/chat/completions', 'https://openrouter.ai/api/v1/models'],
+  groq: ['https://api.groq.com/openai/v1/chat/completions', 'https://api.groq.com/openai/v1/models'],
+  mistral: ['https://api.mistral.ai/v1/chat/completions', 'https://api.mistral.ai/v1/models'],
+  nvidia: ['https://integrate.api.nvidia.com/v1/chat/completions', 'https://integrate.api.nvidia.com/v1/models'],
+  chutes: ['https://llm.chutes.ai/v1/chat/completions', 'https://llm.chutes.ai/v1/models'],
+  deepseek: ['https://api.deepseek.com/v1/chat/completions', 'https://api.deepseek.com/v1/models'],
+  cerebras: ['https://api.cerebras.ai/v1/chat/completions', 'https://api.cerebras.ai/v1/models'],
+  huggingface: ['https://router.huggingface.co/v1/chat/completions', 'https://router.huggingface.co/v1/models'],
+  moonshot: ['https://api.moonshot.ai/v1/chat/completions', 'https://api.moonshot.ai/v1/models'],
+  ollama: ['http://localhost:11434/v1/chat/completions', 'http://localhost:11434/v1/models'],
+  lm_studio: ['http://localhost:1234/v1/chat/completions', 'http://localhost:1234/v1/models'],
+  qwen_code: [
+    'https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions',
+    'https://dashscope-intl.aliyuncs.com/compatible-mode/v1/models',
+  ],
+  iflow: ['https://apis.iflow.cn/v1/chat/completions', 'https://apis.iflow.cn/v1/models'],
+  cohere: [
+    'https://api.cohere.ai/compatibility/v1/chat/completions',
+    'https://api.cohere.ai/v1/models?page_size=1000&endpoint=chat',
+  ],
+  gemini: [
+    'https://generativelanguage.googleapis.com/v1beta/openai/chat/completions',
+    'https://generativelanguage.googleapis.com/v1beta/openai/models',
+  ],
+  'my-vllm': ['http://127.0.0.1:8000/v1/chat/completions', 'http://127.0.0.1:8000/v1/models'],
+};
+
+const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+const decode = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
+
+function indexOf(body: unknown): JsonIndex {
+  const index = JsonIndex.of(encode(body));
+  if (!index) throw new Error('the fixture is no JSON object');
+  return index;
+}
+
+const baseOf = (provider: Provider) => provider.baseUrl ?? 'http://127.0.0.1:8000/v1';
+const classified = recorded.flatMap(({ provider, fixture }) => fixture.errors.map((error) => ({ provider, error })));
+
+describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s', (_, { provider, fixture }) => {
+  test('is called at its documented place, with or without a trailing slash', () => {
+    const [chat, models] = PLACES[provider.id] ?? [];
+    expect(chatUrl(provider, baseOf(provider))).toBe(chat ?? 'not in the table');
+    expect(chatUrl(provider, `${baseOf(provider)}/`)).toBe(chat ?? 'not in the table');
+    expect(modelsUrl(provider, baseOf(provider))).toBe(models ?? 'not in the table');
+  });
+
+  test('gets the key where it looks for it, and none when there is none', () => {
+    const headers = new Headers();
+    authorize(provider, headers, null);
+    expect([...headers]).toEqual([]);
+    authorize(provider, headers, new Secret('sk-test'));
+    expect(headers.get('authorization')).toBe('Bearer sk-test');
+  });
+
+  test('sees allow-listed headers only', () => {
+    const client = new Headers({
+      authorization: 'Bearer client',
+      cookie: 'a=b',
+      'x-api-key': 'client',
+      'x-forwarded-for': '10.0.0.1',
+      'openai-organization': 'org-1',
+      'user-agent': 'curl/8',
+      accept: 'text/event-stream',
+      'content-type': 'application/json',
+      'openai-beta': 'x=1',
+      'idempotency-key': 'k',
+      'x-title': 'my app',
+    });
+    const sent = Object.fromEntries(upstreamHeaders(provider, client, { 'x-own': '1' }, '1.2.3'));
+    const attribution = provider.id === 'openrouter' ? { 'x-title': 'my app' } : {};
+    expect(sent).toEqual({
+      accept: 'text/event-stream',
+      'content-type': 'application/json',
+      'idempotency-key': 'k',
+      'openai-beta': 'x=1',
+      'user-agent': 'rotator/1.2.3',
+      'x-own': '1',
+      ...attribution,
+    });
+  });
+
+  test('lets only its content type back to the client', () => {
+    const upstream = new Headers({
+      'content-type': 'text/event-stream',
+      'set-cookie': 'a=b',
+      'x-ratelimit-remaining-requests': '3',
+      'transfer-encoding': 'chunked',
+    });
+    expect([...downstreamHeaders(provider, upstream)]).toEqual([['content-type', 'text/event-stream']]);
+  });
+
+  test.each(fixture.requests.map((request) => [request.name, request] as const))('request: %s', (_name, request) => {
+    const index = indexOf(request.body);
+    const adapted = adaptRequest(provider, index, { model: request.model, isStream: request.isStream }, {});
+    expect(decode(adapted.bytes)).toEqual(request.sent);
+    expect(adapted.changes).toEqual(request.changes);
+    // What is named is what was done: no change named means no byte changed, but for fields that say nothing.
+    if (Bun.deepEquals(request.sent, request.body)) expect(adapted.bytes).toBe(index.bytes);
+  });
+
+  test.each(fixture.replies.map((reply) => [reply.name, reply] as const))('reply: %s', (_name, reply) => {
+    const bytes = encode(reply.body);
+    const adapted = adaptReplyBytes(provider, bytes, { model: 'm', isStream: false });
+    expect(adapted.isChanged).toBe(reply.adapted !== null);
+    if (reply.adapted === null) expect(adapted.bytes).toBe(bytes);
+    else expect(decode(adapted.bytes)).toEqual(reply.adapted);
+  });
+
+  test.each(fixture.streams.map((stream) => [stream.name, stream] as const))('stream: %s', (_name, stream) => {
+    const adapt = eventAdapter(provider, { model: 'm', isStream: true });
+    const seen = stream.events.map((event) => {
+      const json = structuredClone(event);
+      return adapt?.(json) ? json : null;
+    });
+    expect(seen).toEqual([...stream.adapted]);
+  });
+
+  test('event hooks take anything that is a JSON object', () => {
+    const adapt = eventAdapter(provider, { model: 'm', isStream: true });
+    const odd: JsonObject[] = [
+      {},
+      { choices: null },
+      { choices: [null, 1, { delta: 'x' }] },
+      { choices: [{ delta: { tool_calls: [1, {}], content: [null] } }] },
+    ];
+    for (const event of odd) expect(() => adapt?.(event)).not.toThrow();
+  });
+
+  test.each(fixture.models.map((page, i) => [i + 1, page] as const))(
+    'model list, page %i',
+    (_number, { page, models, next }) => {
+      const read = (provider.readModels ?? readCommonModels)(page);
+      expect<unknown>(read).toEqual({ models, ...(next !== undefined && { next }) });
+      if (next !== undefined) expect(modelsUrl(provider, baseOf(provider), next)).toContain('page_token=a+b%3D');
+    },
+  );
+
+  test.each(fixture.errors.map((error) => [error.name, error] as const))('error: %s', (_name, error) => {
+    const text = error.text ?? JSON.stringify(error.json);
+    const failure = classifyReply(provider, {
+      status: error.status,
+      headers: new Headers(error.headers),
+      text,
+      json: error.text === undefined ? error.json : parse(error.text),
+      model: error.model,
+      now: RECORDED_AT,
+    });
+    expect<unknown>(failure).toMatchObject(error.failure);
+    expect(failure.message).not.toBe('');
+    expect(failure.message.length).toBeLessThanOrEqual(500);
+    expect(failure.message).not.toMatch(/[\r\n]/);
+  });
+});
+
+describe('the recorded bodies', () => {
+  test('hold requests, replies, models and errors of every provider', () => {
+    for (const { provider, fixture } of recorded) {
+      const counts = [fixture.requests, fixture.replies, fixture.models, fixture.errors].map((list) => list.length);
+      expect([provider.id, Math.min(...counts) > 0]).toEqual([provider.id, true]);
+    }
+  });
+
+  test('read the same when the body arrives only as text', () => {
+    for (const { provider, error } of classified) {
+      const reply = { status: error.status, headers: new Headers(error.headers), model: error.model, now: RECORDED_AT };
+      const text = error.text ?? JSON.stringify(error.json);
+      const json = error.text === undefined ? error.json : parse(error.text);
+      const fromJson = classifyReply(provider, { ...reply, text, json });
+      expect(classifyReply(provider, { ...reply, text, json: undefined }).kind).toBe(fromJson.kind);
+      if (json !== undefined) expect(classifyReply(provider, { ...reply, text: '', json }).kind).toBe(fromJson.kind);
+    }
+  });
+});
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'bun:test';
+import { findProvider, normalizeProviderId, ownProvider, providers } from '../../src/providers/index.ts';
+import { chatUrl, upstreamHeaders } from '../../src/providers/request.ts';
+
+describe('the registry', () => {
+  test('has no id, second name or key name twice', () => {
+    const names = providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])]);
+    const keys = providers.flatMap((provider) => provider.keyEnv);
+    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test.each(providers.map((provider) => [provider.id, provider] as const))(
+    '%s says what a person needs',
+    (id, provider) => {
+      expect(id).toBe(normalizeProviderId(id));
+      expect(provider.baseUrl).toMatch(provider.isLocal ? /^http:\/\/localhost:\d+\/v1$/ : /^https:\/\/\S+[^/]$/);
+      expect(provider.keyEnv.every((name) => /^[A-Z][A-Z0-9_]*$/.test(name))).toBe(true);
+      expect(provider.keyEnv.length).toBeGreaterThan(0);
+      if (provider.key === 'required') expect(provider.keyUrl).toStartWith('https://');
+    },
+  );
+
+  test('has the default order of fallbacks', () => {
+    const tiers = Object.fromEntries(providers.map((provider) => [provider.id, provider.tier]));
+    expect(tiers).toEqual({
+      openai: 1,
+      groq: 2,
+      openrouter: 2,
+      cerebras: 2,
+      gemini: 3,
+      mistral: 3,
+      cohere: 3,
+      nvidia: 3,
+      qwen_code: 5,
+      iflow: 5,
+      chutes: 5,
+      deepseek: null,
+      huggingface: null,
+      moonshot: null,
+      ollama: null,
+      lm_studio: null,
+    });
+  });
+
+  test.each([
+    ['lm-studio', 'lm_studio'],
+    ['LM_Studio', 'lm_studio'],
+    ['nvidia_nim', 'nvidia'],
+    ['nvidia-nim', 'nvidia'],
+    [' Groq ', 'groq'],
+    ['qwen', 'qwen_code'],
+  ])('finds %p as %s', (name, id) => {
+    expect(findProvider(name)?.id).toBe(id);
+  });
+
+  test.each(['grok', '', 'constructor', '__proto__'])('does not find %p', (name) => {
+    expect(findProvider(name)).toBeUndefined();
+  });
+
+  test('makes a provider of a user’s own server', () => {
+    expect(ownProvider('my-vllm.2', 'openai-chat')).toMatchObject({
+      id: 'my-vllm.2',
+      baseUrl: null,
+      key: 'optional',
+      tier: null,
+      keyEnv: ['MY_VLLM_2_API_KEY'],
+    });
+  });
+});
+
+describe('a request’s head', () => {
+  const own = ownProvider('mine', 'openai-chat');
+
+  test.each([
+    ['http://h:1/v1', 'http://h:1/v1/chat/completions'],
+    ['http://h:1/v1///', 'http://h:1/v1/chat/completions'],
+    ['http://h:1', 'http://h:1/chat/completions'],
+    ['http://h:1/a/b/?api-version=2#x', 'http://h:1/a/b/chat/completions?api-version=2'],
+    ['http://[::1]:80/v1', 'http://[::1]/v1/chat/completions'],
+  ])('under %s goes to %s', (base, url) => {
+    expect(chatUrl(own, base)).toBe(url);
+  });
+
+  test.each([
+    ['application/json; charset=utf-8', 'application/json; charset=utf-8'],
+    ['application/x-www-form-urlencoded', 'application/json'],
+    [null, 'application/json'],
+  ])('with the content type %p says %s', (given, sent) => {
+    const client = new Headers(given === null ? {} : { 'content-type': given });
+    expect(upstreamHeaders(own, client, {}, '1').get('content-type')).toBe(sent);
+  });
+
+  test('carries the user’s own headers, and an honest user agent whatever they say', () => {
+    const headers = upstreamHeaders(own, new Headers({ accept: 'a' }), { Accept: 'b', 'User-Agent': 'Mozilla' }, '1');
+    expect(headers.get('accept')).toBe('b');
+    expect(headers.get('user-agent')).toBe('rotator/1');
+  });
+});
