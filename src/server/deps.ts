@@ -1,0 +1,26 @@
+import type { Client, Gateway } from '../gateway/gateway.ts';
+import type { Operations } from '../gateway/operations.ts';
+import type { ModelCard } from '../models/card.ts';
+import type { Log } from '../observe/log.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { ServerSettings } from './settings.ts';
+
+/** What `GET /v1/models` shows: only what this client may use. */
+export interface ModelSurface {
+  list(client: Client): Promise<readonly ModelCard[]>;
+}
+
+/** Everything the server stands on. */
+export type ServerDeps = {
+  settings(): ServerSettings;
+  readonly gateway: Gateway;
+  readonly operations: Operations;
+  readonly models: ModelSurface;
+  /** Hash of this run's nonce, told by `/health`: how a command knows that it talks to the server it looked for. */
+  readonly instance: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** At least one credential is enabled and not rejected. */
+  isReady(): boolean;
+};

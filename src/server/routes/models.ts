@@ -1,0 +1,49 @@
+import type { ModelCard } from '../../models/card.ts';
+import { jsonResponse } from '../json-response.ts';
+import { refuse } from '../refusal.ts';
+import type { Route } from './route.ts';
+
+export const modelRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/models',
+    access: 'client',
+    answer: async ({ deps, client, query }) => {
+      const cards = await deps.models.list(client);
+      return jsonResponse({ object: 'list', data: cards.map((card) => written(card, wantsMore(query))) });
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/models/{id}',
+    access: 'client',
+    answer: async ({ deps, client, id, query }) => {
+      const cards = await deps.models.list(client);
+      const card = cards.find((candidate) => candidate.id === id);
+      // A model that this client may not use does not exist for it.
+      if (!card) return refuse({ kind: 'model-not-found', status: 404, message: `there is no model "${id}"` });
+      return jsonResponse(written(card, wantsMore(query)));
+    },
+  },
+];
+
+const wantsMore = (query: string) => new URLSearchParams(query).get('enriched') !== 'false';
+
+/** OpenAI's four fields, and with them what is known of the model under the names that clients look for. */
+function written(card: ModelCard, isEnriched: boolean): object {
+  const plain = { id: card.id, object: 'model', created: card.created, owned_by: card.ownedBy };
+  if (!isEnriched) return plain;
+  const { contextLength, maxOutputTokens } = card;
+  return {
+    ...plain,
+    ...(contextLength !== undefined && {
+      context_length: contextLength,
+      context_window: contextLength,
+      max_input_tokens: contextLength,
+    }),
+    ...(maxOutputTokens !== undefined && {
+      max_completion_tokens: maxOutputTokens,
+      max_output_tokens: maxOutputTokens,
+    }),
+  };
+}

@@ -1,0 +1,21 @@
+import { adminKeyRoutes } from '../admin/keys.ts';
+import { reloadRoute } from '../admin/reload.ts';
+import { statusRoute } from '../admin/status.ts';
+import { testRouteRoute } from '../admin/test-route.ts';
+import { chatCompletionsRoute } from './chat-completions.ts';
+import { healthRoutes } from './health.ts';
+import { modelRoutes } from './models.ts';
+import { providersRoute } from './providers.ts';
+import type { Route } from './route.ts';
+
+/** Everything that answers. What is not here is 404. */
+export const routes: readonly Route[] = [
+  ...healthRoutes,
+  chatCompletionsRoute,
+  ...modelRoutes,
+  providersRoute,
+  statusRoute,
+  ...adminKeyRoutes,
+  testRouteRoute,
+  reloadRoute,
+];
