@@ -1,6 +1,7 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Codec } from '../protocols/codec.ts';
+import type { AttemptRecord } from '../protocols/problem.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
@@ -31,6 +32,8 @@ export type GatewayCall = {
   readonly timeoutMs: number | null;
   /** May this client see targets, credentials and attempts? */
   readonly showsRoute: boolean;
+  /** Told once, when the request is over: every upstream call it made. */
+  readonly onAttempts?: (attempts: readonly AttemptRecord[]) => void;
 };
 
 export interface Gateway {

@@ -67,6 +67,8 @@ export interface Codec {
   readRequest(bytes: Uint8Array): Envelope | Problem;
   streamReader(): StreamReader;
   readReply(bytes: Uint8Array): ReplyFacts;
+  /** A whole reply written as a stream, for an upstream that ignored the wish for one. Ends with the end mark. */
+  streamOf(reply: Uint8Array, wantsUsage: boolean): string;
   /** `type` and `code` of the public error table in this protocol's envelope. `detail` only for clients that may see routes. */
   encodeError(problem: Problem, detail: ProblemDetail | null): { readonly status: number; readonly body: string };
   /** The same failure for a client that has already received a 200: the frames that end its stream. */

@@ -1,0 +1,109 @@
+import { classifyReply } from '../providers/classify.ts';
+import type { Failure } from '../providers/failure.ts';
+import { readCommonModels } from '../providers/model-list.ts';
+import type { ListedModel, Provider } from '../providers/provider.ts';
+import { authorize, modelsUrl, upstreamHeaders } from '../providers/request.ts';
+import type { Clock } from '../shared/clock.ts';
+import { TransportError, type Upstream } from '../transport/upstream.ts';
+import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
+
+// A model list is asked for in the background; nobody waits longer for it than this.
+const LIST_TIMEOUT_MS = 15_000;
+const MAX_PAGES = 20;
+const MAX_LIST_BYTES = 32 * 1024 * 1024;
+
+export type AskTools = { readonly upstream: Upstream; readonly clock: Clock; readonly version: string };
+
+type ModelPage = ReturnType<NonNullable<Provider['readModels']>>;
+
+/** A provider's model list as one credential sees it. */
+export type ListAnswer =
+  | { readonly kind: 'models'; readonly models: readonly ListedModel[]; readonly status: number }
+  | { readonly kind: 'failure'; readonly failure: Failure };
+
+/** Asks for every page of a provider's model list. Never rejects. */
+export async function askModels(
+  runtime: ProviderRuntime,
+  access: CredentialAccess,
+  tools: AskTools,
+  signal?: AbortSignal,
+): Promise<ListAnswer> {
+  const timeout = AbortSignal.timeout(LIST_TIMEOUT_MS);
+  const stop = signal ? AbortSignal.any([signal, timeout]) : timeout;
+  const models: ListedModel[] = [];
+  let url: string | null = modelsUrl(runtime.provider, runtime.baseUrl);
+  try {
+    for (let page = 0; url !== null && page < MAX_PAGES; page++) {
+      const headers = upstreamHeaders(runtime.provider, new Headers(), runtime.headers, tools.version);
+      headers.delete('content-type');
+      authorize(runtime.provider, headers, access.key);
+      const response = await tools.upstream({
+        url,
+        method: 'GET',
+        headers,
+        body: null,
+        signal: stop,
+        poolKey: runtime.id,
+        proxy: access.proxy,
+        isHttp2: runtime.isHttp2,
+        connectTimeoutMs: runtime.timeouts.connectMs,
+      });
+      const text = await response.text();
+      const json = parse(text);
+      if (response.status !== 200 || json === undefined || text.length > MAX_LIST_BYTES) {
+        const reply = { status: response.status, headers: response.headers, text: text.slice(0, 65_536), json };
+        return {
+          kind: 'failure',
+          failure: classifyReply(runtime.provider, { ...reply, model: '', now: tools.clock.now() }),
+        };
+      }
+      const read: ModelPage = runtime.provider.readModels?.(json) ?? readCommonModels(json);
+      models.push(...read.models);
+      url = read.next ? modelsUrl(runtime.provider, runtime.baseUrl, read.next) : null;
+    }
+    return { kind: 'models', models, status: 200 };
+  } catch (error) {
+    return { kind: 'failure', failure: listFailure(error, runtime.id) };
+  }
+}
+
+/** The list of a provider through the first of its credentials that can read it. Rejects with the last failure. */
+export async function listModels(
+  runtime: ProviderRuntime,
+  tools: AskTools,
+  signal: AbortSignal,
+): Promise<readonly ListedModel[]> {
+  const usable = runtime.pool.status().credentials.filter((credential) => credential.state !== 'disabled');
+  // A key that is resting can often still list; one that was refused cannot.
+  const ranked = [...usable].sort((a, b) => Number(a.state === 'blocked') - Number(b.state === 'blocked'));
+  let last = 'no credential is enabled';
+  for (const { id } of ranked.slice(0, 3)) {
+    const access = runtime.credentials.get(id);
+    if (!access) continue;
+    const answer = await askModels(runtime, access, tools, signal);
+    if (answer.kind === 'models') return answer.models;
+    last = answer.failure.message;
+    // Another key will not mend a server that cannot be reached or has no list.
+    if (answer.failure.kind !== 'key-rejected' && answer.failure.kind !== 'forbidden') break;
+  }
+  throw new Error(last);
+}
+
+function listFailure(error: unknown, provider: string): Failure {
+  if (error instanceof TransportError) {
+    return {
+      kind: error.phase === 'lost' ? 'lost' : 'not-sent',
+      status: null,
+      message: `${provider}: ${error.message}`,
+    };
+  }
+  return { kind: 'timeout', phase: 'total', status: null, message: `${provider} did not send its model list in time` };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,277 @@
+import type { CredentialId } from '../pool/credential.ts';
+import type { Block } from '../pool/pool.ts';
+import { isProblem } from '../protocols/codec.ts';
+import { openAiChat } from '../protocols/openai-chat/index.ts';
+import type { ListedModel } from '../providers/provider.ts';
+import type { AskTools } from './ask.ts';
+import { testKey } from './test-key.ts';
+import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
+import type { GatewayDeps } from './handle.ts';
+import { planFor } from './handle.ts';
+import { prepare } from './lane.ts';
+import type {
+  AttemptView,
+  BlockView,
+  CredentialView,
+  ModelListError,
+  ModelView,
+  Operations,
+  ProviderView,
+  RouteReport,
+  RouteTarget,
+  UnknownModel,
+} from './operations.ts';
+import { pingBody } from './ping.ts';
+import { isPlan, type Plan, type Target } from './plan.ts';
+import { visibleModels } from './visible-models.ts';
+
+/** The operator is nobody's client: no allow-list applies. */
+const OPERATOR: Client = { name: null, models: [] };
+
+export type OperationsDeps = {
+  readonly gateway: Gateway;
+  readonly gatewayDeps: GatewayDeps;
+  readonly ask: AskTools;
+  readonly runtimes: () => ReadonlyMap<string, ProviderRuntime>;
+  /** Asks for model lists; null: those of all providers. Resolves when each has answered or failed. */
+  readonly refreshLists: (provider: string | null) => Promise<void>;
+  /** Lists that could not be read, by provider. */
+  readonly listErrors: () => readonly ModelListError[];
+  /** Stores the operator's override and applies it. */
+  readonly setOverride: (id: CredentialId, isEnabled: boolean) => void;
+  readonly reload: () => Promise<string | null>;
+  readonly about: () => {
+    readonly version: string;
+    readonly startedAt: number;
+    readonly configPath: string | null;
+    readonly stateDir: string | null;
+  };
+};
+
+export function createOperations(deps: OperationsDeps): Operations {
+  const runtimes = () => [...deps.runtimes().values()];
+  const find = (id: string) => {
+    for (const runtime of runtimes()) {
+      const access = [...runtime.credentials.values()].find((candidate) => candidate.id === id);
+      if (access) return { runtime, access };
+    }
+    return null;
+  };
+
+  const operations: Operations = {
+    async keys() {
+      return runtimes().flatMap(credentialViews);
+    },
+
+    async setEnabled(id, isEnabled) {
+      const found = find(id);
+      if (found) deps.setOverride(found.access.id, isEnabled);
+      return found !== null;
+    },
+
+    async reset(ids) {
+      if (ids === 'all') {
+        for (const runtime of runtimes()) runtime.pool.reset();
+        return true;
+      }
+      const found = ids.map(find);
+      if (found.includes(null)) return false;
+      for (const entry of found) entry?.runtime.pool.reset(entry.access.id);
+      return true;
+    },
+
+    async test(id) {
+      const found = find(id);
+      return found && testKey(found.runtime, found.access, { ask: deps.ask, attempt: deps.gatewayDeps });
+    },
+
+    async testRoute(model, { isLive, isStream }) {
+      const planned = await planFor(model, { client: OPERATOR }, deps.gatewayDeps);
+      if (!isPlan(planned)) return unknownModel(model, planned.message);
+      const report = explainRoute(model, planned, isStream);
+      if (!isLive) return report;
+      return { ...report, attempts: await callLive(model, isStream, deps) };
+    },
+
+    async status() {
+      const { version, startedAt, configPath, stateDir } = deps.about();
+      const keys = await operations.keys();
+      const views = await operations.providers();
+      const providers = views.map((view) => {
+        const pool = deps.runtimes().get(view.id)?.pool.status();
+        return { ...view, blocks: (pool?.blocks ?? []).map(blockView), waiting: pool?.waiting ?? 0 };
+      });
+      return {
+        version,
+        started_at: new Date(startedAt).toISOString(),
+        config: configPath,
+        state: stateDir,
+        in_flight: keys.reduce((sum, key) => sum + key.in_flight, 0),
+        waiting: providers.reduce((sum, provider) => sum + provider.waiting, 0),
+        providers,
+        keys,
+      };
+    },
+
+    async providers() {
+      const { listed } = deps.gatewayDeps.routes();
+      return runtimes().map((runtime) => providerView(runtime, visibleModels(runtime, listed(runtime)).length));
+    },
+
+    async models({ provider, isRefresh }) {
+      await (isRefresh ? deps.refreshLists(provider ?? null) : deps.gatewayDeps.warmLists());
+      const { listed } = deps.gatewayDeps.routes();
+      const chosen = runtimes().filter((runtime) => provider === undefined || runtime.id === provider);
+      const names = new Set(chosen.map((runtime) => runtime.id));
+      return {
+        models: chosen.flatMap((runtime) => modelViews(runtime, listed(runtime))),
+        errors: deps.listErrors().filter((error) => names.has(error.provider)),
+      };
+    },
+
+    reload: () => deps.reload(),
+  };
+  return operations;
+}
+
+function credentialViews(runtime: ProviderRuntime): readonly CredentialView[] {
+  return runtime.pool.status().credentials.flatMap((status): CredentialView[] => {
+    const access = runtime.credentials.get(status.id);
+    if (!access) return [];
+    return [
+      {
+        id: status.id,
+        provider: runtime.id,
+        label: access.label,
+        kind: access.key ? 'api_key' : 'none',
+        masked: access.key?.masked() ?? '',
+        source: access.source,
+        enabled: status.isEnabled,
+        priority: status.priority,
+        state: status.state,
+        in_flight: status.inFlight,
+        blocks: status.blocks.map(blockView),
+        usage: {
+          requests: status.usage.requests,
+          failures: status.usage.failures,
+          input_tokens: status.usage.inputTokens,
+          output_tokens: status.usage.outputTokens,
+          cost_usd: null,
+        },
+      },
+    ];
+  });
+}
+
+function providerView(runtime: ProviderRuntime, models: number): ProviderView {
+  const { credentials, blocks } = runtime.pool.status();
+  const count = (state: string) => credentials.filter((credential) => credential.state === state).length;
+  const [ready, busy, blocked, disabled] = [count('ready'), count('busy'), count('blocked'), count('disabled')];
+  const isDown = blocks.some((block) => block.scope === 'provider');
+  const ends = credentials.flatMap((credential) =>
+    credential.state === 'blocked'
+      ? credential.blocks.flatMap((block) => (block.until === null ? [] : [block.until]))
+      : [],
+  );
+  const isStuck = ready === 0 && busy === 0;
+  return {
+    id: runtime.id,
+    title: runtime.provider.title,
+    tier: runtime.provider.tier,
+    protocol: runtime.provider.protocol,
+    status: statusOf({ total: credentials.length, usable: ready + busy, returning: ends.length, isDown }),
+    credentials: { total: credentials.length, ready, busy, blocked, disabled },
+    next_available_at: isStuck && ends.length > 0 ? new Date(Math.min(...ends)).toISOString() : null,
+    models,
+    fallback: [],
+  };
+}
+
+/** `limited`: nothing serves now, but something comes back by itself. */
+function statusOf(counts: {
+  total: number;
+  usable: number;
+  returning: number;
+  isDown: boolean;
+}): ProviderView['status'] {
+  if (counts.total === 0) return 'no_credentials';
+  if (counts.usable > 0 && !counts.isDown) return 'ready';
+  return counts.returning > 0 && !counts.isDown ? 'limited' : 'down';
+}
+
+function modelViews(runtime: ProviderRuntime, listed: readonly ListedModel[]): readonly ModelView[] {
+  return visibleModels(runtime, listed).map((model) => ({
+    id: `${runtime.id}/${model.id}`,
+    provider: runtime.id,
+    context_length: model.contextLength ?? null,
+    max_output_tokens: model.maxOutputTokens ?? null,
+    owned_by: model.ownedBy ?? null,
+  }));
+}
+
+export function blockView(block: Block): BlockView {
+  return {
+    scope: block.scope,
+    kind: block.kind,
+    until: block.until === null ? null : new Date(block.until).toISOString(),
+    reason: block.reason,
+    source: block.source,
+  };
+}
+
+function unknownModel(model: string, message: string): UnknownModel {
+  return { unknown: model, message, hint: null };
+}
+
+function explainRoute(model: string, planned: Plan, isStream: boolean): RouteReport {
+  const targets = planned.targets.map((target) => explainTarget(target, isStream));
+  const serving = targets.find((target) => target.credentials.some((credential) => credential.verdict === 'chosen'));
+  const chosen = serving?.credentials.find((credential) => credential.verdict === 'chosen');
+  return {
+    model,
+    resolved: planned.resolved,
+    would_serve: serving && chosen ? { target: serving.target, credential: chosen.id } : null,
+    targets,
+    attempts: [],
+  };
+}
+
+function explainTarget(target: Target, isStream: boolean): RouteTarget {
+  const { runtime, model } = target;
+  const credentials = runtime.pool
+    .explain({ model, exclude: new Set(), bytes: 0 })
+    .map(({ id, label, verdict, why, blocks }) => ({ id, label, verdict, why, blocks: blocks.map(blockView) }));
+  return {
+    target: target.name,
+    tier: runtime.provider.tier,
+    lane: 'passthrough',
+    skipped: credentials.length === 0 ? 'no credentials' : null,
+    changes: pingChanges(target, isStream),
+    credentials,
+  };
+}
+
+/** What would be adapted in a plain request; a request with more in it may need more. */
+function pingChanges(target: Target, isStream: boolean): readonly string[] {
+  const envelope = openAiChat.readRequest(pingBody(target.name, isStream));
+  return isProblem(envelope) ? [] : prepare(target, envelope).changes;
+}
+
+async function callLive(model: string, isStream: boolean, deps: OperationsDeps): Promise<readonly AttemptView[]> {
+  const records: AttemptView[] = [];
+  const response = await deps.gateway.handle({
+    requestId: `test-${crypto.randomUUID()}`,
+    codec: openAiChat,
+    body: pingBody(model, isStream),
+    headers: new Headers(),
+    client: OPERATOR,
+    signal: new AbortController().signal,
+    arrivedAt: deps.gatewayDeps.clock.now(),
+    isFallbackOff: false,
+    timeoutMs: null,
+    showsRoute: true,
+    onAttempts: (attempts) => records.push(...attempts),
+  });
+  await response.body?.pipeTo(new WritableStream());
+  return records;
+}

@@ -1,0 +1,235 @@
+import type { CredentialId } from '../pool/credential.ts';
+import type { LeaseUsage } from '../pool/outcome.ts';
+import { isRefusal, type Lease, type Refusal } from '../pool/pool.ts';
+import type { Codec, Envelope, Usage } from '../protocols/codec.ts';
+import type { AttemptRecord, Problem } from '../protocols/problem.ts';
+import type { Failure } from '../providers/failure.ts';
+import type { Random } from '../shared/random.ts';
+import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
+import { prepare } from './lane.ts';
+import { outcomeOf } from './outcome.ts';
+import type { Target } from './plan.ts';
+import { isMaybeBilled, mayRevisit, nextStep } from './retry.ts';
+import { type TargetFailure, verdict } from './verdict.ts';
+
+// A server that just failed is given a moment before the same key is used again.
+const RETRY_PAUSE_MS = 1000;
+const RETRY_JITTER_MS = 500;
+
+export type ForwardInput = {
+  readonly codec: Codec;
+  readonly envelope: Envelope;
+  readonly headers: Headers;
+  readonly clientSignal: AbortSignal;
+  /** Milliseconds since the epoch at which the request arrived. */
+  readonly arrivedAt: number;
+  /** Only shortens the targets' own request timeout; null where the client named none. */
+  readonly timeoutMs: number | null;
+  readonly targets: readonly Target[];
+};
+
+export type ForwardTools = AttemptTools & { readonly random: Random };
+
+/** What happened on the way; grows while the request runs. */
+export class Trace {
+  readonly attempts: AttemptRecord[] = [];
+  /** Milliseconds spent waiting for a free credential, and between retries. */
+  waitedMs = 0;
+  /** Milliseconds spent waiting for upstreams, up to the commit point. */
+  upstreamMs = 0;
+}
+
+/** A lease that is still open because its answer is still being relayed. Settled exactly once. */
+export type OpenLease = {
+  readonly settle: (failure: Failure | null, usage: Usage | null) => void;
+};
+
+export type Forwarded =
+  | {
+      readonly kind: 'answer';
+      readonly target: Target;
+      readonly credential: CredentialId;
+      readonly changes: readonly string[];
+      readonly attempted: Exclude<Attempted, { kind: 'failure' }>;
+      readonly lease: OpenLease;
+    }
+  | { readonly kind: 'problem'; readonly target: Target; readonly problem: Problem };
+
+/** The only loop: for each target lease, attempt, settle, next step. The same for streams and whole replies. */
+export async function forward(input: ForwardInput, trace: Trace, tools: ForwardTools): Promise<Forwarded> {
+  const spent = { maybeBilled: 0, timeouts: 0 };
+  let first: { target: Target; problem: Problem } | null = null;
+  for (const target of input.targets) {
+    const result = await forwardTo(target, input, spent, trace, tools);
+    if (result.kind === 'answer') return result;
+    const problem = verdict(result.failed, tools.clock.now());
+    // Across targets the client is told about the one it asked for.
+    first ??= { target, problem };
+    if (result.isFinal) break;
+  }
+  if (!first) throw new Error('a plan without targets was forwarded');
+  return { kind: 'problem', ...first };
+}
+
+type TargetResult =
+  | Extract<Forwarded, { kind: 'answer' }>
+  | { readonly kind: 'failed'; readonly failed: TargetFailure; readonly isFinal: boolean };
+
+async function forwardTo(
+  target: Target,
+  input: ForwardInput,
+  spent: { maybeBilled: number; timeouts: number },
+  trace: Trace,
+  tools: ForwardTools,
+): Promise<TargetResult> {
+  const { clock } = tools;
+  const { pool, timeouts, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
+  const deadline = input.arrivedAt + Math.min(timeouts.requestMs, input.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const prepared = prepare(target, input.envelope);
+  const exclude = new Set<CredentialId>();
+  // Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole.
+  const suspects = new Set<CredentialId>();
+  const failures: Failure[] = [];
+  let notSent = 0;
+  let repeat: { id: CredentialId; count: number } | null = null;
+  const failed = (refusal: Refusal | null, isFinal: boolean): TargetResult => ({
+    kind: 'failed',
+    failed: { target: target.name, failures, refusal },
+    isFinal,
+  });
+
+  for (;;) {
+    const askedAt = clock.now();
+    const waitStart = performance.now();
+    let leased: Lease | Refusal | null = null;
+    if (repeat) {
+      leased = pool.lease({ model: target.model, exclude, bytes: prepared.body.length, only: repeat.id }, askedAt);
+      if (isRefusal(leased)) {
+        // Blocked or taken meanwhile: the repeat is spent, another credential is looked for.
+        exclude.add(repeat.id);
+        repeat = null;
+        leased = null;
+      }
+    }
+    leased ??= await pool.acquire(
+      { model: target.model, exclude, bytes: prepared.body.length },
+      {
+        deadline: Math.min(deadline, askedAt + timeouts.acquireMs),
+        // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
+        blockedDeadline: Math.min(deadline, askedAt + (failures.length === 0 ? timeouts.acquireMs : waitSameKeyMs)),
+        signal: input.clientSignal,
+      },
+    );
+    trace.waitedMs += performance.now() - waitStart;
+    if (isRefusal(leased)) {
+      if (leased.cause === 'aborted') failures.push(clientGone());
+      else if (clock.now() >= deadline) failures.push(pastDeadline(target));
+      return failed(leased, leased.cause === 'aborted' || clock.now() >= deadline);
+    }
+    const lease = leased;
+    const access = credentials.get(lease.credentialId);
+    if (!access) {
+      // A reload removed it between planning and leasing.
+      pool.settle(lease, { outcome: { kind: 'neutral' }, usage: null, reason: 'credential removed' });
+      exclude.add(lease.credentialId);
+      continue;
+    }
+
+    const startedAt = performance.now();
+    let attempted: Attempted;
+    try {
+      attempted = await attempt(
+        {
+          target,
+          prepared,
+          access,
+          codec: input.codec,
+          headers: input.headers,
+          clientSignal: input.clientSignal,
+          deadline,
+        },
+        tools,
+      );
+    } catch (bug) {
+      pool.settle(lease, { outcome: { kind: 'neutral' }, usage: null, reason: 'internal error' });
+      throw bug;
+    }
+    const tookMs = performance.now() - startedAt;
+    trace.upstreamMs += tookMs;
+    trace.attempts.push({
+      target: target.name,
+      credential: lease.credentialId,
+      status: attempted.kind === 'failure' ? attempted.failure.status : 200,
+      failure: attempted.kind === 'failure' ? attempted.failure.kind : null,
+      ms: Math.round(tookMs),
+    });
+
+    if (attempted.kind !== 'failure') {
+      suspects.delete(lease.credentialId);
+      if (suspects.size > 0) pool.rest(suspects, target.model);
+      const settle: OpenLease['settle'] = (failure, usage) =>
+        pool.settle(lease, {
+          outcome: failure ? outcomeOf(failure, access.proxy !== null) : { kind: 'success' },
+          usage: leaseUsage(usage),
+          reason: failure?.message ?? 'served',
+        });
+      return {
+        kind: 'answer',
+        target,
+        credential: lease.credentialId,
+        changes: prepared.changes,
+        attempted,
+        lease: { settle },
+      };
+    }
+
+    const { failure } = attempted;
+    failures.push(failure);
+    const isProxied = access.proxy !== null;
+    pool.settle(lease, { outcome: outcomeOf(failure, isProxied), usage: null, reason: failure.message });
+    if (failure.kind === 'upstream-error' || failure.kind === 'overloaded') suspects.add(lease.credentialId);
+    if (isMaybeBilled(failure)) spent.maybeBilled++;
+    if (failure.kind === 'timeout' && failure.phase !== 'connect') spent.timeouts++;
+    if (failure.kind === 'not-sent' || (failure.kind === 'timeout' && failure.phase === 'connect')) notSent++;
+    const sameCredential: number = repeat?.id === lease.credentialId ? repeat.count : 0;
+    switch (nextStep(failure, { sameCredential, notSent, ...spent }, retriesSameKey)) {
+      case 'give-up':
+        return failed(null, true);
+      case 'next-target':
+        return failed(null, false);
+      case 'same-credential': {
+        repeat = { id: lease.credentialId, count: sameCredential + 1 };
+        await pause(RETRY_PAUSE_MS + tools.random() * RETRY_JITTER_MS, deadline, trace, input.clientSignal, tools);
+        break;
+      }
+      case 'next-credential':
+        repeat = null;
+        if (!mayRevisit(failure, isProxied)) exclude.add(lease.credentialId);
+        break;
+    }
+  }
+}
+
+async function pause(
+  ms: number,
+  deadline: number,
+  trace: Trace,
+  signal: AbortSignal,
+  tools: ForwardTools,
+): Promise<void> {
+  const waitStart = performance.now();
+  await tools.clock.sleep(Math.min(ms, Math.max(0, deadline - tools.clock.now())), signal);
+  trace.waitedMs += performance.now() - waitStart;
+}
+
+function leaseUsage(usage: Usage | null): LeaseUsage | null {
+  return usage && { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens };
+}
+
+const clientGone = (): Failure => ({ kind: 'client-gone', status: null, message: 'the client went away' });
+
+const pastDeadline = (target: Target): Failure => ({
+  kind: 'deadline',
+  status: null,
+  message: `no credential for ${target.name} came free before the request's deadline`,
+});

@@ -1,0 +1,342 @@
+import type { RequestRecord } from '../observe/request-line.ts';
+import { type Envelope, isProblem, type Usage } from '../protocols/codec.ts';
+import type { Problem, ProblemDetail } from '../protocols/problem.ts';
+import type { Failure } from '../providers/failure.ts';
+import { assertNever } from '../shared/assert-never.ts';
+import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
+import type { Gateway, GatewayCall } from './gateway.ts';
+import { VIA_HEADER } from './lane.ts';
+import { isPlan, type Plan, plan, type Routes } from './plan.ts';
+import { type Outlet, relayBody, relayStream } from './relay.ts';
+import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
+import { verdict } from './verdict.ts';
+
+export type GatewayDeps = ForwardTools & {
+  readonly settings: () => { readonly holdMs: number; readonly heartbeatMs: number };
+  readonly routes: () => Routes;
+  /** Waits, for a bounded time, until the model lists of all configured providers have been asked for once. */
+  readonly warmLists: () => Promise<void>;
+  readonly onFinished: (record: RequestRecord) => void;
+  /** Something threw that never should: logged, with the client told no more than that. */
+  readonly onBug: (error: unknown) => void;
+};
+
+type Served = Extract<Forwarded, { kind: 'answer' }>;
+
+/** One request's life: decode → plan → forward → relay. */
+export function createGateway(deps: GatewayDeps): Gateway {
+  return {
+    async handle(call) {
+      const life = new RequestLife(call, deps);
+      const envelope = call.codec.readRequest(call.body);
+      if (isProblem(envelope)) return life.refuse(envelope);
+      life.model = envelope.model;
+      life.isStream = envelope.isStream;
+      const loop = loopProblem(call, deps.instance);
+      if (loop) return life.refuse(loop);
+
+      const planned = await planFor(envelope.model, call, deps);
+      if (!isPlan(planned)) return life.refuse(planned);
+      const input: ForwardInput = {
+        codec: call.codec,
+        envelope,
+        headers: call.headers,
+        clientSignal: life.signal,
+        arrivedAt: call.arrivedAt,
+        timeoutMs: call.timeoutMs,
+        targets: call.isFallbackOff ? planned.targets.slice(0, 1) : planned.targets,
+      };
+      const pending = forward(input, life.trace, deps);
+      return envelope.isStream ? life.stream(pending, envelope) : life.whole(await pending);
+    },
+  };
+}
+
+/** A bare name may stand in a list that has not been read yet: then, and only then, planning waits. */
+export async function planFor(
+  model: string,
+  call: Pick<GatewayCall, 'client'>,
+  deps: Pick<GatewayDeps, 'routes' | 'warmLists'>,
+): Promise<Plan | Problem> {
+  const planned = plan(model, call.client, deps.routes());
+  if (isPlan(planned) || planned.kind !== 'model-not-found') return planned;
+  await deps.warmLists();
+  return plan(model, call.client, deps.routes());
+}
+
+function loopProblem(call: GatewayCall, instance: string): Problem | null {
+  const via = call.headers.get(VIA_HEADER)?.split(',') ?? [];
+  if (!via.some((hop) => hop.trim() === instance)) return null;
+  return {
+    kind: 'loop',
+    status: 508,
+    message: 'this request has already passed through this server: a provider leads back to it',
+  };
+}
+
+/** What one request knows of itself from its arrival to its log line. */
+class RequestLife {
+  readonly trace = new Trace();
+  model: string | null = null;
+  isStream = false;
+  readonly #call: GatewayCall;
+  readonly #deps: GatewayDeps;
+  readonly #startedAt = performance.now();
+  readonly #gone = new AbortController();
+  #firstByteMs: number | null = null;
+  #overhead: number | null = null;
+  /** Somebody has taken over the duty to settle the lease. */
+  #isTakenOver = false;
+
+  constructor(call: GatewayCall, deps: GatewayDeps) {
+    this.#call = call;
+    this.#deps = deps;
+    // The client is gone when its connection is, or when the body it was given is cancelled.
+    if (call.signal.aborted) this.#gone.abort();
+    else call.signal.addEventListener('abort', this.#onGone, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  readonly #onGone = () => this.#gone.abort();
+
+  /** Ends a request that never reached an upstream. */
+  refuse(problem: Problem): Response {
+    this.#finish({ target: null, credential: null, status: problem.status, failure: problem.kind, usage: null });
+    return this.#problemResponse(problem, null);
+  }
+
+  /** The answer to a request without streaming. */
+  whole(forwarded: Forwarded): Response {
+    if (forwarded.kind === 'problem') return this.#failed(forwarded);
+    const { attempted, lease, target, credential } = forwarded;
+    if (attempted.kind !== 'reply') throw new Error('a stream came back for a request without streaming');
+    lease.settle(null, attempted.usage);
+    const headers = this.#headersOf(forwarded);
+    this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
+    headers.set('content-length', String(attempted.bytes.length));
+    return new Response(attempted.bytes, { status: 200, headers });
+  }
+
+  /** The status line leaves at the commit point, or after `hold` with heartbeats until then. */
+  async stream(pending: Promise<Forwarded>, envelope: Envelope): Promise<Response> {
+    const { clock, settings } = this.#deps;
+    const { holdMs, heartbeatMs } = settings();
+    const held = Promise.withResolvers<null>();
+    const cancelHold = clock.schedule(this.#call.arrivedAt + holdMs - clock.now(), () => held.resolve(null));
+    const early = await Promise.race([pending, held.promise]).finally(cancelHold);
+    // A body that nobody reads is never asked to produce: its lease would stay out for ever.
+    this.signal.addEventListener('abort', () => this.#abandon(pending), { once: true });
+    if (early?.kind === 'problem') return this.#failed(early);
+    const headers = new Headers(early ? this.#headersOf(early) : this.#heldHeaders());
+    headers.set('content-type', headers.get('content-type') ?? 'text/event-stream');
+    // Proxies in front (nginx reads the second) would otherwise collect a stream before they pass it on.
+    headers.set('cache-control', 'no-cache');
+    headers.set('x-accel-buffering', 'no');
+    const body = relayBody(
+      {
+        clock,
+        heartbeatMs,
+        heartbeat: this.#call.codec.heartbeat,
+        onCancel: this.#onGone,
+      },
+      (outlet) => this.#produce(early, pending, envelope, outlet),
+    );
+    return new Response(body, { status: 200, headers });
+  }
+
+  async #produce(early: Served | null, pending: Promise<Forwarded>, envelope: Envelope, outlet: Outlet): Promise<void> {
+    const { codec } = this.#call;
+    if (this.signal.aborted) return this.#abandon(pending);
+    try {
+      // Bun holds back the header block until the first byte of the body.
+      if (!early) await outlet.write(codec.heartbeat);
+      const forwarded = early ?? (await pending);
+      if (forwarded.kind === 'problem') {
+        if (this.#isTakenOver) return;
+        this.#isTakenOver = true;
+        const { problem, target } = forwarded;
+        this.#finish({
+          target: target.name,
+          credential: null,
+          status: problem.status,
+          failure: problem.kind,
+          usage: null,
+        });
+        await outlet.write(codec.errorFrames(problem, this.#detail(problem, target.name)));
+        return;
+      }
+      if (this.#isTakenOver) return;
+      this.#isTakenOver = true;
+      await this.#relay(forwarded, envelope, outlet);
+    } catch (error) {
+      this.#abandon(pending);
+      if (this.signal.aborted) return;
+      this.#deps.onBug(error);
+      await outlet
+        .write(codec.errorFrames({ kind: 'internal', status: 500, message: 'internal error' }, null))
+        .catch(() => undefined);
+    }
+  }
+
+  /** Settles what `pending` brings, unless it is being relayed. */
+  #abandon(pending: Promise<Forwarded>): void {
+    if (this.#isTakenOver) return;
+    this.#isTakenOver = true;
+    pending.then(
+      (forwarded) => {
+        const failure: Failure = { kind: 'client-gone', status: null, message: 'the client went away' };
+        if (forwarded.kind === 'answer') {
+          if (forwarded.attempted.kind === 'stream') forwarded.attempted.committed.close(false);
+          forwarded.lease.settle(failure, null);
+        }
+        this.#finish({
+          target: forwarded.target.name,
+          credential: null,
+          status: 499,
+          failure: failure.kind,
+          usage: null,
+        });
+      },
+      (bug) => this.#deps.onBug(bug),
+    );
+  }
+
+  async #relay(served: Served, envelope: Envelope, outlet: Outlet): Promise<void> {
+    const { attempted, lease, target, credential } = served;
+    switch (attempted.kind) {
+      case 'reply': {
+        // The upstream ignored the wish for a stream; its whole answer is a stream of few frames.
+        lease.settle(null, attempted.usage);
+        this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
+        await outlet.write(this.#call.codec.streamOf(attempted.bytes, envelope.wantsUsage));
+        return;
+      }
+      case 'stream': {
+        this.#firstByteMs ??= performance.now() - this.#startedAt;
+        const end = await relayStream(attempted.committed, outlet, target.name);
+        lease.settle(end.failure, end.usage);
+        const problem = end.failure && this.#problemOf(end.failure, target.name);
+        this.#noteBroken(end.failure, served);
+        this.#finish({
+          target: target.name,
+          credential,
+          status: 200,
+          failure: end.failure?.kind ?? null,
+          usage: end.usage,
+        });
+        if (problem && end.failure?.kind !== 'client-gone') {
+          await outlet.write(this.#call.codec.errorFrames(problem, this.#detail(problem, target.name)));
+        }
+        return;
+      }
+      default:
+        assertNever(attempted);
+    }
+  }
+
+  /** The attempt had been noted as the one that served; it did not, in the end. */
+  #noteBroken(failure: Failure | null, served: Served): void {
+    const last = this.trace.attempts.at(-1);
+    if (!failure || !last || last.credential !== served.credential) return;
+    this.trace.attempts[this.trace.attempts.length - 1] = { ...last, failure: failure.kind };
+  }
+
+  #problemOf(failure: Failure, target: string): Problem {
+    return verdict({ target, failures: [failure], refusal: null }, this.#deps.clock.now());
+  }
+
+  #failed(forwarded: Extract<Forwarded, { kind: 'problem' }>): Response {
+    const { problem, target } = forwarded;
+    this.#finish({ target: target.name, credential: null, status: problem.status, failure: problem.kind, usage: null });
+    return this.#problemResponse(problem, target.name);
+  }
+
+  #problemResponse(problem: Problem, target: string | null): Response {
+    const route = {
+      target: null,
+      credential: null,
+      attempts: this.trace.attempts.length,
+      overheadMs: null,
+      warnings: [],
+    };
+    const headers = this.#call.showsRoute && target !== null ? routeHeaders(route) : {};
+    return problemResponse(this.#call.codec, problem, this.#detail(problem, target), headers);
+  }
+
+  #detail(problem: Problem, target: string | null): ProblemDetail | null {
+    if (!this.#call.showsRoute) return null;
+    return problemDetail(this.#call.requestId, target, this.trace.attempts, problem, this.#deps.clock.now());
+  }
+
+  #headersOf(served: Served): Headers {
+    const headers = new Headers(served.attempted.headers);
+    this.#overheadMs();
+    if (!this.#call.showsRoute) return headers;
+    const warnings = [...served.changes];
+    if (served.attempted.kind === 'reply' && served.attempted.isAdapted) warnings.push('reply adapted');
+    if (served.attempted.kind === 'stream' && served.attempted.committed.stream.isAdapted)
+      warnings.push('stream adapted');
+    const route = routeHeaders({
+      target: served.target.name,
+      credential: served.credential,
+      attempts: this.trace.attempts.length,
+      overheadMs: this.#overheadMs(),
+      warnings,
+    });
+    for (const [name, value] of Object.entries(route)) headers.set(name, value);
+    return headers;
+  }
+
+  /** Who will serve is not known yet, and a header cannot be taken back. */
+  #heldHeaders(): Record<string, string> {
+    if (!this.#call.showsRoute) return {};
+    return routeHeaders({
+      target: null,
+      credential: null,
+      attempts: this.trace.attempts.length,
+      overheadMs: null,
+      warnings: [],
+    });
+  }
+
+  /**
+   * Time that was rotator's own until the answer began: neither an upstream's nor spent waiting for a credential.
+   * Fixed when it is first asked for; what a stream takes afterwards is the upstream's.
+   */
+  #overheadMs(): number {
+    this.#overhead ??= Math.max(0, performance.now() - this.#startedAt - this.trace.upstreamMs - this.trace.waitedMs);
+    return this.#overhead;
+  }
+
+  #finish(end: {
+    target: string | null;
+    credential: string | null;
+    status: number;
+    failure: string | null;
+    usage: Usage | null;
+  }): void {
+    this.#call.signal.removeEventListener('abort', this.#onGone);
+    this.#call.onAttempts?.(this.trace.attempts);
+    this.#deps.onFinished({
+      id: this.#call.requestId,
+      client: this.#call.client.name,
+      model: this.model,
+      target: end.target,
+      credential: end.credential,
+      attempts: this.trace.attempts,
+      status: end.status,
+      failure: end.failure,
+      isStream: this.isStream,
+      queueMs: this.trace.waitedMs,
+      firstByteMs: this.#firstByteMs,
+      totalMs: performance.now() - this.#startedAt,
+      overheadMs: this.#overheadMs(),
+      inputTokens: end.usage?.inputTokens ?? null,
+      outputTokens: end.usage?.outputTokens ?? null,
+      costUsd: null,
+    });
+  }
+}

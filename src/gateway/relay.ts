@@ -1,0 +1,121 @@
+import type { Usage } from '../protocols/codec.ts';
+import type { Failure } from '../providers/failure.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { CommittedStream } from './attempt.ts';
+import { IdleTimer } from './idle-timer.ts';
+import type { StreamStep } from './upstream-stream.ts';
+
+/** Where a streamed answer is written. Whole frames only, so that a heartbeat between two writes is between frames. */
+export type Outlet = {
+  /** Resolves once the client has room for more; rejects when it is gone. */
+  write(bytes: Uint8Array | string): Promise<void>;
+};
+
+export type RelayOptions = {
+  readonly clock: Clock;
+  /** 0: none. */
+  readonly heartbeatMs: number;
+  readonly heartbeat: string;
+  /** The client cancelled the body. */
+  readonly onCancel: () => void;
+};
+
+/**
+ * A response body that `produce` writes. While nothing is written for `heartbeatMs`, a heartbeat is. Never errors: how an
+ * answer ended is said in its protocol, by its frames.
+ */
+export function relayBody(
+  options: RelayOptions,
+  produce: (outlet: Outlet) => Promise<void>,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    // Bun's direct mode: no queue between the upstream's chunks and the socket. Back-pressure is the awaited write.
+    type: 'direct',
+    async pull(controller: ReadableStreamDirectController): Promise<void> {
+      let isWriting = false;
+      let isOpen = true;
+      const beat = () => {
+        if (!isOpen) return;
+        quiet?.restart(options.heartbeatMs);
+        if (isWriting) return;
+        try {
+          void Promise.resolve(controller.write(encoder.encode(options.heartbeat))).catch(options.onCancel);
+          void controller.flush();
+        } catch {
+          options.onCancel();
+        }
+      };
+      const quiet = options.heartbeatMs > 0 ? new IdleTimer(options.clock, options.heartbeatMs, beat) : null;
+      try {
+        await produce({
+          async write(bytes) {
+            quiet?.touch();
+            isWriting = true;
+            try {
+              const written = controller.write(typeof bytes === 'string' ? encoder.encode(bytes) : bytes);
+              // A promise means that the socket is full: waiting for it is the whole back-pressure.
+              if (typeof written !== 'number') await written;
+              void controller.flush();
+            } finally {
+              isWriting = false;
+            }
+          },
+        });
+      } finally {
+        isOpen = false;
+        quiet?.stop();
+        try {
+          controller.close();
+        } catch {
+          // The client has closed it already.
+        }
+      }
+    },
+    cancel(): void {
+      options.onCancel();
+    },
+  });
+}
+
+export type RelayEnd = { readonly failure: Failure | null; readonly usage: Usage | null };
+
+/** Writes a committed stream to its end. Resolves with how it ended; never rejects. */
+export async function relayStream(committed: CommittedStream, outlet: Outlet, target: string): Promise<RelayEnd> {
+  const { stream } = committed;
+  const ended = (failure: Failure | null): RelayEnd => {
+    committed.close(failure === null);
+    return { failure, usage: stream.usage };
+  };
+  try {
+    for (const piece of committed.held) await outlet.write(piece);
+    let step: StreamStep = committed.step;
+    for (;;) {
+      for (const piece of step.bytes) await outlet.write(piece);
+      if (step.kind === 'complete') return ended(null);
+      if (step.kind === 'broken') return ended(brokenStream(`${target}: ${step.reason}`));
+      if (step.kind === 'error') return ended(committed.classify(step.error));
+      const next = await nextStep(committed);
+      if ('failure' in next) return ended(next.failure);
+      step = next;
+    }
+  } catch {
+    return ended({ kind: 'client-gone', status: null, message: 'the client went away' });
+  }
+}
+
+async function nextStep(committed: CommittedStream) {
+  try {
+    const step = await committed.stream.next();
+    committed.touch();
+    return step;
+  } catch (error) {
+    const failure = committed.failureOf(error);
+    // Past the commit point a dead connection is a broken stream: part of the answer is with the client.
+    return { failure: failure.kind === 'lost' ? brokenStream(failure.message) : failure };
+  }
+}
+
+function brokenStream(message: string): Failure {
+  return { kind: 'stream-broken', status: 200, isCommitted: true, message };
+}

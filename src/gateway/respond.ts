@@ -1,0 +1,71 @@
+import type { Codec } from '../protocols/codec.ts';
+import type { AttemptRecord, Problem, ProblemDetail } from '../protocols/problem.ts';
+
+// SDKs wait out a short Retry-After by themselves; above this they are told to give up at once.
+const LONG_WAIT_MS = 60_000;
+
+/** What a response says besides its body, for clients that may see routes. */
+export type RouteHeaders = {
+  readonly target: string | null;
+  readonly credential: string | null;
+  readonly attempts: number;
+  readonly overheadMs: number | null;
+  readonly warnings: readonly string[];
+};
+
+export function routeHeaders(route: RouteHeaders): Record<string, string> {
+  return {
+    ...(route.target !== null && { 'x-rotator-target': headerText(route.target) }),
+    ...(route.credential !== null && { 'x-rotator-credential': route.credential }),
+    'x-rotator-attempts': String(route.attempts),
+    ...(route.overheadMs !== null && { 'x-rotator-overhead-ms': route.overheadMs.toFixed(2) }),
+    ...(route.warnings.length > 0 && { 'x-rotator-warnings': headerText(route.warnings.join('; ')) }),
+  };
+}
+
+/** A problem as a whole response in the protocol of the surface that was called. */
+export function problemResponse(
+  codec: Codec,
+  problem: Problem,
+  detail: ProblemDetail | null,
+  headers: Readonly<Record<string, string>>,
+): Response {
+  const { status, body } = codec.encodeError(problem, detail);
+  const bytes = new TextEncoder().encode(body);
+  return new Response(bytes, {
+    status,
+    headers: {
+      'content-type': 'application/json',
+      'content-length': String(bytes.length),
+      ...retryHeaders(problem),
+      ...headers,
+    },
+  });
+}
+
+/** `Retry-After` in whole seconds, rounded up, at least 1, with the exact milliseconds beside it. */
+export function retryHeaders(problem: Problem): Record<string, string> {
+  if (problem.retryAfterMs === undefined) return {};
+  const ms = Math.max(0, Math.ceil(problem.retryAfterMs));
+  return {
+    'retry-after': String(Math.max(1, Math.ceil(ms / 1000))),
+    'retry-after-ms': String(ms),
+    ...(ms > LONG_WAIT_MS && { 'x-should-retry': 'false' }),
+  };
+}
+
+export function problemDetail(
+  requestId: string,
+  target: string | null,
+  attempts: readonly AttemptRecord[],
+  problem: Problem,
+  now: number,
+): ProblemDetail {
+  const retryAt = problem.retryAfterMs === undefined ? null : new Date(now + problem.retryAfterMs).toISOString();
+  return { requestId, target, attempts, retryAt };
+}
+
+/** Model names come from clients; a header takes only printable ASCII. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 1024);
+}

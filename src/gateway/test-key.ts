@@ -1,0 +1,64 @@
+import { isProblem } from '../protocols/codec.ts';
+import { openAiChat } from '../protocols/openai-chat/index.ts';
+import { type AskTools, askModels } from './ask.ts';
+import { type AttemptTools, attempt } from './attempt.ts';
+import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
+import { prepare } from './lane.ts';
+import type { KeyTest } from './operations.ts';
+import { pingBody } from './ping.ts';
+import { targetOf } from './plan.ts';
+import { visibleModels } from './visible-models.ts';
+
+// A test that takes longer tells nobody anything.
+const TEST_TIMEOUT_MS = 60_000;
+
+/**
+ * Does this very key work? Asks for the model list; where that is public or missing, for one token. Takes no lease and
+ * changes no block: a test is a question, not traffic.
+ */
+export async function testKey(
+  runtime: ProviderRuntime,
+  access: CredentialAccess,
+  tools: { readonly ask: AskTools; readonly attempt: AttemptTools },
+): Promise<KeyTest> {
+  const startedAt = performance.now();
+  const result = (test: Omit<KeyTest, 'id' | 'ms'>): KeyTest => ({
+    id: access.id,
+    ...test,
+    ms: Math.round(performance.now() - startedAt),
+  });
+  const list = await askModels(runtime, access, tools.ask);
+  if (list.kind === 'models' && runtime.provider.isListPublic !== true) {
+    return result({ ok: true, status: list.status, result: 'ok', message: `lists ${list.models.length} models` });
+  }
+  if (list.kind === 'failure' && !isListMissing(list.failure.status)) {
+    return result({ ok: false, status: list.failure.status, result: list.failure.kind, message: list.failure.message });
+  }
+  const [model] = visibleModels(runtime, list.kind === 'models' ? list.models : []);
+  if (!model) {
+    const message = 'the server has no model list, and models.define names none to try';
+    return result({ ok: false, status: null, result: 'unknown', message });
+  }
+  const target = targetOf(runtime, model.id);
+  const envelope = openAiChat.readRequest(pingBody(target.name, false));
+  if (isProblem(envelope)) throw new Error(`the ping is no request: ${envelope.message}`);
+  const attempted = await attempt(
+    {
+      target,
+      prepared: prepare(target, envelope),
+      access,
+      codec: openAiChat,
+      headers: new Headers(),
+      clientSignal: new AbortController().signal,
+      deadline: tools.attempt.clock.now() + TEST_TIMEOUT_MS,
+    },
+    tools.attempt,
+  );
+  if (attempted.kind !== 'failure') {
+    return result({ ok: true, status: 200, result: 'ok', message: `${target.name} answers` });
+  }
+  const { status, kind, message } = attempted.failure;
+  return result({ ok: false, status, result: kind, message });
+}
+
+const isListMissing = (status: number | null) => status === 404 || status === 405 || status === 501;

@@ -1,0 +1,176 @@
+import type { Codec, FrameFacts, StreamReader, Usage } from '../protocols/codec.ts';
+import type { JsonObject } from '../providers/provider.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { SseFrame } from '../shared/sse.ts';
+import { SseFramer } from '../transport/sse.ts';
+
+/** What the next piece of an upstream's stream brings. */
+export type StreamStep = {
+  /** What goes to the client before whatever `kind` says. */
+  readonly bytes: readonly Uint8Array[];
+  /** Something that a person or program would use is among the bytes. */
+  readonly isContent: boolean;
+} & (
+  | { readonly kind: 'frames' }
+  /** The answer is whole. `bytes` may hold an end mark that the vendor omitted. */
+  | { readonly kind: 'complete' }
+  /** The stream ended without being whole. */
+  | { readonly kind: 'broken'; readonly reason: string }
+  /** The upstream reports a failure inside its stream. */
+  | { readonly kind: 'error'; readonly error: unknown }
+);
+
+export type StreamRules = {
+  readonly codec: Codec;
+  /** The usage frame was asked for by rotator, not by the client. */
+  readonly dropsUsageFrame: boolean;
+  /** A provider's change of one frame's JSON, in place; true when it changed something. */
+  readonly adapt: ((event: JsonObject) => boolean) | null;
+  /** Aborts when rotator itself ends the upstream call. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+};
+
+/** The part of a stream's reader that is used; the runtime's own type differs between its declarations. */
+type ChunkSource = {
+  read(): Promise<{ done: false; value: Uint8Array } | { done: true; value?: unknown }>;
+  cancel(): Promise<void>;
+};
+
+// How long the tail behind an end mark is read, so that the connection can be used again.
+const DRAIN_MS = 1000;
+
+const encoder = new TextEncoder();
+
+/**
+ * An upstream's stream, read one network chunk at a time and taken apart into whole frames. What goes on is the
+ * upstream's own bytes; only a dropped or adapted frame makes a difference.
+ */
+export class UpstreamStream {
+  readonly #source: ChunkSource;
+  readonly #framer = new SseFramer();
+  readonly #rules: StreamRules;
+  readonly #reader: StreamReader;
+  #isAdapted = false;
+
+  constructor(body: ReadableStream<Uint8Array>, rules: StreamRules) {
+    this.#source = body.getReader();
+    this.#rules = rules;
+    this.#reader = rules.codec.streamReader();
+  }
+
+  get usage(): Usage | null {
+    return this.#reader.usage;
+  }
+
+  get finishReason(): string | null {
+    return this.#reader.finishReason;
+  }
+
+  /** A frame was rewritten for the provider's sake. */
+  get isAdapted(): boolean {
+    return this.#isAdapted;
+  }
+
+  /** Rejects when the connection dies or the attempt is aborted. */
+  async next(): Promise<StreamStep> {
+    const out = new Output();
+    let chunk: Awaited<ReturnType<ChunkSource['read']>>;
+    try {
+      chunk = await this.#source.read();
+    } catch (error) {
+      // Everything had been said: how the connection ended no longer matters.
+      if (!this.#rules.signal.aborted && this.#reader.end().state === 'complete') return this.#end(out);
+      throw error;
+    }
+    if (!chunk.done) return this.#take(this.#framer.push(chunk.value), out) ?? out.step({ kind: 'frames' });
+    // A last frame without its blank line: no event by the letter of the standard, but some vendors end that way.
+    const rest = this.#framer.end();
+    if (rest.length > 0) {
+      const last = new SseFramer().push(encoder.encode(`${new TextDecoder().decode(rest)}\n\n`));
+      const step = this.#take(last, out);
+      if (step) return step;
+    }
+    return this.#end(out);
+  }
+
+  /** Stops reading. The upstream call itself is ended by its abort signal. */
+  async cancel(): Promise<void> {
+    await this.#source.cancel().catch(() => undefined);
+  }
+
+  #adapted(frame: SseFrame, facts: FrameFacts): Uint8Array {
+    const { adapt } = this.#rules;
+    if (!adapt || !isJsonObject(facts.json) || !adapt(facts.json)) return frame.bytes;
+    this.#isAdapted = true;
+    const name = frame.event === null ? '' : `event: ${frame.event}\n`;
+    return encoder.encode(`${name}data: ${JSON.stringify(facts.json)}\n\n`);
+  }
+
+  /** Collects what goes on. A step only when one of the frames ends the stream. */
+  #take(frames: readonly SseFrame[], out: Output): StreamStep | null {
+    for (const frame of frames) {
+      const facts = this.#reader.push(frame);
+      if (facts.error !== undefined) return out.step({ kind: 'error', error: facts.error });
+      if (facts.isEnd) {
+        // Nothing that follows the end mark belongs to the answer.
+        void this.#drain();
+        const end = this.#reader.end();
+        if (end.state === 'broken') return out.step({ kind: 'broken', reason: end.reason });
+        out.add(frame.bytes);
+        return out.step({ kind: 'complete' });
+      }
+      if (facts.isContent) out.isContent = true;
+      if (!(facts.isUsageOnly && this.#rules.dropsUsageFrame)) out.add(this.#adapted(frame, facts));
+    }
+    return null;
+  }
+
+  #end(out: Output): StreamStep {
+    const end = this.#reader.end();
+    if (end.state === 'broken') return out.step({ kind: 'broken', reason: end.reason });
+    out.add(encoder.encode(this.#rules.codec.endFrame));
+    return out.step({ kind: 'complete' });
+  }
+
+  async #drain(): Promise<void> {
+    const cancelTimer = this.#rules.clock.schedule(DRAIN_MS, () => void this.cancel());
+    try {
+      while (!(await this.#source.read()).done);
+    } catch {
+      // The answer is whole; how its connection ends no longer matters.
+    } finally {
+      cancelTimer();
+    }
+  }
+}
+
+type StepKind =
+  | { readonly kind: 'frames' | 'complete' }
+  | { readonly kind: 'broken'; readonly reason: string }
+  | { readonly kind: 'error'; readonly error: unknown };
+
+/** What one step passes on. Neighbouring views of one buffer are joined, so that a chunk of many frames is one write. */
+class Output {
+  readonly pieces: Uint8Array[] = [];
+  isContent = false;
+
+  step<Kind extends StepKind>(kind: Kind): Kind & { bytes: readonly Uint8Array[]; isContent: boolean } {
+    return { ...kind, bytes: this.pieces, isContent: this.isContent };
+  }
+
+  add(bytes: Uint8Array): void {
+    const last = this.pieces.at(-1);
+    if (last && last.buffer === bytes.buffer && last.byteOffset + last.byteLength === bytes.byteOffset) {
+      this.pieces[this.pieces.length - 1] = new Uint8Array(
+        last.buffer,
+        last.byteOffset,
+        last.byteLength + bytes.byteLength,
+      );
+    } else if (bytes.length > 0) this.pieces.push(bytes);
+  }
+}
+
+function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

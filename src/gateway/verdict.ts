@@ -1,0 +1,126 @@
+import type { Block, Refusal } from '../pool/pool.ts';
+import type { Problem } from '../protocols/problem.ts';
+import type { Failure, FailureKind } from '../providers/failure.ts';
+
+// An account without credit comes back when somebody pays: nobody knows when, but soon is wrong.
+const UNKNOWN_WAIT_MS = 3_600_000;
+
+/** Everything that stood between a request and an answer from one target. */
+export type TargetFailure = {
+  /** `provider/model`. */
+  readonly target: string;
+  readonly failures: readonly Failure[];
+  /** Why the pool had no (further) credential; null when the policy stopped before asking. */
+  readonly refusal: Refusal | null;
+};
+
+/**
+ * What the client is told about a target that did not answer. Mixed failures: merely busy, then rate or quota, then
+ * timeout, overload, broken, refused, whichever comes first.
+ */
+export function verdict(failed: TargetFailure, now: number): Problem {
+  const last = failed.failures.at(-1);
+  if (last) {
+    const final = finalProblem(last);
+    if (final) return final;
+  }
+  const kinds = new Set<FailureKind>(failed.failures.map((failure) => failure.kind));
+  const blocks = failed.refusal?.blocks ?? [];
+  const isBlockedBy = (...wanted: Block['kind'][]) => blocks.some((block) => wanted.includes(block.kind));
+  const has = (...wanted: FailureKind[]) => wanted.some((kind) => kinds.has(kind));
+  const said = last ? `: ${last.message}` : '';
+  const retryAt = failed.refusal?.retryAt ?? null;
+  const wait = retryAt === null ? {} : { retryAfterMs: Math.max(0, retryAt - now) };
+  const { target } = failed;
+
+  if (failed.refusal?.cause === 'busy') {
+    return {
+      kind: 'no-credential',
+      status: 503,
+      message: `no credential for ${target} came free in time`,
+      retryAfterMs: 1000,
+      ...wait,
+    };
+  }
+  if (failed.refusal?.cause === 'queue-full') {
+    return {
+      kind: 'no-credential',
+      status: 503,
+      message: `too many requests are waiting for ${target}`,
+      retryAfterMs: 1000,
+      ...wait,
+    };
+  }
+  if (has('rate-limited', 'billing') || isBlockedBy('rate_limit', 'quota', 'billing')) {
+    return {
+      kind: 'rate-limited',
+      status: 429,
+      message: `every credential for ${target} is rate-limited or out of quota${said}`,
+      ...soonest(failed, wait),
+    };
+  }
+  if (has('timeout'))
+    return { kind: 'timeout', status: 504, message: `${target} did not answer in time${said}`, ...wait };
+  if (has('overloaded') || (kinds.size === 0 && isBlockedBy('overload'))) {
+    return {
+      kind: 'upstream-overloaded',
+      status: 503,
+      message: `${target} is overloaded${said}`,
+      ...soonest(failed, wait),
+    };
+  }
+  if (has('upstream-error', 'not-sent', 'lost', 'stream-broken', 'empty', 'unclassified')) {
+    return { kind: 'upstream-broken', status: 502, message: `${target} failed${said}` };
+  }
+  if (isBlockedBy('unreachable')) {
+    return { kind: 'upstream-broken', status: 502, message: `${target} cannot be reached`, ...wait };
+  }
+  if (has('key-rejected', 'forbidden') || isBlockedBy('auth', 'forbidden')) {
+    return {
+      kind: 'upstream-authentication',
+      status: 502,
+      message: `${target} refused every credential${said}`,
+    };
+  }
+  if (isBlockedBy('model_missing')) {
+    return { kind: 'model-not-found', status: 404, message: `${target} does not exist at its provider` };
+  }
+  return { kind: 'no-credential', status: 503, message: `no credential can serve ${target} now`, ...wait };
+}
+
+/** Failures that are told as they are, whatever else happened before. */
+function finalProblem(failure: Failure): Problem | null {
+  switch (failure.kind) {
+    case 'bad-request':
+      return {
+        kind: 'upstream-rejected',
+        status: failure.status ?? 400,
+        message: failure.message,
+        ...(failure.rejected.type !== null && { type: failure.rejected.type }),
+        code: failure.rejected.code,
+        param: failure.rejected.param,
+      };
+    case 'context-too-long':
+      return { kind: 'context-too-long', status: 400, message: failure.message, param: failure.rejected.param };
+    case 'model-missing':
+      return { kind: 'model-not-found', status: 404, message: failure.message };
+    case 'loop':
+      return { kind: 'loop', status: 508, message: failure.message };
+    case 'deadline':
+      return { kind: 'timeout', status: 504, message: failure.message };
+    case 'client-gone':
+      // Nobody reads it; 499 is what access logs call it.
+      return { kind: 'timeout', status: 499, message: failure.message };
+    default:
+      return null;
+  }
+}
+
+/** The pool's word on when, or, where it has none, the shortest wait that an upstream named. */
+function soonest(failed: TargetFailure, wait: { retryAfterMs?: number }): { retryAfterMs: number } {
+  if (wait.retryAfterMs !== undefined) return { retryAfterMs: wait.retryAfterMs };
+  const named = failed.failures.flatMap((failure) =>
+    (failure.kind === 'rate-limited' || failure.kind === 'overloaded') && failure.wait ? [failure.wait.ms] : [],
+  );
+  return { retryAfterMs: named.length > 0 ? Math.min(...named) : UNKNOWN_WAIT_MS };
+}

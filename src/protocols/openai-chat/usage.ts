@@ -1,0 +1,29 @@
+import type { Usage } from '../codec.ts';
+
+/** Reads a `usage` object as the many chat dialects write it; null when there is none. */
+export function readUsage(value: unknown): Usage | null {
+  if (!isObject(value)) return null;
+  const prompt = isObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
+  const completion = isObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
+  const usage: Usage = {
+    inputTokens: count(value.prompt_tokens),
+    outputTokens: count(value.completion_tokens),
+    // DeepSeek counts cache hits in a field of its own.
+    cachedTokens: count(prompt.cached_tokens) ?? count(value.prompt_cache_hit_tokens),
+    reasoningTokens: count(completion.reasoning_tokens),
+  };
+  return usage.inputTokens === null && usage.outputTokens === null ? null : usage;
+}
+
+/** The usage of a whole reply or of one chunk. Groq puts it under `x_groq` in streams. */
+export function usageOf(payload: Readonly<Record<string, unknown>>): Usage | null {
+  return readUsage(payload.usage) ?? (isObject(payload.x_groq) ? readUsage(payload.x_groq.usage) : null);
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function count(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.trunc(value) : null;
+}
