@@ -47,6 +47,8 @@ export class JsonIndex {
   get(key: string): unknown {
     const entry = this.#last(key);
     if (!entry) return undefined;
+    const plain = plainText(this.bytes, entry.start, entry.end);
+    if (plain !== null) return plain;
     try {
       return JSON.parse(decoder.decode(this.bytes.subarray(entry.start, entry.end)));
     } catch {
@@ -147,20 +149,31 @@ function stringEnd(bytes: Uint8Array, open: number): number {
 }
 
 function readKey(bytes: Uint8Array, open: number, close: number): string | null {
-  let key = '';
-  for (let i = open + 1; i < close; i++) {
-    const code = bytes[i] ?? 0;
-    if (code === BACKSLASH || code > 127) {
-      try {
-        return JSON.parse(decoder.decode(bytes.subarray(open, close + 1))) as string;
-      } catch {
-        return null;
-      }
-    }
-    key += String.fromCharCode(code);
+  const plain = plainText(bytes, open, close + 1);
+  if (plain !== null) return plain;
+  try {
+    return JSON.parse(decoder.decode(bytes.subarray(open, close + 1))) as string;
+  } catch {
+    return null;
   }
-  return key;
 }
+
+// Names of fields and models are shorter; beyond it a decoder is faster than this.
+const PLAIN_LENGTH = 64;
+
+/** The content of a short string literal of printable ASCII without escapes, read without a decoder; else null. */
+function plainText(bytes: Uint8Array, start: number, end: number): string | null {
+  if (bytes[start] !== QUOTE || end - start > PLAIN_LENGTH) return null;
+  let text = '';
+  for (let i = start + 1; i < end - 1; i++) {
+    const code = bytes[i] ?? 0;
+    if (code < 32 || code > 126 || code === BACKSLASH) return null;
+    text += ASCII[code];
+  }
+  return text;
+}
+
+const ASCII = Array.from({ length: 127 }, (_, code) => String.fromCharCode(code));
 
 /** Index just behind the value that starts at `from`; -1 when it does not end. */
 function valueEnd(bytes: Uint8Array, from: number): number {

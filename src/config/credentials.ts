@@ -1,0 +1,235 @@
+/** The credentials that a config and the environment bring, with stable ids that reveal no key. */
+import { findProvider, normalizeProviderId, ownProvider, providers } from '../providers/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import { Secret } from '../shared/secret.ts';
+import { clientKeysOf, digestOfKey, sha256Hex } from './client-keys.ts';
+import type { Env } from './environment.ts';
+import { type Config, type KeyConfig, type ProviderConfig, providerDefaults, shortKey } from './schema.ts';
+
+export type ConfiguredKey = {
+  /** `provider-` and at least ten hex digits, or `provider-none`. */
+  readonly id: string;
+  /** Null: the server takes no key. */
+  readonly key: Secret | null;
+  readonly label: string | null;
+  readonly priority: number;
+  readonly weight: number;
+  /** Patterns; empty means all. */
+  readonly models: string[];
+  readonly proxy: Secret | null;
+  readonly isEnabled: boolean;
+  readonly source: 'config' | 'env';
+  /** The variable's name, for keys from the environment. */
+  readonly sourceName: string | null;
+};
+
+/** A provider's fields with what `timeouts` and `rotation` of the top give filled in. */
+export type ProviderSettings = Omit<ProviderConfig, 'timeouts' | 'rotation' | 'keys'> & {
+  readonly timeouts: Config['timeouts'];
+  readonly rotation: Config['rotation'];
+};
+
+export type ConfiguredProvider = {
+  /** As shown: built-in ids with `_`, a user's own as written. */
+  readonly id: string;
+  readonly provider: Provider;
+  readonly settings: ProviderSettings;
+  readonly keys: ConfiguredKey[];
+};
+
+export type Credentials = {
+  readonly providers: Map<string, ConfiguredProvider>;
+  /** Keys taken from the environment, by variable. */
+  readonly found: { provider: string; name: string }[];
+  /** What the user should know: the same key twice, a client key among the keys. */
+  readonly notes: string[];
+};
+
+/** `clientKeys`: further client keys (literal or `sha256:<hex>`) besides those of the config. */
+export function credentialsOf(config: Config, env: Env, clientKeys: readonly string[]): Credentials {
+  const found: Credentials['found'] = [];
+  const notes: string[] = [];
+  const result = new Map<string, ConfiguredProvider>();
+  const isClientKey = clientKeyTest(config, clientKeys);
+
+  const add = (id: string, provider: Provider, fields: ProviderConfig, isNamed: boolean) => {
+    const given = Array.isArray(fields.keys) ? fields.keys : [];
+    const discovers =
+      config.discover_env === 'all' ? fields.keys !== 'none' : config.discover_env === 'auto' && fields.keys === null;
+    const variables = discovers ? keyVariables(provider, env) : [];
+    const collector = new KeyCollector(id, notes);
+    for (const [i, key] of given.entries()) collector.addConfigured(key, i);
+    for (const { name, value } of variables) {
+      if (isClientKey(value)) notes.push(`${name} is not used for ${id}: it holds a client key`);
+      else if (collector.addFound(name, value)) found.push({ provider: id, name });
+    }
+    const isKeyless = fields.keys === 'none' || (fields.keys === null && provider.key === 'optional' && isNamed);
+    if (isKeyless && collector.keys.length === 0) collector.addNone();
+    if (!isNamed && collector.keys.length === 0) return;
+    const base = variables.length > 0 && fields.base_url === null ? baseFromEnvironment(provider, env) : null;
+    if (base) notes.push(`the base URL of ${id} comes from ${base.name}`);
+    const settings = { ...settingsOf(config, fields), ...(base && { base_url: base.value }) };
+    result.set(id, { id, provider, settings, keys: collector.keys });
+  };
+
+  for (const [name, fields] of Object.entries(config.providers)) {
+    const known = findProvider(name);
+    add(known?.id ?? name, known ?? ownProvider(name, fields.protocol), fields, true);
+  }
+  if (config.discover_env === 'all') {
+    const taken = new Set([...result.keys()].map(normalizeProviderId));
+    for (const provider of providers) {
+      if (!taken.has(normalizeProviderId(provider.id))) add(provider.id, provider, providerDefaults, false);
+    }
+    for (const { id, baseUrl } of serversInEnvironment(env, notes)) {
+      if (taken.has(normalizeProviderId(id))) continue;
+      add(id, ownProvider(id, 'openai-chat'), { ...providerDefaults, base_url: baseUrl }, false);
+    }
+  }
+  return { providers: result, found, notes };
+}
+
+/**
+ * `provider-` and the first ten hex digits of SHA-256(provider, NUL, key); more digits while another credential of
+ * `taken` has the same.
+ */
+export function credentialId(provider: string, key: string, taken: ReadonlySet<string> = new Set()): string {
+  const digest = sha256Hex(`${provider}\0${key}`);
+  for (let length = 10; length < digest.length; length++) {
+    const id = `${provider}-${digest.slice(0, length)}`;
+    if (!taken.has(id)) return id;
+  }
+  return `${provider}-${digest}`;
+}
+
+/** Collects one provider's keys, each value once. */
+class KeyCollector {
+  readonly keys: ConfiguredKey[] = [];
+  readonly #provider: string;
+  readonly #notes: string[];
+  /** Key → where it was seen first. */
+  readonly #byValue = new Map<string, string>();
+  readonly #ids = new Set<string>();
+
+  constructor(provider: string, notes: string[]) {
+    this.#provider = provider;
+    this.#notes = notes;
+  }
+
+  addConfigured({ enabled, ...rest }: KeyConfig, index: number): boolean {
+    const where = `providers.${this.#provider}.keys[${index}]`;
+    return this.#add(where, rest.key.reveal(), { ...rest, isEnabled: enabled, source: 'config', sourceName: null });
+  }
+
+  addFound(name: string, value: string): boolean {
+    return this.#add(name, value, {
+      key: new Secret(value),
+      ...UNLABELLED,
+      source: 'env',
+      sourceName: name,
+    });
+  }
+
+  addNone(): void {
+    const id = `${this.#provider}-none`;
+    this.keys.push({ id, key: null, ...UNLABELLED, source: 'config', sourceName: null });
+  }
+
+  #add(where: string, value: string, fields: Omit<ConfiguredKey, 'id'>): boolean {
+    const twin = this.#byValue.get(value);
+    if (twin !== undefined) {
+      this.#notes.push(`${where} holds the same key as ${twin}; it is one credential`);
+      return false;
+    }
+    this.#byValue.set(value, where);
+    const id = credentialId(this.#provider, value, this.#ids);
+    this.#ids.add(id);
+    this.keys.push({ id, ...fields });
+    return true;
+  }
+}
+
+const { enabled: isEnabled, key: _key, ...keyDefaults } = shortKey;
+const UNLABELLED = { ...keyDefaults, isEnabled };
+
+/** The environment's keys of a provider: `NAME_API_KEY`, then `_1`, `_2`… in order, gaps allowed, empty ones ignored. */
+function keyVariables(provider: Provider, env: Env): { name: string; value: string }[] {
+  return provider.keyEnv.filter(isAllowedName).flatMap((base) => numbered(base, env));
+}
+
+function numbered(base: string, env: Env): { name: string; value: string }[] {
+  return Object.entries(env)
+    .flatMap(([name, value]) => {
+      const trimmed = value?.trim();
+      if (!trimmed || !name.startsWith(base)) return [];
+      const rest = name.slice(base.length);
+      if (rest !== '' && !/^_\d+$/.test(rest)) return [];
+      return [{ name, value: trimmed, order: rest === '' ? -1 : Number(rest.slice(1)) }];
+    })
+    .sort((a, b) => a.order - b.order)
+    .map(({ name, value }) => ({ name, value }));
+}
+
+/** rotator's own variables, and those of a proxy in front of it, never hold a vendor's key. */
+const isAllowedName = (name: string): boolean => !/^(ROTATOR|PROXY)_/.test(name);
+
+function baseFromEnvironment(provider: Provider, env: Env): { name: string; value: string } | null {
+  for (const keyName of provider.keyEnv) {
+    const name = keyName.replace(/_API_KEY$/, '_API_BASE');
+    const value = name === keyName ? undefined : readBase(env[name]);
+    if (value) return { name, value };
+  }
+  return null;
+}
+
+/** Servers of the user's own: `NAME_API_KEY` beside `NAME_API_BASE`. */
+function serversInEnvironment(env: Env, notes: string[]): { id: string; baseUrl: string }[] {
+  return Object.keys(env)
+    .sort()
+    .flatMap((name) => {
+      const prefix = /^([A-Z0-9][A-Z0-9_]*)_API_BASE$/.exec(name)?.[1];
+      if (!prefix || !isAllowedName(name) || !env[name]?.trim()) return [];
+      const id = prefix.toLowerCase();
+      const isKnown =
+        findProvider(id) !== undefined || providers.some((provider) => provider.keyEnv.includes(`${prefix}_API_KEY`));
+      if (isKnown || id === 'demo' || numbered(`${prefix}_API_KEY`, env).length === 0) return [];
+      const baseUrl = readBase(env[name]);
+      if (baseUrl) return [{ id, baseUrl }];
+      notes.push(`${name} is not used: it is no http or https URL`);
+      return [];
+    });
+}
+
+function readBase(value: string | undefined): string | null {
+  const trimmed = value?.trim().replace(/\/+$/, '');
+  if (!trimmed || !URL.canParse(trimmed)) return null;
+  const { protocol, username, password } = new URL(trimmed);
+  return ['http:', 'https:'].includes(protocol) && !username && !password ? trimmed : null;
+}
+
+function settingsOf(config: Config, { timeouts, rotation, keys, ...rest }: ProviderConfig): ProviderSettings {
+  const { cooldowns, ...rotationRest } = rotation;
+  return {
+    ...rest,
+    timeouts: { ...config.timeouts, ...withoutUndefined(timeouts) },
+    rotation: {
+      ...config.rotation,
+      ...withoutUndefined(rotationRest),
+      cooldowns: { ...config.rotation.cooldowns, ...withoutUndefined(cooldowns) },
+    },
+  };
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** An absent field must not hide the one it would override. */
+function withoutUndefined<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>; // Just filtered.
+}
+
+function clientKeyTest(config: Config, further: readonly string[]): (value: string) => boolean {
+  const configured = clientKeysOf(config);
+  const digests = new Set(further.map(digestOfKey));
+  if (Array.isArray(configured)) for (const { sha256 } of configured) digests.add(sha256);
+  return (value) => digests.has(digestOfKey(value));
+}

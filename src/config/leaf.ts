@@ -1,0 +1,273 @@
+/**
+ * The kinds of value a field can hold. Each reads a scalar's text, says what it expected when it cannot, shows a value
+ * again as the user would write it, and describes itself to editors as JSON Schema.
+ */
+import * as z from 'zod';
+import { DURATION_PATTERN, formatDuration, parseDuration } from '../shared/duration.ts';
+import { nearest } from '../shared/near-miss.ts';
+import { COUNT_PATTERN, formatSize, parseCount, parseSize, SIZE_PATTERN } from '../shared/quantity.ts';
+import { Secret } from '../shared/secret.ts';
+import { isText, isWritten, textOf, type Written } from './written.ts';
+
+/** What was expected instead, and the likely value. */
+class Mistake {
+  readonly expected: string;
+  readonly likely: string | undefined;
+  constructor(expected: string, likely?: string) {
+    this.expected = expected;
+    this.likely = likely;
+  }
+}
+
+type JsonSchema = { readonly [keyword: string]: unknown };
+
+export type LeafInfo = {
+  /** For the reference: `duration`, `whole number`. */
+  readonly kind: string;
+  /** The value as the user would write it; a secret is masked. */
+  format(value: unknown): string | number | boolean;
+};
+
+/** Every leaf schema's own description, for the reference and for showing a config. */
+export const leafInfo = z.registry<LeafInfo>();
+
+/** What an issue of a leaf carries to the problem list. */
+export type LeafIssue = { readonly likely?: string | undefined; readonly isSecret: boolean };
+
+const HAS_REFERENCE = { type: 'string', pattern: '\\$\\{' };
+
+/** One field's value, read from one scalar. */
+export type Leaf<T> = z.ZodPipe<z.ZodCustom<Written, Written>, z.ZodTransform<T, Written>>;
+
+function leaf<T>(options: {
+  readonly kind: string;
+  readonly expected: string;
+  readonly read: (value: Written) => T | Mistake;
+  readonly format?: (value: T) => string | number | boolean;
+  readonly json: JsonSchema;
+  readonly isSecret?: boolean;
+}): Leaf<T> {
+  const isSecret = options.isSecret ?? false;
+  const schema = z
+    .custom<Written>(isWritten, { error: `expected ${options.expected}` })
+    .transform((value, context): T => {
+      const result = options.read(value);
+      if (!(result instanceof Mistake)) return result;
+      const params: LeafIssue = { likely: result.likely, isSecret };
+      context.addIssue({ code: 'custom', message: `expected ${result.expected}`, params });
+      return z.NEVER;
+    })
+    .meta(options.json);
+  const { format } = options;
+  leafInfo.add(schema, {
+    kind: options.kind,
+    // The registry holds leaves of every type; a leaf is only ever given what it read itself.
+    format: (value) => (format ? format(value as T) : typeof value === 'object' ? String(value) : (value as string)),
+  });
+  return schema;
+}
+
+/** Text of at least one character. Numbers and truth values keep the digits and letters they were written with. */
+export const text = (expected = 'text') =>
+  leaf({
+    kind: 'text',
+    expected,
+    read: (value) => (textOf(value).trim() === '' ? new Mistake(expected) : textOf(value)),
+    json: { type: ['string', 'number', 'boolean'] },
+  });
+
+export const secret = (expected: string, check: (text: string) => string | null = () => null) =>
+  leaf({
+    kind: 'key',
+    expected,
+    isSecret: true,
+    read: (value) => {
+      const content = textOf(value).trim();
+      const wrong = content === '' ? expected : check(content);
+      return wrong === null ? new Secret(content) : new Mistake(wrong);
+    },
+    format: (value) => value.masked(),
+    json: { type: ['string', 'number'] },
+  });
+
+/** Printable, one line. Not shown when it is wrong: many a header is a key. */
+export const headerValue = () =>
+  leaf({
+    kind: 'header',
+    expected: 'the text of a header',
+    isSecret: true,
+    read: (value) =>
+      /^[\t\x20-\x7e\x80-\xff]*$/.test(textOf(value))
+        ? textOf(value)
+        : new Mistake('the text of a header, in one line'),
+    json: { type: ['string', 'number', 'boolean'] },
+  });
+
+export const duration = (options: { readonly isZeroAllowed?: boolean } = {}) => {
+  const expected = options.isZeroAllowed ? 'a duration such as 30s, or 0' : 'a duration such as 30s';
+  return leaf({
+    kind: 'duration',
+    expected,
+    read: (value) => {
+      const written = textOf(value);
+      const ms = parseDuration(written);
+      if (ms === null) return new Mistake(expected, /^\d+$/.test(written) ? `${written}s` : undefined);
+      if (ms === 0 && !options.isZeroAllowed) return new Mistake(`${expected}, longer than 0`);
+      if (ms > 365 * 86_400_000) return new Mistake(`${expected}, at most 365d`);
+      return ms;
+    },
+    format: formatDuration,
+    json: {
+      anyOf: [
+        { type: 'string', pattern: `^${DURATION_PATTERN}$` },
+        ...(options.isZeroAllowed ? [{ const: 0 }, { const: '0' }] : []),
+        HAS_REFERENCE,
+      ],
+    },
+  });
+};
+
+export const size = () =>
+  leaf({
+    kind: 'size',
+    expected: 'a size such as 32mb',
+    read: (value) => {
+      const bytes = parseSize(textOf(value));
+      return bytes === null || bytes === 0 ? new Mistake('a size such as 32mb, larger than 0') : bytes;
+    },
+    format: formatSize,
+    json: { anyOf: [{ type: 'integer', minimum: 1 }, { type: 'string', pattern: `^${SIZE_PATTERN}$` }, HAS_REFERENCE] },
+  });
+
+export const count = () =>
+  leaf({
+    kind: 'count',
+    expected: 'a count such as 1000 or 200k',
+    read: (value) => parseCount(textOf(value)) ?? new Mistake('a count such as 1000 or 200k'),
+    json: {
+      anyOf: [{ type: 'integer', minimum: 0 }, { type: 'string', pattern: `^${COUNT_PATTERN}$` }, HAS_REFERENCE],
+    },
+  });
+
+export const integer = (minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) => {
+  const expected =
+    maximum === Number.MAX_SAFE_INTEGER
+      ? `a whole number, ${minimum} or more`
+      : `a whole number from ${minimum} to ${maximum}`;
+  return leaf({
+    kind: 'whole number',
+    expected,
+    read: (value) => {
+      const number = readNumber(value);
+      const isFine = number !== null && Number.isSafeInteger(number) && number >= minimum && number <= maximum;
+      return isFine ? number : new Mistake(expected);
+    },
+    json: {
+      anyOf: [{ type: 'integer', minimum, ...(maximum !== Number.MAX_SAFE_INTEGER && { maximum }) }, HAS_REFERENCE],
+    },
+  });
+};
+
+/** `isAbove`: the bound itself is not allowed. */
+export const number = (bound: number, isAbove = false) => {
+  const expected = isAbove ? `a number above ${bound}` : `a number, ${bound} or more`;
+  return leaf({
+    kind: 'number',
+    expected,
+    read: (value) => {
+      const number = readNumber(value);
+      return number !== null && (isAbove ? number > bound : number >= bound) ? number : new Mistake(expected);
+    },
+    json: { anyOf: [{ type: 'number', [isAbove ? 'exclusiveMinimum' : 'minimum']: bound }, HAS_REFERENCE] },
+  });
+};
+
+export const flag = () =>
+  leaf({
+    kind: 'true or false',
+    expected: 'true or false',
+    read: (value) => {
+      const written = textOf(value).toLowerCase();
+      if (written === 'true' || written === 'false')
+        return isText(value) ? new Mistake('true or false') : written === 'true';
+      const likely =
+        { yes: 'true', on: 'true', no: 'false', off: 'false' }[written] ?? nearest(written, ['true', 'false']);
+      return new Mistake('true or false', likely);
+    },
+    json: { anyOf: [{ type: 'boolean' }, HAS_REFERENCE] },
+  });
+
+export const choice = <const Values extends readonly [string, ...string[]]>(values: Values) => {
+  const expected = values.length === 1 ? values[0] : `one of ${values.join(', ')}`;
+  return leaf({
+    kind: values.join(' | '),
+    expected,
+    read: (value): Values[number] | Mistake =>
+      values.find((known) => known === textOf(value)) ?? new Mistake(expected, nearest(textOf(value), values)),
+    json: { anyOf: [{ enum: [...values] }, HAS_REFERENCE] },
+  });
+};
+
+/** http or https, without credentials, query or trailing slash. */
+export const baseUrl = () => {
+  const expected = 'a URL such as http://127.0.0.1:8001/v1';
+  return leaf({
+    kind: 'URL',
+    expected,
+    // A mistaken URL may hold a password: it is not shown.
+    isSecret: true,
+    read: (value) => {
+      const url = readUrl(textOf(value));
+      if (!url || !['http:', 'https:'].includes(url.protocol)) return new Mistake(expected);
+      if (url.username || url.password) return new Mistake(`${expected}, without user and password (use headers)`);
+      if (url.search || url.hash) return new Mistake(`${expected}, without ? and #`);
+      return textOf(value).trim().replace(/\/+$/, '');
+    },
+    json: { type: 'string' },
+  });
+};
+
+export const proxyUrl = () => {
+  const expected = 'a proxy such as socks5://127.0.0.1:1080 or http://user:pass@host:3128';
+  return leaf({
+    kind: 'proxy URL',
+    expected,
+    isSecret: true,
+    read: (value) => {
+      const url = readUrl(textOf(value));
+      const isProxy = url && ['http:', 'https:', 'socks5:', 'socks5h:'].includes(url.protocol) && url.hostname !== '';
+      return isProxy ? new Secret(textOf(value).trim()) : new Mistake(expected);
+    },
+    // Where it leads is worth showing; who logs in there is not.
+    format: (value) => {
+      const url = new URL(value.reveal());
+      return `${url.protocol}//${url.username || url.password ? '***@' : ''}${url.host}`;
+    },
+    json: { type: 'string' },
+  });
+};
+
+/** As a browser sends it: scheme, host and port. */
+export const origin = () => {
+  const expected = 'an origin such as https://app.example.com';
+  return leaf({
+    kind: 'origin',
+    expected,
+    read: (value) => {
+      const written = textOf(value);
+      const url = readUrl(written);
+      if (!url || url.host === '') return new Mistake(expected);
+      const exact = `${url.protocol}//${url.host}`;
+      return written === exact ? written : new Mistake(`${expected}, without a path`, exact);
+    },
+    json: { type: 'string' },
+  });
+};
+
+const readUrl = (text: string): URL | null => (URL.canParse(text.trim()) ? new URL(text.trim()) : null);
+
+/** YAML 1.2's decimal numbers. Quoted digits are text. */
+function readNumber(value: Written): number | null {
+  const written = textOf(value).trim();
+  return !isText(value) && /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(written) ? Number(written) : null;
+}

@@ -1,0 +1,89 @@
+/**
+ * Rules that look at more than one field. They read the tree and not the finished config, so that they are reported
+ * together with everything else that is wrong.
+ */
+import { findProvider, normalizeProviderId, providers } from '../providers/index.ts';
+import { nearest } from '../shared/near-miss.ts';
+import { LATER_PROVIDERS } from './later.ts';
+import { isLoopbackHost } from './loopback.ts';
+import { formatPath, NOT_YET } from './problems.ts';
+import type { Finding } from './validate.ts';
+import { isFields, isList, isWritten, type Tree, textAt, textOf, treeAt } from './written.ts';
+
+const OWN_NAME = /^[a-z0-9][a-z0-9._-]*$/;
+
+export function checkRules(tree: Tree): Finding[] {
+  return [...checkOpenServer(tree), ...checkClientKeys(tree), ...checkProviders(tree)];
+}
+
+function checkOpenServer(tree: Tree): Finding[] {
+  const host = textAt(tree, 'server', 'host') ?? '127.0.0.1';
+  if (textAt(tree, 'server', 'client_keys') !== 'none' || isLoopbackHost(host)) return [];
+  return [
+    {
+      path: ['server', 'client_keys'],
+      part: 'value',
+      message: `none would let anybody who reaches ${host} use your keys; give client keys, or listen on 127.0.0.1`,
+    },
+  ];
+}
+
+function checkClientKeys(tree: Tree): Finding[] {
+  const list = treeAt(tree, ['server', 'client_keys']);
+  if (!isList(list)) return [];
+  const findings: Finding[] = [];
+  for (const field of ['name', 'key'] as const) {
+    const first = new Map<string, number>();
+    for (const [i, item] of list.entries()) {
+      const value = isFields(item) ? item[field] : undefined;
+      if (!isWritten(value)) continue;
+      const before = first.get(textOf(value));
+      if (before === undefined) first.set(textOf(value), i);
+      else {
+        const path = ['server', 'client_keys', i, field];
+        const other = formatPath(['server', 'client_keys', before]);
+        findings.push({ path, part: 'value', message: `the same ${field} as in ${other}` });
+      }
+    }
+  }
+  return findings;
+}
+
+function checkProviders(tree: Tree): Finding[] {
+  const configured = treeAt(tree, ['providers']);
+  if (!isFields(configured)) return [];
+  const findings: Finding[] = [];
+  const seen = new Map<string, string>();
+  for (const [name, fields] of Object.entries(configured)) {
+    const path = ['providers', name];
+    const known = findProvider(name);
+    const id = known?.id ?? normalizeProviderId(name);
+    const twin = seen.get(id);
+    if (twin !== undefined) {
+      findings.push({ path, part: 'name', message: `the same provider as "${twin}"` });
+      continue;
+    }
+    seen.set(id, name);
+    if (known) continue;
+    if (id === 'demo') {
+      findings.push({ path, part: 'name', message: 'this name is taken by the demo provider (serve --demo)' });
+    } else if (!OWN_NAME.test(name)) {
+      const message = 'a name of your own is made of lower-case letters, digits, "-", "_" and "."';
+      findings.push({ path, part: 'name', message });
+    } else if (treeAt(fields, ['base_url']) === undefined && (fields === undefined || isFields(fields))) {
+      findings.push({ path, part: 'name', ...unknownProvider(name, id) });
+    }
+  }
+  return findings;
+}
+
+function unknownProvider(name: string, id: string): Pick<Finding, 'message' | 'likely'> {
+  if (LATER_PROVIDERS.has(id)) {
+    return { message: `provider "${name}" is ${NOT_YET}; with a base_url it is a server of your own` };
+  }
+  const names = providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])]);
+  return {
+    message: `provider "${name}" is not known, and a server of your own needs a base_url`,
+    likely: nearest(name, names),
+  };
+}

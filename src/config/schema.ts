@@ -1,0 +1,395 @@
+/**
+ * The config, field by field. Types, validation, the JSON Schema for editors, `config show` and the generated reference
+ * all come from here. Names are YAML's own; durations are milliseconds, sizes bytes, keys `Secret`s.
+ */
+import * as z from 'zod';
+import {
+  baseUrl,
+  choice,
+  count,
+  duration,
+  flag,
+  headerValue,
+  integer,
+  type Leaf,
+  number,
+  origin,
+  proxyUrl,
+  secret,
+  size,
+  text,
+} from './leaf.ts';
+import { isLoopbackHost } from './loopback.ts';
+import { written } from './written.ts';
+
+/** A field with a default, given as the user would write it. */
+const field = <T>(schema: Leaf<T>, standard: string | number | boolean, description: string) =>
+  schema.prefault(written(standard)).meta({ description, default: standard });
+
+/** A field that is null when it is absent. */
+const absent = <T>(schema: Leaf<T>, description: string, example: unknown) =>
+  schema
+    .nullable()
+    .default(null)
+    .meta({ description, default: null, examples: [example] });
+
+/** A field whose absence means: as in the section of the same name at the top. */
+const override = <T>(schema: Leaf<T>, description: string, example: unknown) =>
+  schema.optional().meta({ description, examples: [example] });
+
+const list = <T>(schema: Leaf<T>, description: string, example: readonly unknown[]) =>
+  z
+    .array(schema)
+    .default([])
+    .meta({ description, default: [], examples: [example] });
+
+const SHA256 = /^sha256:[0-9a-f]{64}$/i;
+
+export const clientKeySchema = z.strictObject({
+  name: absent(text('a name'), 'What logs call the application that uses this key.', 'laptop'),
+  key: secret('a client key: literal, ${NAME}, or sha256: and 64 hex digits', (value) =>
+    value.toLowerCase().startsWith('sha256:') && !SHA256.test(value) ? 'sha256: and 64 hex digits' : null,
+  ).meta({
+    description: 'The key: literal, `${NAME}`, or `sha256:` and the hex digest of the key.',
+    examples: ['${LAPTOP_CLIENT_KEY}'],
+  }),
+  models: list(
+    text('a model pattern'),
+    'Allow-list of the models this key may use, `provider/model` with wildcards; empty means all.',
+    ['gemini/*', 'groq/llama-*'],
+  ),
+});
+
+const server = z
+  .strictObject({
+    host: field(
+      text('a host name or address'),
+      '127.0.0.1',
+      'Address to listen on. `client_keys: none` together with a host that is not loopback is refused. Needs a restart.',
+    ),
+    port: field(integer(0, 65_535), 8000, 'Port to listen on; 0 takes a free one. Needs a restart.'),
+    client_keys: z
+      .union([choice(['none']), z.array(clientKeySchema).min(1)], { error: 'expected a list of client keys, or none' })
+      .nullable()
+      .default(null)
+      .meta({
+        examples: [[{ name: 'laptop', key: '${LAPTOP_CLIENT_KEY}' }]],
+        description:
+          'Keys that applications send to rotator; they never go upstream. Absent: `ROTATOR_CLIENT_KEY`, else one is made in `<state>/client-key`. `none`: open, on loopback only.',
+        default: null,
+      }),
+    cors: list(origin(), 'Origins of web pages that may call; all others are refused.', ['https://app.example.com']),
+    allowed_hosts: list(text('a host name'), 'Further `Host` names accepted on a loopback address.', ['rotator.local']),
+    max_body: field(size(), '32mb', 'Largest request body, after decompression.'),
+    hold: field(
+      duration(),
+      '15s',
+      'Longest time a streaming client waits for the status line; then it gets 200 and heartbeats while rotation goes on.',
+    ),
+    heartbeat: field(
+      duration({ isZeroAllowed: true }),
+      '15s',
+      'Silence in a stream after which a heartbeat is sent; 0 turns heartbeats off.',
+    ),
+    expose_route: flag()
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          'Show clients the target, the credential and the attempts (`x-rotator-*` headers, `error.rotator`). Absent: true on loopback, false elsewhere.',
+        default: null,
+        examples: [true],
+      }),
+  })
+  .transform((fields) => ({ ...fields, expose_route: fields.expose_route ?? isLoopbackHost(fields.host) }))
+  .prefault({})
+  .meta({ description: 'The HTTP server that applications talk to.' });
+
+/** name: [leaf, default, description] */
+const timeoutFields = {
+  acquire: [duration(), '30s', 'Longest wait for a free credential.'],
+  connect: [duration(), '10s', 'DNS, TCP and TLS together.'],
+  first_byte: [duration(), '2m', 'Streaming attempts: silence before the first event.'],
+  total: [duration(), '10m', 'Attempts that do not stream.'],
+  idle: [duration(), '5m', 'Silence inside a stream.'],
+  request: [
+    duration(),
+    '10m',
+    'The whole request until its answer begins to reach the client; a stream that has begun is ended only by `idle`.',
+  ],
+} as const;
+
+const standardOf = <T>([schema, standard, description]: readonly [Leaf<T>, string | number, string]) =>
+  field(schema, standard, description);
+const overrideOf = <T>([schema, standard, description]: readonly [Leaf<T>, string | number, string]) =>
+  override(schema, description, standard);
+
+const timeouts = z
+  .strictObject({
+    acquire: standardOf(timeoutFields.acquire),
+    connect: standardOf(timeoutFields.connect),
+    first_byte: standardOf(timeoutFields.first_byte),
+    total: standardOf(timeoutFields.total),
+    idle: standardOf(timeoutFields.idle),
+    request: standardOf(timeoutFields.request),
+  })
+  .prefault({})
+  .meta({ description: 'How long to wait for what. Each can be overridden in `providers.X.timeouts`.' });
+
+const timeoutOverrides = z
+  .strictObject({
+    acquire: overrideOf(timeoutFields.acquire),
+    connect: overrideOf(timeoutFields.connect),
+    first_byte: overrideOf(timeoutFields.first_byte),
+    total: overrideOf(timeoutFields.total),
+    idle: overrideOf(timeoutFields.idle),
+    request: overrideOf(timeoutFields.request),
+  })
+  .prefault({})
+  .meta({ description: 'Overrides of `timeouts` for this provider.', examples: [{ first_byte: '5m' }] });
+
+const rotationFields = {
+  mode: [choice(['balanced']), 'balanced', 'How the next credential is chosen: `balanced` spreads the load.'],
+  tolerance: [number(0), 3, '0 is strict least-used, larger is more random.'],
+  retries_same_key: [integer(0, 10), 1, 'Further tries on the same credential after an upstream error.'],
+  wait_same_key: [
+    duration({ isZeroAllowed: true }),
+    '10s',
+    'A `Retry-After` shorter than this is waited for when no other credential is ready.',
+  ],
+  max_waiting: [count(), 1000, 'Requests that may wait for a credential of one provider; above, 503 at once.'],
+} as const;
+
+const cooldownFields = {
+  rate_limit: [duration(), '60s', 'After a 429 that does not say how long.'],
+  auth: [duration(), '5m', 'After a rejected key, before it is tried again.'],
+  transient: [duration(), '30s', 'After an upstream error that another credential did not have.'],
+} as const;
+
+const LADDER = ['10s', '30s', '60s', '120s', '300s'] as const;
+const ladderDescription = 'Rests after failures in a row that nobody explains: the first, the second, and so on.';
+const ladder = z.array(duration()).min(1);
+
+const rotation = z
+  .strictObject({
+    mode: standardOf(rotationFields.mode),
+    tolerance: standardOf(rotationFields.tolerance),
+    retries_same_key: standardOf(rotationFields.retries_same_key),
+    wait_same_key: standardOf(rotationFields.wait_same_key),
+    max_waiting: standardOf(rotationFields.max_waiting),
+    cooldowns: z
+      .strictObject({
+        ladder: ladder
+          .prefault(LADDER.map((step) => written(step)))
+          .meta({ description: ladderDescription, default: [...LADDER] }),
+        rate_limit: standardOf(cooldownFields.rate_limit),
+        auth: standardOf(cooldownFields.auth),
+        transient: standardOf(cooldownFields.transient),
+      })
+      .prefault({})
+      .meta({ description: 'How long a credential rests after a failure when the vendor does not say.' }),
+  })
+  .prefault({})
+  .meta({ description: 'How credentials take turns. Each can be overridden in `providers.X.rotation`.' });
+
+const rotationOverrides = z
+  .strictObject({
+    mode: overrideOf(rotationFields.mode),
+    tolerance: overrideOf(rotationFields.tolerance),
+    retries_same_key: overrideOf(rotationFields.retries_same_key),
+    wait_same_key: overrideOf(rotationFields.wait_same_key),
+    max_waiting: overrideOf(rotationFields.max_waiting),
+    cooldowns: z
+      .strictObject({
+        ladder: ladder.optional().meta({ description: ladderDescription, examples: [['10s', '60s']] }),
+        rate_limit: overrideOf(cooldownFields.rate_limit),
+        auth: overrideOf(cooldownFields.auth),
+        transient: overrideOf(cooldownFields.transient),
+      })
+      .prefault({})
+      .meta({ description: 'Overrides of `rotation.cooldowns`.' }),
+  })
+  .prefault({})
+  .meta({ description: 'Overrides of `rotation` for this provider.', examples: [{ tolerance: 0 }] });
+
+const apiKey = () => secret('an API key, or ${NAME} to take it from the environment');
+
+export const longKey = z.strictObject({
+  key: apiKey().meta({
+    description: 'The key itself, or `${NAME}` to take it from the environment.',
+    examples: ['${GEMINI_API_KEY_2}'],
+  }),
+  label: absent(text('a label'), 'A name for people; commands take it instead of the id.', 'work'),
+  priority: field(integer(1), 10, '1 is best; all keys of a better priority are used before the next.'),
+  weight: field(number(0, true), 1, 'Share of the load relative to the other keys of the same priority.'),
+  models: list(text('a model pattern'), 'This key serves only these models; empty means all.', ['gemini-2.5-*']),
+  proxy: absent(
+    proxyUrl(),
+    'Outbound proxy of this key: `http`, `https`, `socks5` or `socks5h`.',
+    'socks5://127.0.0.1:1080',
+  ),
+  enabled: field(flag(), true, 'False takes the key out of rotation without removing it.'),
+});
+
+/** What the short form stands for, but for its key. */
+export const shortKey = longKey.parse({ key: written('key') });
+
+const key = z.union([apiKey().transform((secretKey) => ({ ...shortKey, key: secretKey })), longKey], {
+  error: 'expected a key, or a mapping with the field key',
+});
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** Set by HTTP itself; a second value would break the request or smuggle another. */
+const OWN_HEADERS = /^(host|content-length|transfer-encoding|connection|keep-alive|te|trailer|upgrade|proxy-.*)$/i;
+
+const headerName = z
+  .string()
+  .refine((name) => HEADER_NAME.test(name), { error: 'is no header name', abort: true })
+  .refine((name) => !OWN_HEADERS.test(name), { error: 'is a header that cannot be set' });
+
+export const providerSchema = z
+  .strictObject({
+    keys: z
+      .union([choice(['none']), z.array(key)], { error: 'expected a list of keys, or none' })
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          'API keys, in short form (the key) or long form (a mapping). `none`: the server takes no key. Absent: see `discover_env`. A key whose variable is not set is skipped with a warning.',
+        default: null,
+      }),
+    base_url: absent(
+      baseUrl(),
+      "Where the API is, with its version segment. Needed for a name that is no known provider; otherwise it replaces the vendor's.",
+      'http://127.0.0.1:8001/v1',
+    ),
+    protocol: field(choice(['openai-chat']), 'openai-chat', 'Wire format of a server of your own.'),
+    headers: z
+      .record(headerName, headerValue())
+      .default({})
+      .meta({ description: 'Further headers sent upstream.', default: {}, examples: [{ 'x-extra': '1' }] }),
+    proxy: absent(
+      proxyUrl(),
+      'Outbound proxy for all keys of this provider: `http`, `https`, `socks5` or `socks5h`.',
+      'http://proxy.example.com:3128',
+    ),
+    http2: field(flag(), false, 'Speak HTTP/2 to the provider.'),
+    stream_usage: field(flag(), true, 'Ask for token usage in streams.'),
+    timeouts: timeoutOverrides,
+    rotation: rotationOverrides,
+    concurrency: z
+      .strictObject({
+        max_per_key: field(integer(0), 0, 'Requests at the same time on one key, a hard limit; 0 is unlimited.'),
+        optimal_per_key: field(
+          integer(0),
+          1,
+          'Spread over other keys before one key has more than this at the same time; 0 is no such wish.',
+        ),
+        priority_multipliers: z
+          .record(z.string().regex(/^[1-9]\d*$/, { error: 'is no priority; expected 1, 2, …' }), number(0, true))
+          .default({})
+          .meta({
+            description: 'Priority → factor on both numbers above.',
+            default: {},
+            examples: [{ 1: 3, 2: 2 }],
+          }),
+      })
+      .prefault({})
+      .meta({ description: 'How many requests one key serves at the same time.' }),
+    models: z
+      .strictObject({
+        allow: list(
+          text('a model pattern'),
+          'Alone: only these models. Together with `deny`: exceptions to it. Wildcards `*` `?` `[..]`, case-insensitive, with or without the provider.',
+          ['gemini-2.5-*', 'gemini-3*'],
+        ),
+        deny: list(text('a model pattern'), 'All models but these.', ['*-preview']),
+        define: z
+          .record(
+            z.string(),
+            z
+              .strictObject({
+                id: absent(
+                  text('a model id'),
+                  'The name that goes upstream. Absent: the entry’s own.',
+                  'gemini-2.5-pro',
+                ),
+              })
+              .prefault({}),
+          )
+          .default({})
+          .meta({
+            description: 'Models of your own naming, added to the provider’s list.',
+            default: {},
+            examples: [{ smart: { id: 'gemini-2.5-pro' } }],
+          }),
+      })
+      .prefault({})
+      .meta({ description: 'Which models can be listed and called.' }),
+  })
+  .prefault({});
+
+/** A provider of which nothing is said. */
+export const providerDefaults = providerSchema.parse({});
+
+export const configSchema = z.strictObject({
+  server,
+  timeouts,
+  rotation,
+  providers: z.record(z.string(), providerSchema).default({}).meta({
+    description:
+      'Providers by name. A name that is no known provider is a server of your own and needs a `base_url`. `-` and `_` are the same in names.',
+    default: {},
+  }),
+  chat: z
+    .strictObject({
+      model: absent(text('a model'), 'Model of `rotator chat` when `-m` is not given.', 'groq/llama-3.3-70b-versatile'),
+    })
+    .prefault({})
+    .meta({ description: 'The command `rotator chat`.' }),
+  logging: z
+    .strictObject({
+      level: field(choice(['debug', 'info', 'warn', 'error']), 'info', 'Least severe messages to show.'),
+      format: field(choice(['auto', 'pretty', 'json']), 'auto', '`auto`: pretty on a terminal, json elsewhere.'),
+      requests: field(choice(['off', 'metadata']), 'metadata', 'One line per request, without its content.'),
+    })
+    .prefault({})
+    .meta({ description: 'What is logged, on standard error.' }),
+  storage: z
+    .strictObject({
+      dir: absent(
+        text('a directory'),
+        'State directory; relative to this file. Absent: `$XDG_STATE_HOME/rotator` (`~/.local/state/rotator`, on Windows `%LOCALAPPDATA%\\rotator`). `--state` and `ROTATOR_STATE` go before. Needs a restart.',
+        '~/.local/state/rotator',
+      ),
+    })
+    .prefault({})
+    .meta({ description: 'Where rotator keeps its state.' }),
+  discover_env: field(
+    choice(['auto', 'all', 'off']),
+    'auto',
+    'Keys from the environment (`GROQ_API_KEY`, `GROQ_API_KEY_1`, …). `auto`: for providers named here without keys, and for all when there is no config file. `all`: for all known providers, and for `NAME_API_KEY` beside `NAME_API_BASE`. `off`: never.',
+  ),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type ProviderConfig = z.output<typeof providerSchema>;
+export type KeyConfig = z.output<typeof longKey>;
+export type ClientKeyConfig = z.output<typeof clientKeySchema>;
+
+/** JSON Schema (draft-07) of the file, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(configSchema, {
+    io: 'input',
+    target: 'draft-7',
+    unrepresentable: 'any',
+    // zod leaves defaults and examples of transformed values out, not knowing that these are given as they are written.
+    override: ({ zodSchema, jsonSchema }) => {
+      const { default: standard, examples } = z.globalRegistry.get(zodSchema) ?? {};
+      if (standard !== undefined) Object.assign(jsonSchema, { default: standard });
+      else if (typeof jsonSchema.default === 'string') delete jsonSchema.default;
+      if (Array.isArray(examples)) jsonSchema.examples = examples;
+    },
+  });
+  return { title: 'rotator.yaml', ...schema };
+}
