@@ -1,0 +1,189 @@
+import { existsSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { KeySource } from '../../config/edit.ts';
+import { CliError, ExitCode } from '../../shared/cli-error.ts';
+import { nearest } from '../../shared/near-miss.ts';
+import type { Provider } from '../../providers/provider.ts';
+import type { Context, Start } from '../context.ts';
+import { readAll } from '../io.ts';
+import { notSupported } from '../later.ts';
+import { withLocalApp } from '../operations.ts';
+import { findPlace, readConfig } from '../place.ts';
+import { type Prompts, prompts } from '../ui/prompts.ts';
+import { refuseFailed, testTable } from './keys-test.ts';
+
+type Options = {
+  readonly key?: string;
+  readonly env?: string;
+  readonly stdin?: true;
+  readonly label?: string;
+  readonly priority?: number;
+  readonly baseUrl?: string;
+  readonly protocol?: string;
+  readonly test?: true;
+};
+
+export function defineKeysAdd(keys: Command, start: Start): void {
+  keys
+    .command('add')
+    .description('add a key to the config file')
+    .argument('[provider]', 'a known provider, or a new name together with --base-url')
+    .addOption(new Option('--key <key>', 'the key itself (stays in the shell history)').conflicts(['env', 'stdin']))
+    .addOption(new Option('--env <name>', 'take the key from this environment variable').conflicts('stdin'))
+    .option('--stdin', 'read the key from stdin')
+    .option('--label <text>', 'a name for people')
+    .option('--priority <n>', '1 is used first (default: 10)', positiveInteger)
+    .option('--base-url <url>', 'where the API is, with its version segment')
+    .addOption(new Option('--protocol <name>', 'wire format of a server of your own').choices(['openai-chat']))
+    .option('--test', 'ask the provider whether it accepts the key')
+    .addHelpText(
+      'after',
+      `
+Without --key, --env or --stdin the key is asked for and not shown.
+
+Examples:
+  $ rotator keys add groq
+  $ rotator keys add gemini --env GEMINI_API_KEY --label work
+  $ pass show groq | rotator keys add groq --stdin --test
+  $ rotator keys add my-vllm --base-url http://127.0.0.1:8001/v1 --key none`,
+    )
+    .action((provider: string | undefined, options: Options, command: Command) =>
+      add(start(command), provider, options),
+    );
+}
+
+async function add(context: Context, written: string | undefined, options: Options): Promise<void> {
+  const { io, globals, output } = context;
+  const [{ configPath, newConfigPath }, { addKey }] = await Promise.all([
+    import('../../config/places.ts'),
+    import('../../config/edit.ts'),
+  ]);
+  const ask = await prompts(context);
+  const target = await chooseProvider(written, options, ask);
+  const around = { path: globals.config, env: io.env, cwd: io.cwd };
+  const found = configPath(around)?.path;
+  const path = found !== undefined && existsSync(found) ? found : newConfigPath(around);
+  // A file that is already wrong is told before a key is asked for or anything is changed.
+  const isNew = !existsSync(path);
+  if (!isNew) (await readConfig(context))();
+  const key = await chooseKeySource(context, target, options, ask);
+  const { credential, provider } = await addKey(
+    path,
+    {
+      provider: target.id,
+      key,
+      label: options.label ?? null,
+      priority: options.priority ?? null,
+      baseUrl: target.baseUrl,
+      protocol: options.protocol ?? null,
+    },
+    io.env,
+  );
+  const id = key.kind === 'none' ? `${provider}-none` : credential;
+  output.note(`${isNew ? 'created' : 'changed'} ${path}: added ${id ?? `a key of ${provider}`}`);
+  if (key.kind === 'variable' && id === null) output.warn(`${key.name} is not set: the key is skipped until it is`);
+  if (globals.json) await output.json({ id, provider, path, created: isNew });
+  if (options.test && id !== null) await testAdded(context, id);
+}
+
+/** What the key is for. */
+type Target = {
+  /** A known provider's id, or the user's own name as written. */
+  readonly id: string;
+  readonly title: string;
+  readonly baseUrl: string | null;
+  /** The server may take no key at all. */
+  readonly isKeyOptional: boolean;
+  readonly keyUrl: string | null;
+};
+
+async function chooseProvider(written: string | undefined, options: Options, ask: Prompts | null): Promise<Target> {
+  const { findProvider, providers } = await import('../../providers/index.ts');
+  const name = written ?? (await ask?.choose('Which provider?', providers.map(choiceOf)));
+  if (name === undefined) throw missing('no provider was named', 'rotator keys add PROVIDER');
+  const known = findProvider(name);
+  if (known)
+    return {
+      id: known.id,
+      title: known.title,
+      baseUrl: options.baseUrl ?? null,
+      isKeyOptional: known.key === 'optional',
+      keyUrl: known.keyUrl ?? null,
+    };
+  const { LATER_PROVIDERS } = await import('../../config/later.ts');
+  const id = name.toLowerCase();
+  if (options.baseUrl === undefined && LATER_PROVIDERS.has(id.replaceAll('-', '_'))) throw notSupported(name);
+  const near = nearest(
+    name,
+    providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])]),
+  );
+  const hint = near === undefined ? 'give --base-url for a server of your own' : `did you mean "${near}"?`;
+  if (near !== undefined && options.baseUrl === undefined)
+    throw unknownProvider(name, `${hint} A server of your own needs --base-url`);
+  const baseUrl =
+    options.baseUrl ??
+    (await ask?.text(`"${name}" is not known. Where is its API?`, { placeholder: 'http://127.0.0.1:8001/v1' }));
+  if (baseUrl === undefined) throw unknownProvider(name, hint);
+  return { id, title: name, baseUrl, isKeyOptional: true, keyUrl: null };
+}
+
+const choiceOf = (provider: Provider) => ({ value: provider.id, label: provider.title, hint: provider.id });
+
+const unknownProvider = (name: string, hint: string) =>
+  new CliError(ExitCode.usage, 'unknown_provider', `provider "${name}" is not known`, hint);
+
+const missing = (message: string, hint: string) => new CliError(ExitCode.usage, 'usage', message, hint);
+
+async function chooseKeySource(
+  { io, output }: Context,
+  target: Target,
+  options: Options,
+  ask: Prompts | null,
+): Promise<KeySource> {
+  if (options.env !== undefined) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(options.env))
+      throw missing(`"${options.env}" is not the name of an environment variable`, 'for example: --env GROQ_API_KEY');
+    return { kind: 'variable', name: options.env };
+  }
+  if (options.key !== undefined) return literal(options.key, target);
+  if (options.stdin) return literal(await readAll(io.stdin), target);
+  if (!ask) {
+    if (target.isKeyOptional) return { kind: 'none' };
+    throw missing(`no key was given for ${target.id}`, 'pipe it in with --stdin, or name a variable with --env NAME');
+  }
+  if (target.keyUrl !== null) output.note(`Keys of ${target.title} are made at ${target.keyUrl}`);
+  const typed = await ask.secret(
+    target.isKeyOptional ? `Key for ${target.title} (empty: it takes none)` : `Key for ${target.title}`,
+    { isOptional: target.isKeyOptional },
+  );
+  return literal(typed, target);
+}
+
+function literal(text: string, target: Target): KeySource {
+  const value = text.trim();
+  if (target.isKeyOptional && (value === '' || value === 'none')) return { kind: 'none' };
+  if (value === '') throw missing(`the key for ${target.id} is empty`, 'nothing was changed');
+  // A pasted line break or a whole `export NAME=…` line would be refused by every vendor, much later.
+  if (/\s/.test(value)) throw missing(`the key for ${target.id} has blanks in it`, 'nothing was changed');
+  return { kind: 'literal', value };
+}
+
+async function testAdded(context: Context, id: string): Promise<void> {
+  const { globals, output } = context;
+  const place = await findPlace(context);
+  const result = await withLocalApp(context, place, { isDemo: false, isKept: false }, (app) => app.operations.test(id));
+  if (result === null)
+    throw new CliError(
+      ExitCode.failed,
+      'unknown_key',
+      `${id} was written and is not in use`,
+      'rotator config check says why',
+    );
+  if (!globals.json) await output.data(testTable([result], output.maxColumns, output.paint));
+  refuseFailed([result]);
+}
+
+function positiveInteger(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('expected a whole number above 0.');
+  return Number(text);
+}

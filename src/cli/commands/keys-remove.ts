@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { CliError, ExitCode } from '../../shared/cli-error.ts';
+import type { Context, Start } from '../context.ts';
+import { chooseKey } from '../key-choice.ts';
+import { readConfig } from '../place.ts';
+
+export function defineKeysRemove(keys: Command, start: Start): void {
+  keys
+    .command('remove')
+    .description('take a key out of the config file')
+    .argument('<id>', 'id, its beginning, or label')
+    .addHelpText('after', '\nExample:\n  $ rotator keys remove groq-77aa')
+    .action((id: string, _: unknown, command: Command) => remove(start(command), id));
+}
+
+async function remove(context: Context, written: string): Promise<void> {
+  const { io, globals, output } = context;
+  const [{ credentialsOf }, { removeKey }] = await Promise.all([
+    import('../../config/credentials.ts'),
+    import('../../config/edit.ts'),
+  ]);
+  const loaded = (await readConfig(context))();
+  const { providers } = credentialsOf(loaded.config, io.env, []);
+  const key = chooseKey(
+    written,
+    [...providers.values()].flatMap((provider) => provider.keys),
+  );
+  if (key.source === 'env' || loaded.path === null)
+    throw new CliError(
+      ExitCode.usage,
+      'key_from_environment',
+      `${key.id} comes from the environment variable ${key.sourceName ?? 'of its provider'} and cannot be removed here`,
+      `unset the variable, or: rotator keys disable ${key.id}`,
+    );
+  await removeKey(loaded.path, key.id, io.env);
+  if (globals.json) return await output.json({ id: key.id, path: loaded.path });
+  output.note(`changed ${loaded.path}: removed ${key.id}`);
+}

@@ -1,0 +1,45 @@
+import type { Readable, Writable } from 'node:stream';
+import { isatty } from 'node:tty';
+
+export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** Everything the command line touches of its process, so that a test can run it in its own. */
+export type Io = {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** The file behind stderr, for a log that must never wait for its reader; null when there is none. */
+  readonly stderrFile: number | null;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  /** Width of the terminal in columns. */
+  readonly columns: number;
+  /** Calls `run` on every such signal until the returned function is called. */
+  readonly onSignal: (signal: SignalName, run: () => void) => () => void;
+};
+
+export const processIo = (): Io => ({
+  // A getter: touching process.stdin opens it, and most commands never read it.
+  get stdin() {
+    return process.stdin;
+  },
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stderrFile: 2,
+  env: process.env,
+  cwd: process.cwd(),
+  isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
+  columns: process.stdout.columns || process.stderr.columns || 80,
+  onSignal: (signal, run) => {
+    process.on(signal, run);
+    return () => process.off(signal, run);
+  },
+});
+
+/** All of stdin as text. */
+export async function readAll(stdin: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stdin) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}

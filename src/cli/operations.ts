@@ -1,0 +1,97 @@
+import type { App } from '../app.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { CliError, ExitCode } from '../shared/cli-error.ts';
+import { Secret } from '../shared/secret.ts';
+import type { Context } from './context.ts';
+import { findPlace, isWritable, type Place, readStateFile } from './place.ts';
+import { type Endpoint, remoteOperations, type ServerOperations } from './remote.ts';
+
+export type LocalNeeds = {
+  /** Start the demo provider too. */
+  readonly isDemo: boolean;
+  /** What is changed must last: without a writable state directory the command fails instead of running in memory. */
+  readonly isKept: boolean;
+};
+
+export const isDemoModel = (model: string) => model === 'demo' || model.startsWith('demo/');
+
+/** The gateway's operations: of the server that runs on this state directory, else of a gateway in this process. */
+export async function withOperations<Result>(
+  context: Context,
+  needs: LocalNeeds,
+  use: (operations: ServerOperations, place: Place, endpoint: Endpoint | null) => Promise<Result>,
+): Promise<Result> {
+  const place = await findPlace(context);
+  const endpoint = await findEndpoint(context, place);
+  if (endpoint) {
+    const operations = remoteOperations(endpoint);
+    if (!needs.isDemo || (await hasDemo(operations))) return await use(operations, place, endpoint);
+  }
+  return await withLocalApp(context, place, needs, (app) => use(app.operations, place, null));
+}
+
+/** A gateway in this process, whether or not a server runs. */
+export async function withLocalApp<Result>(
+  context: Context,
+  place: Place,
+  needs: LocalNeeds,
+  use: (app: App) => Promise<Result>,
+): Promise<Result> {
+  const app = await openLocalApp(context, place, place.loaded, needs);
+  try {
+    return await use(app);
+  } finally {
+    await app.close();
+  }
+}
+
+export async function openLocalApp(
+  context: Context,
+  place: Place,
+  loaded: LoadedConfig,
+  needs: LocalNeeds,
+): Promise<App> {
+  const { io, output } = context;
+  const isStateWritable = isWritable(place.stateDir);
+  if (!isStateWritable && needs.isKept)
+    throw new CliError(
+      ExitCode.failed,
+      'state_not_writable',
+      `the state directory ${place.stateDir} cannot be written`,
+      'name another with --state DIR',
+    );
+  const [{ createApp }, { createLog }] = await Promise.all([import('../app.ts'), import('../observe/log.ts')]);
+  return await createApp({
+    loaded,
+    env: io.env,
+    stateDir: isStateWritable ? place.stateDir : null,
+    // One command answers for itself: what went wrong is in its own error, not in the gateway's log.
+    log: createLog({
+      level: io.env.ROTATOR_DEBUG === '1' ? 'debug' : needs.isKept ? 'warn' : 'error',
+      format: 'pretty',
+      write: (line) => output.error(`${line}\n`),
+    }),
+    withDemo: needs.isDemo,
+  });
+}
+
+/** Where the running server of this state directory is and the token for its admin routes; null when none runs. */
+export async function findEndpoint({ io }: Context, place: Place): Promise<Endpoint | null> {
+  const { findServer } = await import('../server/server-file.ts');
+  const server = await findServer(place.stateDir);
+  if (!server) return null;
+  const token = io.env.ROTATOR_ADMIN_TOKEN || readStateFile(place.stateDir, 'admin-token');
+  if (!token)
+    throw new CliError(
+      ExitCode.failed,
+      'no_admin_token',
+      `a server runs at ${server.url}, but its admin token is not in ${place.stateDir}`,
+      'set ROTATOR_ADMIN_TOKEN to the token that the server was started with',
+    );
+  return { url: server.url, token: new Secret(token) };
+}
+
+async function hasDemo(operations: ServerOperations): Promise<boolean> {
+  const { providers } = await operations.status();
+  return providers.some((provider) => provider.id === 'demo');
+}

@@ -1,0 +1,128 @@
+import { Command } from 'commander';
+import { addChat } from './commands/chat.ts';
+import { addCompletion } from './commands/completion.ts';
+import { addConfig } from './commands/config.ts';
+import { addKeys } from './commands/keys.ts';
+import { addModels } from './commands/models.ts';
+import { addServe } from './commands/serve.ts';
+import { addTestRoute } from './commands/test-route.ts';
+import type { Context, Start } from './context.ts';
+import { endingOf, tell } from './failure.ts';
+import type { Io } from './io.ts';
+import { reserveCommands } from './later.ts';
+import { Output } from './output.ts';
+import { ExitCode } from '../shared/cli-error.ts';
+import { version } from '../version.ts';
+
+/**
+ * The whole command tree. The command files hold options and output; the rooms behind them (config, app, server) are
+ * loaded by the one command that runs, so that a help page costs no more than its own text.
+ */
+export function buildProgram(start: Start): Command {
+  const program = new Command('rotator')
+    .description('One endpoint for every LLM provider, with many keys and accounts behind it working as one.')
+    .version(version, '-V, --version', 'print the version')
+    .option('--config <file>', 'use this rotator.yaml')
+    .option('--state <dir>', 'keep state in this directory')
+    .option('--json', 'machine-readable output on stdout, errors as JSON on stderr')
+    .option('--quiet', 'no progress and confirmations on stderr')
+    .option('--no-color', 'no colours (NO_COLOR does the same)')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ rotator serve --demo
+  $ rotator keys add groq
+  $ echo "explain this" | rotator chat -m groq/llama-3.3-70b-versatile`,
+    );
+  addServe(program, start);
+  addChat(program, start);
+  addKeys(program, start);
+  addModels(program, start);
+  addTestRoute(program, start);
+  addConfig(program, start);
+  addCompletion(program, start);
+  reserveCommands(program);
+  return program;
+}
+
+/**
+ * Runs one command line. Resolves with the exit code and never rejects; nothing here ends the process.
+ * `argv`: what the person typed after the program's name.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  // A usage error comes before the options are read, and its form depends on them.
+  const isAsked = (flag: string) => flagsOf(argv).includes(flag);
+  const isJson = isAsked('--json');
+  const output = new Output(io, { isQuiet: isAsked('--quiet'), isColourOff: isAsked('--no-color') });
+  const program = buildProgram((command) => ({ io, output, globals: globalsOf(command) }));
+  let help = '';
+  everyCommand(program, (command) => {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => {
+        help += text;
+      },
+      // A group without its command (`rotator keys`) shows its page like any other help.
+      writeErr: (text) => {
+        help += text;
+      },
+      outputError: () => {},
+      getOutHelpWidth: () => output.maxColumns ?? 100,
+      getErrHelpWidth: () => output.maxColumns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    if (output.failure) throw output.failure;
+    return ExitCode.ok;
+  } catch (thrown) {
+    // The reader has what it wanted (`| head`): whatever failed since is its doing.
+    if (output.closed.aborted) return ExitCode.ok;
+    const ending = endingOf(thrown, { isJson, helpPage: `${commandOf(program, argv)} --help` });
+    if (ending.state === 'silent') await output.data(help);
+    tell(ending, output, { isJson, isDebug: io.env.ROTATOR_DEBUG === '1' });
+    return ending.exitCode;
+  } finally {
+    output.release();
+  }
+}
+
+/** What stands before `--` and looks like an option. */
+function flagsOf(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return (end < 0 ? argv : argv.slice(0, end)).filter((word) => word.startsWith('-'));
+}
+
+/** The command that was meant, as far as its words are known: `rotator keys add`. */
+function commandOf(program: Command, argv: readonly string[]): string {
+  const path = [program.name()];
+  let at = program;
+  for (const word of argv) {
+    const child = at.commands.find((command) => command.name() === word);
+    if (!child) continue;
+    path.push(word);
+    at = child;
+  }
+  return path.join(' ');
+}
+
+function globalsOf(command: Command): Context['globals'] {
+  const { config, state, json, quiet } = command.optsWithGlobals<Partial<Context['globals']>>();
+  return {
+    ...(config === undefined ? {} : { config }),
+    ...(state === undefined ? {} : { state }),
+    json: json === true,
+    quiet: quiet === true,
+  };
+}
+
+export function everyCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const child of command.commands) everyCommand(child, visit);
+}

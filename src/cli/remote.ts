@@ -1,0 +1,126 @@
+import type {
+  CredentialView,
+  KeyTest,
+  Operations,
+  RouteReport,
+  StatusReport,
+  UnknownModel,
+} from '../gateway/operations.ts';
+import { CliError, ExitCode } from '../shared/cli-error.ts';
+import type { Secret } from '../shared/secret.ts';
+
+/** What the command line asks of a gateway, in this process or in a running server. */
+export type ServerOperations = Pick<
+  Operations,
+  'keys' | 'setEnabled' | 'reset' | 'test' | 'testRoute' | 'status' | 'reload'
+>;
+
+export type Endpoint = { readonly url: string; readonly token: Secret };
+
+/** The operations of a running server, over its admin routes. */
+export function remoteOperations(endpoint: Endpoint): ServerOperations {
+  const call = (method: 'GET' | 'POST', path: string, body?: unknown) => request(endpoint, method, path, body);
+  const changeKey = async (id: string, verb: string): Promise<Response | null> => {
+    const reply = await call('POST', `/admin/keys/${encodeURIComponent(id)}/${verb}`);
+    if (reply.status === 404) return null;
+    return await succeeded(reply, endpoint);
+  };
+  const keys = async () => read<readonly CredentialView[]>(await succeeded(await call('GET', '/admin/keys'), endpoint));
+  return {
+    keys,
+    setEnabled: async (id, isEnabled) => (await changeKey(id, isEnabled ? 'enable' : 'disable')) !== null,
+    reset: async (ids) => {
+      const wanted = ids === 'all' ? (await keys()).map((key) => key.id) : ids;
+      const replies = await Promise.all(wanted.map((id) => changeKey(id, 'reset')));
+      return replies.every((reply) => reply !== null);
+    },
+    test: async (id) => {
+      const reply = await changeKey(id, 'test');
+      return reply === null ? null : await read<KeyTest>(reply);
+    },
+    testRoute: async (model, options) => {
+      const body = { model, live: options.isLive, stream: options.isStream };
+      const reply = await call('POST', '/admin/test-route', body);
+      if (reply.status === 404) return await unknownModel(reply, model);
+      return await read<RouteReport>(await succeeded(reply, endpoint));
+    },
+    status: async () => read<StatusReport>(await succeeded(await call('GET', '/admin/status'), endpoint)),
+    reload: async () => {
+      const reply = await call('POST', '/admin/reload');
+      return reply.ok ? null : await messageOf(reply);
+    },
+  };
+}
+
+async function request(endpoint: Endpoint, method: string, path: string, body: unknown): Promise<Response> {
+  try {
+    return await fetch(`${endpoint.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${endpoint.token.reveal()}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      // The token is for this server alone: no ambient proxy, no other host.
+      proxy: false,
+      redirect: 'manual',
+    });
+  } catch (cause) {
+    throw new CliError(
+      ExitCode.failed,
+      'server_unreachable',
+      `the server at ${endpoint.url} does not answer`,
+      undefined,
+      cause,
+    );
+  }
+}
+
+async function succeeded(reply: Response, { url }: Endpoint): Promise<Response> {
+  if (reply.ok) return reply;
+  if (reply.status === 401 || reply.status === 403)
+    throw new CliError(
+      ExitCode.rejected,
+      'admin_token_rejected',
+      `the server at ${url} refused the admin token`,
+      'set ROTATOR_ADMIN_TOKEN to the token that the server was started with',
+    );
+  throw new CliError(
+    ExitCode.failed,
+    'server_error',
+    `the server at ${url} answered ${reply.status}: ${await messageOf(reply)}`,
+  );
+}
+
+/** The answer's JSON. Its shape is our own: findServer has proved that the process is a rotator of this state directory. */
+async function read<Shape>(reply: Response): Promise<Shape> {
+  return (await reply.json()) as Shape;
+}
+
+async function unknownModel(reply: Response, model: string): Promise<UnknownModel> {
+  const body: unknown = await reply.json().catch(() => null);
+  return {
+    unknown: model,
+    message: errorText(body, 'message') ?? `model "${model}" is not known`,
+    hint: errorText(body, 'hint'),
+  };
+}
+
+async function messageOf(reply: Response): Promise<string> {
+  const text = await reply.text();
+  try {
+    return errorText(JSON.parse(text), 'message') ?? text.slice(0, 500);
+  } catch {
+    return text.slice(0, 500);
+  }
+}
+
+function errorText(body: unknown, field: 'message' | 'hint'): string | null {
+  const error = isRecord(body) && isRecord(body.error) ? body.error : null;
+  const value = error?.[field];
+  return typeof value === 'string' ? value : null;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

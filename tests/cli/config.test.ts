@@ -1,0 +1,108 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Home } from './support/home.ts';
+
+let home: Home;
+
+beforeEach(() => {
+  home = new Home();
+});
+
+afterEach(() => home[Symbol.dispose]());
+
+const CONFIG = 'server: { port: 9000 }\nproviders:\n  groq: { keys: [gsk_0123456789abcdef] }\n';
+
+describe('config check', () => {
+  test('a good file is exit 0', async () => {
+    home.config(CONFIG);
+    expect(await home.run(['config', 'check'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: `${home.configPath} is valid\n`,
+    });
+    const outcome = await home.run(['config', 'check', '--json']);
+    expect(home.json(outcome)).toEqual({ ok: true, path: home.configPath, warnings: [] });
+  });
+
+  test('a bad one is exit 2 with every problem and its place', async () => {
+    const path = home.config('server: { prot: 9000 }\ntimeouts: { idle: soon }\n');
+    const { exitCode, stdout, stderr } = await home.run(['config', 'check']);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toStartWith(`error: 2 problems in ${path}:\n`);
+    expect(stderr).toContain(`${path}:1:11: server.prot: unknown field. Did you mean "port"?`);
+    expect(stderr).toContain(`${path}:2:`);
+    const json = await home.run(['config', 'check', '--json']);
+    expect([json.exitCode, json.stdout]).toEqual([2, '']);
+    expect(JSON.parse(json.stderr).error.code).toBe('config');
+  });
+
+  test('without any file the defaults are fine', async () => {
+    const { exitCode, stderr } = await home.run(['config', 'check']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe('there is no config file: the built-in defaults are used\n');
+  });
+
+  test('a named file that is not there is exit 2', async () => {
+    const { exitCode, stderr } = await home.run(['--config', 'missing.yaml', 'config', 'check']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('missing.yaml does not exist');
+  });
+});
+
+describe('config show', () => {
+  test('prints what is in effect, with secrets masked', async () => {
+    home.config(CONFIG);
+    const { exitCode, stdout, stderr } = await home.run(['config', 'show']);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('port: 9000');
+    expect(stdout).toContain('idle: 5m');
+    expect(stdout).not.toContain('gsk_0123456789abcdef');
+    const json = await home.run(['config', 'show', '--json']);
+    expect(home.json(json)).toMatchObject({ server: { port: 9000, host: '127.0.0.1' }, timeouts: { idle: '5m' } });
+    expect(json.stdout).not.toContain('gsk_0123456789abcdef');
+  });
+});
+
+describe('config path', () => {
+  test('is the file in use, or where one would be made', async () => {
+    expect(await home.run(['config', 'path'])).toEqual({
+      exitCode: 0,
+      stdout: `${home.configPath}\n`,
+      stderr: 'this file does not exist yet: rotator config init creates it\n',
+    });
+    const found = home.write('work/rotator.yaml', CONFIG);
+    expect(await home.run(['config', 'path'])).toEqual({ exitCode: 0, stdout: `${found}\n`, stderr: '' });
+    const other = home.write('other.yaml', CONFIG);
+    expect((await home.run(['config', 'path', '--config', '../other.yaml'])).stdout).toBe(`${other}\n`);
+    const env = { ROTATOR_CONFIG: join(home.path, 'none.yaml') };
+    const json = await home.run(['config', 'path', '--json'], { env });
+    expect(home.json(json)).toEqual({ path: env.ROTATOR_CONFIG, exists: false });
+  });
+});
+
+describe('config schema', () => {
+  test('is a JSON Schema', async () => {
+    const outcome = await home.run(['config', 'schema']);
+    expect(outcome.exitCode).toBe(0);
+    expect(home.json(outcome)).toMatchObject({ type: 'object', properties: { providers: {} } });
+  });
+});
+
+describe('config init', () => {
+  test('makes a private file that is valid, and never a second time', async () => {
+    const made = await home.run(['config', 'init']);
+    expect(made).toEqual({ exitCode: 0, stdout: `${home.configPath}\n`, stderr: '' });
+    expect(statSync(home.configPath).mode & 0o777).toBe(0o600);
+    expect((await home.run(['config', 'check'])).exitCode).toBe(0);
+    const again = await home.run(['config', 'init']);
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toStartWith(`error: ${home.configPath} exists already\n`);
+  });
+
+  test('makes the file that is named', async () => {
+    const { exitCode } = await home.run(['config', 'init', '--config', 'here.yaml']);
+    expect(exitCode).toBe(0);
+    expect(existsSync(join(home.cwd, 'here.yaml'))).toBe(true);
+  });
+});

@@ -1,0 +1,251 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { answer, refusal, type ScriptedUpstream, startUpstream } from '../support/scripted-upstream.ts';
+import { Home } from './support/home.ts';
+
+let home: Home;
+let upstream: ScriptedUpstream | null;
+
+beforeEach(() => {
+  home = new Home();
+  upstream = null;
+});
+
+afterEach(async () => {
+  home[Symbol.dispose]();
+  await upstream?.close();
+});
+
+type View = { id: string; label: string | null; enabled: boolean; state: string; masked: string; source: string };
+
+async function listed(env?: Record<string, string>): Promise<readonly View[]> {
+  const outcome = await home.run(['keys', 'list', '--json'], env ? { env } : {});
+  expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
+  return JSON.parse(outcome.stdout);
+}
+
+const KEY = 'gsk_0123456789abcdef';
+
+describe('keys add', () => {
+  test('makes a private config at the XDG place and says where', async () => {
+    const outcome = await home.run(['keys', 'add', 'groq', '--key', KEY, '--label', 'work', '--priority', '1']);
+    expect(outcome.exitCode).toBe(0);
+    expect(outcome.stdout).toBe('');
+    expect(outcome.stderr).toMatch(new RegExp(`^created ${home.configPath}: added groq-[0-9a-f]{10}\n$`));
+    expect(statSync(home.configPath).mode & 0o777).toBe(0o600);
+    expect(existsSync(join(home.cwd, 'rotator.yaml'))).toBe(false);
+    expect(await listed()).toMatchObject([{ provider: 'groq', label: 'work', priority: 1, source: 'config' }]);
+  });
+
+  test('keeps the comments of a config that is there', async () => {
+    home.config('# mine\nproviders:\n  groq: { keys: [first-key] } # keep\n');
+    const outcome = await home.run(['keys', 'add', 'groq', '--key', KEY, '--json']);
+    expect(outcome).toMatchObject({ exitCode: 0 });
+    expect(home.json(outcome)).toMatchObject({ provider: 'groq', path: home.configPath, created: false });
+    expect(home.readConfig()).toStartWith('# mine\n');
+    expect(home.readConfig()).toContain('# keep');
+    expect(await listed()).toHaveLength(2);
+  });
+
+  test('writes a reference with --env, and warns when the variable is not set', async () => {
+    const added = await home.run(['keys', 'add', 'groq', '--env', 'MY_KEY'], { env: { MY_KEY: KEY } });
+    expect(added).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(home.readConfig()).toContain('${MY_KEY}');
+    expect(home.readConfig()).not.toContain(KEY);
+    expect(await listed({ MY_KEY: KEY })).toHaveLength(1);
+    const unset = await home.run(['keys', 'add', 'mistral', '--env', 'NOT_SET']);
+    expect(unset.exitCode).toBe(0);
+    expect(unset.stderr).toContain('warning: NOT_SET is not set: the key is skipped until it is');
+  });
+
+  test('reads the key from stdin', async () => {
+    const { exitCode } = await home.run(['keys', 'add', 'groq', '--stdin'], { stdin: `${KEY}\n` });
+    expect(exitCode).toBe(0);
+    expect(home.readConfig()).toContain(KEY);
+  });
+
+  test('adds a server of the user’s own with --base-url', async () => {
+    const url = 'http://127.0.0.1:1/v1';
+    const { exitCode } = await home.run(['keys', 'add', 'my-vllm', '--base-url', url, '--key', 'none']);
+    expect(exitCode).toBe(0);
+    expect(await listed()).toMatchObject([{ id: 'my-vllm-none', provider: 'my-vllm', kind: 'none' }]);
+  });
+
+  test('accepts second names and either dash', async () => {
+    await home.run(['keys', 'add', 'nvidia-nim', '--key', KEY]);
+    expect(await listed()).toMatchObject([{ provider: 'nvidia' }]);
+  });
+
+  test('refuses a duplicate with exit 1 and changes nothing', async () => {
+    await home.run(['keys', 'add', 'groq', '--key', KEY]);
+    const before = home.readConfig();
+    const { exitCode, stderr } = await home.run(['keys', 'add', 'groq', '--key', KEY, '--json']);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stderr).error.code).toBe('duplicate_key');
+    expect(home.readConfig()).toBe(before);
+  });
+
+  test.each([
+    [['keys', 'add'], 'no provider was named'],
+    [['keys', 'add', 'groq'], 'no key was given for groq'],
+    [['keys', 'add', 'groq', '--stdin'], 'the key for groq is empty'],
+    [['keys', 'add', 'groq', '--key', 'two words'], 'the key for groq has blanks in it'],
+    [['keys', 'add', 'groq', '--env', 'not-a-name'], '"not-a-name" is not the name of an environment variable'],
+    [['keys', 'add', 'grok', '--key', 'k'], 'provider "grok" is not known'],
+    [['keys', 'add', 'zzzzzzzz', '--key', 'k'], 'provider "zzzzzzzz" is not known'],
+    [['keys', 'add', 'anthropic', '--key', 'k'], '"anthropic" is not supported by this version of rotator'],
+  ])('%j exits 2 and creates nothing', async (argv, message) => {
+    const { exitCode, stdout, stderr } = await home.run(argv);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr.split('\n')[0]).toBe(`error: ${message}`);
+    expect(existsSync(home.configPath)).toBe(false);
+  });
+
+  test('tells a broken config before it asks or changes anything', async () => {
+    home.config('providers: { groq: { kees: [x] } }\n');
+    const { exitCode, stderr } = await home.run(['keys', 'add', 'groq', '--key', KEY]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('kees');
+    expect(home.readConfig()).toBe('providers: { groq: { kees: [x] } }\n');
+  });
+
+  test('with --test asks the provider, and a rejected key is exit 4', async () => {
+    upstream = await startUpstream({ models: refusal(401, { message: 'no such key' }) });
+    const argv = ['keys', 'add', 'mine', '--base-url', upstream.baseUrl, '--key', KEY, '--test'];
+    const { exitCode, stdout, stderr } = await home.run(argv);
+    expect(exitCode).toBe(4);
+    expect(stdout).toContain('key-rejected');
+    expect(stderr).toContain('error: mine-');
+    expect(home.readConfig()).toContain(KEY);
+  });
+});
+
+describe('keys list', () => {
+  test('says how to begin when there are none', async () => {
+    expect(await home.run(['keys', 'list'])).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: 'no keys yet: rotator keys add PROVIDER\n',
+    });
+    expect((await home.run(['keys', 'list', '--quiet'])).stderr).toBe('');
+    expect((await home.run(['keys', 'list', '--json'])).stdout).toBe('[]\n');
+  });
+
+  test('shows every key with its source and never the key itself', async () => {
+    home.config(`providers:\n  groq: { keys: [{ key: ${KEY}, label: work }] }\ndiscover_env: all\n`);
+    const env = { MISTRAL_API_KEY_2: 'mistral-0123456789abcdef' };
+    const { exitCode, stdout } = await home.run(['keys', 'list'], { env });
+    expect(exitCode).toBe(0);
+    const [head, ...rows] = stdout.trimEnd().split('\n');
+    expect(head).toMatch(/^ID +PROVIDER +LABEL +KEY +SOURCE +STATE +REQUESTS +FAILED +BLOCKS$/);
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toMatch(/^groq-[0-9a-f]{10} +groq +work +gsk_…cdef +config +ready +0 +0$/);
+    expect(stdout).not.toContain(KEY);
+  });
+
+  test('has the documented shape with --json', async () => {
+    home.config(`providers:\n  groq: { keys: [${KEY}] }\n`);
+    expect(await listed()).toEqual([
+      {
+        id: expect.stringMatching(/^groq-[0-9a-f]{10}$/),
+        provider: 'groq',
+        label: null,
+        kind: 'api_key',
+        masked: 'gsk_…cdef',
+        source: 'config',
+        enabled: true,
+        priority: 10,
+        state: 'ready',
+        in_flight: 0,
+        blocks: [],
+        usage: { requests: 0, failures: 0, input_tokens: 0, output_tokens: 0, cost_usd: null },
+      },
+    ] as never);
+  });
+});
+
+describe('keys enable and disable', () => {
+  test('last, and take a label', async () => {
+    home.config(`providers:\n  groq: { keys: [{ key: ${KEY}, label: work }] }\n`);
+    const off = await home.run(['keys', 'disable', 'work']);
+    expect(off.exitCode).toBe(0);
+    expect(off.stderr).toMatch(/^groq-[0-9a-f]{10} is disabled\n$/);
+    expect(await listed()).toMatchObject([{ enabled: false, state: 'disabled' }]);
+    expect((await home.run(['keys', 'enable', 'groq'])).exitCode).toBe(0);
+    expect(await listed()).toMatchObject([{ enabled: true, state: 'ready' }]);
+  });
+
+  test('cannot lift what the config disables, and say so', async () => {
+    home.config(`providers:\n  groq: { keys: [{ key: ${KEY}, enabled: false }] }\n`);
+    const { exitCode, stderr } = await home.run(['keys', 'enable', 'groq']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/warning: groq-\w+ stays disabled: the config says "enabled: false"/);
+  });
+
+  test('an ambiguous name is exit 2 and lists the candidates', async () => {
+    home.config('providers:\n  groq: { keys: [one-key, two-key] }\n');
+    const { exitCode, stderr } = await home.run(['keys', 'disable', 'groq']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(
+      /^error: "groq" means 2 credentials\nhint: write more of the id: groq-\w{10}, groq-\w{10}\n$/,
+    );
+  });
+
+  test('an unknown id is exit 2', async () => {
+    const { exitCode, stderr } = await home.run(['keys', 'enable', 'nobody', '--json']);
+    expect(exitCode).toBe(2);
+    expect(JSON.parse(stderr).error.code).toBe('unknown_key');
+  });
+
+  test('fail where nothing can be kept', async () => {
+    home.config('providers:\n  groq: { keys: [one-key] }\n');
+    const file = home.write('a-file', '');
+    const { exitCode, stderr } = await home.run(['--state', join(file, 'state'), 'keys', 'disable', 'groq']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toStartWith(`error: the state directory ${join(file, 'state')} cannot be written`);
+  });
+});
+
+describe('keys remove', () => {
+  test('takes a key out of the file and leaves the rest', async () => {
+    home.config('providers:\n  groq:\n    keys:\n      - one-key # first\n      - { key: two-key, label: second }\n');
+    const { exitCode, stderr } = await home.run(['keys', 'remove', 'second']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(new RegExp(`^changed ${home.configPath}: removed groq-\\w{10}\n$`));
+    expect(home.readConfig()).toContain('one-key # first');
+    expect(home.readConfig()).not.toContain('two-key');
+  });
+
+  test('of a key from the environment is exit 2 and says where it comes from', async () => {
+    const { exitCode, stderr } = await home.run(['keys', 'remove', 'groq'], { env: { GROQ_API_KEY_1: KEY } });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('comes from the environment variable GROQ_API_KEY_1');
+  });
+});
+
+describe('keys test and keys reset', () => {
+  test('an accepted key is exit 0', async () => {
+    upstream = await startUpstream({ models: ['m'], keys: { 'good-key': answer('ok') } });
+    home.config(`providers:\n  mock: { base_url: "${upstream.baseUrl}", keys: [good-key] }\n`);
+    const outcome = await home.run(['keys', 'test', '--json']);
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(home.json(outcome)).toMatchObject([{ ok: true, status: 200, result: 'ok' }]);
+  });
+
+  test('a rejected one is exit 4 and named', async () => {
+    upstream = await startUpstream({ models: refusal(401, { message: 'no such key' }) });
+    home.config(`providers:\n  mock: { base_url: "${upstream.baseUrl}", keys: [bad-key] }\n`);
+    const { exitCode, stdout, stderr } = await home.run(['keys', 'test', 'mock']);
+    expect(exitCode).toBe(4);
+    expect(stdout).toContain('key-rejected');
+    expect(stderr).toMatch(/^error: mock-\w{10} is rejected: /);
+  });
+
+  test('reset without a server says that there was nothing to lift', async () => {
+    home.config('providers:\n  groq: { keys: [one-key] }\n');
+    const { exitCode, stderr } = await home.run(['keys', 'reset']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/^no server runs on this state directory: .*\nreset groq-\w{10}\n$/);
+  });
+});

@@ -1,0 +1,199 @@
+import { afterAll, describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { commandsDoc } from '../../src/cli/commands-doc.ts';
+import { Home } from './support/home.ts';
+
+const home = new Home();
+afterAll(() => home[Symbol.dispose]());
+
+const MAIN = join(import.meta.dir, '..', '..', 'src', 'main.ts');
+
+describe('the help', () => {
+  test('of the bare program is on stdout', async () => {
+    const { exitCode, stdout, stderr } = await home.run([]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toStartWith('Usage: rotator [options] [command]');
+    expect(stderr).toBe('');
+  });
+
+  test.each([['--help'], ['-h'], ['help']])('is asked for with %s', async (word) => {
+    const bare = await home.run([]);
+    expect(await home.run([word])).toEqual(bare);
+  });
+
+  test('of a group without its command is on stdout', async () => {
+    const { exitCode, stdout } = await home.run(['keys']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toStartWith('Usage: rotator keys');
+  });
+
+  test('names no command that this version does not have', async () => {
+    const { stdout } = await home.run([]);
+    for (const later of ['oauth', 'status', 'usage', 'logs', 'clients', 'import', 'setup'])
+      expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
+  });
+
+  test('of every command shows an example and the global options', () => {
+    const pages = commandsDoc().split('\n## ').slice(1);
+    expect(pages.map((page) => page.split('\n')[0])).toEqual([
+      'rotator',
+      'rotator serve',
+      'rotator chat',
+      'rotator keys',
+      'rotator keys add',
+      'rotator keys list',
+      'rotator keys remove',
+      'rotator keys enable',
+      'rotator keys disable',
+      'rotator keys test',
+      'rotator keys reset',
+      'rotator models',
+      'rotator test-route',
+      'rotator config',
+      'rotator config check',
+      'rotator config show',
+      'rotator config path',
+      'rotator config schema',
+      'rotator config init',
+      'rotator completion',
+    ]);
+    for (const page of pages) {
+      expect(page).toMatch(/^Examples?:\n {2}\$ /m);
+      expect(page).toContain('--state <dir>');
+    }
+  });
+
+  test('prints the version', async () => {
+    const { version } = await import('../../package.json');
+    expect(await home.run(['--version'])).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
+  });
+});
+
+describe('a usage error', () => {
+  test.each([
+    [['chta'], 'unknown command "chta"', 'did you mean "chat"?'],
+    [['keys', 'lst'], 'unknown command "lst"', 'did you mean "list"?'],
+    [['frobnicate'], 'unknown command "frobnicate"', 'see rotator --help'],
+    [['chat', '--mdel', 'x'], 'unknown option "--mdel"', 'did you mean "--model"?'],
+    [['--jsno'], 'unknown option "--jsno"', 'did you mean "--json"?'],
+    [['keys', 'remove'], 'missing required argument "id"', 'see rotator keys remove --help'],
+    [
+      ['models', 'a', 'b'],
+      'too many arguments for "models". Expected 1 argument but got 2: a, b.',
+      'see rotator models --help',
+    ],
+    [
+      ['serve', '--port', '70000'],
+      'option "--port <port>" argument "70000" is invalid. expected a port from 0 to 65535.',
+      'see rotator serve --help',
+    ],
+    [
+      ['chat', '-t', 'hot'],
+      'option "-t, --temperature <number>" argument "hot" is invalid. expected a number.',
+      'see rotator chat --help',
+    ],
+    [
+      ['keys', 'add', 'groq', '--key', 'k', '--stdin'],
+      'option "--key <key>" cannot be used with option "--stdin"',
+      'see rotator keys add --help',
+    ],
+    [
+      ['completion', 'tcsh'],
+      'command-argument value "tcsh" is invalid for argument "shell". Allowed choices are bash, zsh, fish, powershell.',
+      'see rotator completion --help',
+    ],
+  ])('%j exits 2 and says what and what next', async (argv, message, hint) => {
+    expect(await home.run(argv)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error: ${message}\nhint: ${hint}\n`,
+    });
+  });
+
+  test('is one JSON object on stderr with --json, before or after the command', async () => {
+    for (const argv of [
+      ['--json', 'keys', 'lst'],
+      ['keys', 'lst', '--json'],
+    ]) {
+      const { exitCode, stdout, stderr } = await home.run(argv);
+      expect([exitCode, stdout]).toEqual([2, '']);
+      expect(JSON.parse(stderr)).toEqual({
+        error: { code: 'usage', message: 'unknown command "lst"', hint: 'did you mean "list"?' },
+      });
+    }
+  });
+
+  test('a bare program or group with --json prints no page on stdout', async () => {
+    for (const argv of [['--json'], ['keys', '--json']]) {
+      const { exitCode, stdout, stderr } = await home.run(argv);
+      expect([exitCode, stdout]).toEqual([2, '']);
+      expect(JSON.parse(stderr).error.message).toBe('no command was given');
+    }
+  });
+});
+
+describe('what a later version brings', () => {
+  test.each([
+    [['oauth', 'login', 'gemini-cli'], 'oauth'],
+    [['status', '--watch'], 'status'],
+    [['usage', '--since', '7d'], 'usage'],
+    [['logs'], 'logs'],
+    [['clients', 'add'], 'clients'],
+    [['import', '.env'], 'import'],
+    [['setup', 'codex', '--help'], 'setup'],
+    [['config', 'set', 'a', 'b'], 'config set'],
+    [['config', 'unset', 'a'], 'config unset'],
+    [['models', '--allow', 'x'], '--allow'],
+    [['models', '--deny', 'x'], '--deny'],
+    [['models', '--save'], '--save'],
+  ])('%j is refused by name', async (argv, name) => {
+    expect(await home.run(argv)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error: "${name}" is not supported by this version of rotator\n`,
+    });
+  });
+});
+
+describe('completion', () => {
+  test.each(['bash', 'zsh', 'fish', 'powershell'])('prints a script for %s that calls rotator', async (shell) => {
+    const { exitCode, stdout, stderr } = await home.run(['completion', shell]);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/rotator complete '?--/);
+  });
+
+  test.each([
+    [['te'], ['test-route']],
+    [['keys', 'e'], ['enable']],
+    [
+      ['chat', '--m'],
+      ['--model', '--max-tokens'],
+    ],
+    [['keys', 'list', '--js'], ['--json']],
+    [
+      ['completion', ''],
+      ['bash', 'zsh', 'fish', 'powershell'],
+    ],
+    [['keys', 'add', 'gr'], ['groq']],
+  ])('of %j offers %j', async (words, offered) => {
+    const { exitCode, stdout } = await home.run(['complete', '--', ...words]);
+    expect(exitCode).toBe(0);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.pop()).toMatch(/^:\d+$/);
+    expect(lines.map((line) => line.split('\t')[0] ?? '')).toEqual(offered);
+  });
+});
+
+describe('a process', () => {
+  test('whose reader closes the pipe ends quietly', async () => {
+    const command = `"${process.execPath}" "${MAIN}" completion bash | head -n 1; echo "\${PIPESTATUS[0]}"`;
+    const child = Bun.spawn(['bash', '-c', command], { env: home.env(), cwd: home.cwd, stderr: 'pipe' });
+    const [stdout, stderr] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    expect(stderr).toBe('');
+    expect(stdout).toBe('# bash completion for rotator\n0\n');
+  });
+});

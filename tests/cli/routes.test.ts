@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { answer, refusal, reply, type ScriptedUpstream, startUpstream } from '../support/scripted-upstream.ts';
+import { Home } from './support/home.ts';
+
+let home: Home;
+let upstreams: ScriptedUpstream[];
+
+beforeEach(() => {
+  home = new Home();
+  upstreams = [];
+});
+
+afterEach(async () => {
+  home[Symbol.dispose]();
+  await Promise.all(upstreams.map((upstream) => upstream.close()));
+});
+
+type Options = NonNullable<Parameters<typeof startUpstream>[0]>;
+
+async function mock(options: Options, name = 'mock'): Promise<string> {
+  const upstream = await startUpstream({ models: ['m'], ...options });
+  upstreams.push(upstream);
+  return `  ${name}: { base_url: "${upstream.baseUrl}", keys: [${Object.keys(options.keys ?? { k1: 0 }).join(', ')}] }\n`;
+}
+
+describe('models', () => {
+  test('lists what can be called', async () => {
+    home.config(`providers:\n${await mock({ models: ['m', 'n'] })}`);
+    const { exitCode, stdout, stderr } = await home.run(['models']);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^MODEL +CONTEXT +MAX OUTPUT +OWNER$/);
+    expect(lines.slice(1).map((line) => line.split(' ')[0])).toEqual(['mock/m', 'mock/n']);
+  });
+
+  test.each([
+    ['flash', ['mock/big-flash', 'mock/flash-2']],
+    ['flash*', ['mock/flash-2']],
+    ['mock/*flash', ['mock/big-flash']],
+  ])('%s shows %j', async (pattern, ids) => {
+    home.config(`providers:\n${await mock({ models: ['big-flash', 'flash-2', 'pro'] })}`);
+    const outcome = await home.run(['models', pattern, '--json']);
+    expect(outcome.exitCode).toBe(0);
+    expect((home.json(outcome) as { id: string }[]).map((model) => model.id)).toEqual(ids);
+  });
+
+  test('names a provider that does not answer and still lists the others', async () => {
+    const dead = await mock({ models: reply(500, 'no') }, 'dead');
+    home.config(`providers:\n${await mock({})}${dead}`);
+    const { exitCode, stdout, stderr } = await home.run(['models']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('mock/m');
+    expect(stderr).toStartWith('warning: dead: ');
+  });
+
+  test('fails when no list could be read', async () => {
+    home.config(`providers:\n${await mock({ models: reply(500, 'no') })}`);
+    const { exitCode, stdout, stderr } = await home.run(['models']);
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('error: no model list could be read from mock');
+  });
+
+  test('an unknown provider is exit 2 with the nearest', async () => {
+    home.config(`providers:\n${await mock({})}`);
+    const { exitCode, stderr } = await home.run(['models', '--provider', 'mokc']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('error: provider "mokc" is not configured\nhint: did you mean "mock"?\n');
+  });
+
+  test('shows the demo when it is asked for', async () => {
+    const outcome = await home.run(['models', '--provider', 'demo', '--json']);
+    expect(outcome.exitCode).toBe(0);
+    expect((home.json(outcome) as { id: string }[]).map((model) => model.id)).toEqual(['demo/chat', 'demo/reasoner']);
+  });
+
+  test('says how to begin when there is nothing', async () => {
+    const { exitCode, stdout, stderr } = await home.run(['models']);
+    expect([exitCode, stdout]).toEqual([0, '']);
+    expect(stderr).toBe('no provider has a credential yet: rotator keys add PROVIDER\n');
+  });
+});
+
+describe('test-route', () => {
+  test('explains without calling anything', async () => {
+    home.config(`providers:\n${await mock({ keys: { k1: answer('ok'), k2: answer('ok') } })}`);
+    const { exitCode, stdout, stderr } = await home.run(['test-route', 'mock/m']);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^✓ mock\/m would be served by mock\/m with mock-\w{10}\n/);
+    expect(stdout).toMatch(/chosen +\S/);
+    expect(upstreams[0]?.calls).toHaveLength(0);
+  });
+
+  test('has the documented shape with --json', async () => {
+    home.config(`providers:\n${await mock({ keys: { k1: answer('ok') } })}`);
+    const outcome = await home.run(['test-route', 'mock/m', '--json']);
+    expect(outcome.exitCode).toBe(0);
+    const credential = expect.stringMatching(/^mock-\w{10}$/);
+    expect(home.json(outcome)).toEqual({
+      model: 'mock/m',
+      resolved: 'provider',
+      would_serve: { target: 'mock/m', credential },
+      targets: [
+        {
+          target: 'mock/m',
+          tier: null,
+          lane: 'passthrough',
+          skipped: null,
+          changes: expect.any(Array),
+          credentials: [{ id: credential, label: null, verdict: 'chosen', why: expect.any(String), blocks: [] }],
+        },
+      ],
+      attempts: [],
+    });
+  });
+
+  test('with --live shows every attempt', async () => {
+    const keys = { k1: refusal(429, { message: 'slow down' }), k2: answer('ok') };
+    home.config(`providers:\n${await mock({ keys })}rotation: { tolerance: 0 }\n`);
+    const outcome = await home.run(['test-route', 'mock/m', '--live', '--json']);
+    expect(outcome.exitCode).toBe(0);
+    const { attempts } = home.json(outcome) as { attempts: { status: number; failure: string | null }[] };
+    expect(attempts.at(-1)).toMatchObject({ status: 200, failure: null });
+    const people = await home.run(['test-route', 'mock/m', '--live', '--stream']);
+    expect(people.stdout).toMatch(/^ATTEMPT +KEY +STATUS +RESULT +TIME$/m);
+  });
+
+  test('with --live and every key rejected is exit 4', async () => {
+    home.config(`providers:\n${await mock({ keys: { k1: refusal(401, { message: 'no such key' }) } })}`);
+    const { exitCode, stdout, stderr } = await home.run(['test-route', 'mock/m', '--live']);
+    expect(exitCode).toBe(4);
+    expect(stdout).toContain('key-rejected');
+    expect(stderr).toStartWith('error: the live request for "mock/m" failed: key-rejected (401)');
+  });
+
+  test('nothing that could serve is exit 3, after the report', async () => {
+    home.config(`providers:\n  groq: { keys: [{ key: one-key, enabled: false }] }\n`);
+    const outcome = await home.run(['test-route', 'groq/llama-3.3-70b-versatile', '--json']);
+    expect(outcome.exitCode).toBe(3);
+    expect(home.json(outcome)).toMatchObject({ would_serve: null });
+    expect(JSON.parse(outcome.stderr).error.code).toBe('no_credential');
+  });
+
+  test('a provider without any credential is exit 3', async () => {
+    const { exitCode, stderr } = await home.run(['test-route', 'groq/llama-3.3-70b-versatile']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('hint: rotator keys add groq\n');
+  });
+
+  test('an unknown model is exit 2 with the nearest', async () => {
+    home.config(`providers:\n${await mock({ models: ['gemini-flash'] })}`);
+    const { exitCode, stdout, stderr } = await home.run(['test-route', 'gemini-flsh']);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('gemini-flash');
+  });
+});
