@@ -1,0 +1,111 @@
+import { type Clock, systemClock } from '../shared/clock.ts';
+import { Secret } from '../shared/secret.ts';
+import { redact } from './redact.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** One line each. Nothing that looks like a secret gets through, in the message or in the fields. */
+export type Log = { readonly [level in LogLevel]: (message: string, fields?: LogFields) => void };
+
+export type LogOptions = {
+  /** Lines below it are dropped before anything is formatted. */
+  readonly level: LogLevel;
+  /** `pretty` for people, `json` with one object per line. The caller knows whether a terminal reads. */
+  readonly format: 'pretty' | 'json';
+  /** Takes one line without its newline. */
+  readonly write: (line: string) => void;
+  /** Colours for `pretty`; given the level and the word that stands for it. */
+  readonly paint?: (level: LogLevel, text: string) => string;
+  readonly clock?: Clock;
+};
+
+const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+const MAX_TEXT = 4000;
+const MASK = '***';
+// Names under which nothing but a secret is ever logged, whatever the value looks like.
+const SECRET_FIELD =
+  /^(?:proxy-?)?authorization$|^(?:x-)?(?:goog-)?api[-_]?key$|^(?:.*[-_])?(?:token|secret|password|passwd)$|^(?:set-)?cookie$|^key$/i;
+
+export function createLog({ level: lowest, format, write, paint, clock = systemClock }: LogOptions): Log {
+  const at = (level: LogLevel) => {
+    if (RANK[level] < RANK[lowest]) return () => undefined;
+    const line = format === 'json' ? jsonLine : prettyLine(paint ?? ((_, text) => text));
+    return (message: string, fields: LogFields = {}) =>
+      write(line(new Date(clock.now()), level, clean(message), fields));
+  };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+function jsonLine(time: Date, level: LogLevel, message: string, fields: LogFields): string {
+  return stringify({ time: time.toISOString(), level, message, ...plainFields(fields) });
+}
+
+function prettyLine(paint: (level: LogLevel, text: string) => string) {
+  return (time: Date, level: LogLevel, message: string, fields: LogFields): string => {
+    const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
+      .map((part) => String(part).padStart(2, '0'))
+      .join(':');
+    let line = `${clock} ${paint(level, level.padEnd(5))} ${printable(message)}`;
+    let below = '';
+    for (const [name, value] of Object.entries(plainFields(fields))) {
+      if (value === null || value === undefined) continue;
+      // A stack is read line by line.
+      if (typeof value === 'string' && value.includes('\n    at '))
+        below += `\n  ${value.split('\n').map(printable).join('\n  ')}`;
+      else line += ` ${name}=${shown(value)}`;
+    }
+    return line + below;
+  };
+}
+
+/** Quoted when it would not be one word otherwise. What a client sent must not steer the terminal. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return /^[\w./:@+~%*,…-]+$/.test(value) ? value : printable(JSON.stringify(value));
+  return printable(stringify(value));
+}
+
+/** Control characters as escapes, those of the terminal's second set and Unicode's line and direction marks included. */
+function printable(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function plainFields(fields: LogFields): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) plain[name] = plainValue(name, fields[name], 0);
+  return plain;
+}
+
+function plainValue(name: string, value: unknown, depth: number): unknown {
+  if (value === null || typeof value === 'number' || typeof value === 'boolean') return value;
+  if (value instanceof Secret) return MASK;
+  if (typeof value === 'string') return SECRET_FIELD.test(name) ? MASK : clean(value);
+  if (value instanceof Error) return clean(errorText(value));
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (typeof value === 'object') {
+    // Cycles end here too; nobody reads a log that deep.
+    if (depth >= 4) return '…';
+    if (Array.isArray(value)) return value.map((item) => plainValue(name, item, depth + 1));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plainValue(key, item, depth + 1)]));
+  }
+  return value === undefined ? undefined : String(value);
+}
+
+/** Where it was thrown, and what was behind it. */
+function errorText(error: Error): string {
+  const own = error.stack?.includes(error.message) ? error.stack : `${error.name}: ${error.message}`;
+  return error.cause instanceof Error ? `${own}\ncaused by ${error.cause.name}: ${error.cause.message}` : own;
+}
+
+function clean(text: string): string {
+  if (text.length <= MAX_TEXT) return redact(text);
+  // Redacted with a margin, so that a key that lies across the cut does not show its beginning.
+  return `${redact(text.slice(0, MAX_TEXT + 500)).slice(0, MAX_TEXT)}…`;
+}
+
+function stringify(value: unknown): string {
+  return JSON.stringify(value) ?? 'null';
+}

@@ -1,0 +1,189 @@
+import { Database, SQLiteError } from 'bun:sqlite';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { type Clock, systemClock } from '../shared/clock.ts';
+import { migrate } from './migrations.ts';
+import { StoreError } from './store-error.ts';
+
+export { StoreError };
+
+/** What outlives the process. Every call may throw a `StoreError`. */
+export type Store = {
+  /** What the operator said of single credentials; it goes before the config. */
+  readonly overrides: {
+    /** Credential id → is it enabled. */
+    all(): Map<string, boolean>;
+    set(id: string, isEnabled: boolean): void;
+  };
+  /** Another number after another process has written; this one's own writes do not change it. */
+  dataVersion(): number;
+  close(): void;
+  /** For the user: what had to be done to open the database. */
+  readonly warning: string | null;
+};
+
+const BUSY_TIMEOUT_MS = 5000;
+const RETRY_MS = 10;
+
+/**
+ * Opens or creates the database; `:memory:` for one that is not kept. The file is for its owner alone (0600), and so
+ * is a directory that has to be made (0700). A damaged file is renamed, never deleted, and a new one is started.
+ */
+export function openStore(path: string, options: { clock?: Clock } = {}): Store {
+  const clock = options.clock ?? systemClock;
+  if (path === ':memory:') return storeOf(prepare(new Database(path, { strict: true }), path), path, clock, null);
+  createFile(path);
+  try {
+    return storeOf(openCreated(path), path, clock, null);
+  } catch (error) {
+    if (!isDamage(error)) throw asStoreError(error, path);
+    return openInsteadOf(path, clock, error.message);
+  }
+}
+
+function storeOf(database: Database, path: string, clock: Clock, warning: string | null): Store {
+  const guard = <Result>(run: () => Result): Result => {
+    try {
+      return run();
+    } catch (error) {
+      throw asStoreError(error, path);
+    }
+  };
+  const select = database.query<{ credential_id: string; is_enabled: number }, []>(
+    'SELECT credential_id, is_enabled FROM overrides',
+  );
+  const upsert = database.query<void, [string, number, number]>(
+    `INSERT INTO overrides (credential_id, is_enabled, changed_at) VALUES (?, ?, ?)
+     ON CONFLICT DO UPDATE SET is_enabled = excluded.is_enabled, changed_at = excluded.changed_at`,
+  );
+  const version = database.query<{ data_version: number }, []>('PRAGMA data_version');
+  return {
+    overrides: {
+      all: () => guard(() => new Map(select.all().map((row) => [row.credential_id, row.is_enabled === 1]))),
+      set: (id, isEnabled) => guard(() => void upsert.run(id, isEnabled ? 1 : 0, clock.now())),
+    },
+    dataVersion: () => guard(() => version.get()?.data_version ?? 0),
+    close: () => database.close(),
+    warning,
+  };
+}
+
+/** Between creating and opening it, another process may have set the file aside. */
+function openCreated(path: string): Database {
+  try {
+    return open(path);
+  } catch (error) {
+    if (existsSync(path)) throw error;
+    createFile(path);
+    return open(path);
+  }
+}
+
+function open(path: string): Database {
+  const database = new Database(path, { create: false, readwrite: true, strict: true });
+  try {
+    return prepare(database, path);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function prepare(database: Database, path: string): Database {
+  database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  // The switch to WAL does not wait for others by itself, whatever the busy timeout says.
+  patiently(() => database.run('PRAGMA journal_mode = WAL'));
+  database.run('PRAGMA synchronous = NORMAL');
+  patiently(() => migrate(database, path));
+  // Damage beyond the first page shows when the data is read; better now than in the middle of a request.
+  database.query('SELECT * FROM overrides').all();
+  return database;
+}
+
+function patiently(run: () => void): void {
+  for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+    try {
+      return run();
+    } catch (error) {
+      if (!isBusy(error) || waitedMs >= BUSY_TIMEOUT_MS) throw error;
+      Bun.sleepSync(RETRY_MS);
+    }
+  }
+}
+
+/** SQLite would create it with the permissions that the umask leaves; its -wal and -shm files take them from it. */
+function createFile(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (error) {
+    throw new StoreError('unwritable', `${path} cannot be written (${codeOf(error)})`, error);
+  }
+  try {
+    chmodSync(path, 0o600);
+  } catch {
+    // Somebody else's file in a shared directory: it could be opened, and that is what counts.
+  }
+}
+
+/** Sets a damaged file aside. Of several processes that find it at once one renames it, the others open the new one. */
+function openInsteadOf(path: string, clock: Clock, why: string): Store {
+  createFile(`${path}.lock`);
+  const lock = new Database(`${path}.lock`, { create: false, readwrite: true });
+  try {
+    lock.run(`PRAGMA busy_timeout = ${2 * BUSY_TIMEOUT_MS}`);
+    // A lock of the operating system: it cannot be left behind by a process that dies.
+    lock.run('BEGIN EXCLUSIVE');
+    try {
+      return storeOf(open(path), path, clock, null);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    const aside = freeName(`${path}.corrupt-${new Date(clock.now()).toISOString().replace(/[:.]/g, '-')}`);
+    renameSync(path, aside);
+    // What the old file had not taken in yet belongs to it, and would damage the new one.
+    if (existsSync(`${path}-wal`)) renameSync(`${path}-wal`, `${aside}-wal`);
+    rmSync(`${path}-shm`, { force: true });
+    createFile(path);
+    const warning =
+      `the database ${path} was damaged (${why}); it is kept as ${basename(aside)}, and a new one was started: ` +
+      'what was enabled or disabled by hand is forgotten';
+    return storeOf(open(path), path, clock, warning);
+  } catch (error) {
+    throw asStoreError(error, path);
+  } finally {
+    lock.close();
+  }
+}
+
+function freeName(name: string): string {
+  for (let i = 0; ; i++) {
+    const candidate = i === 0 ? name : `${name}-${i}`;
+    if (!existsSync(candidate)) return candidate;
+  }
+}
+
+function isDamage(error: unknown): error is SQLiteError {
+  return (
+    error instanceof SQLiteError &&
+    (error.code === 'SQLITE_NOTADB' || error.code?.startsWith('SQLITE_CORRUPT') === true)
+  );
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true;
+}
+
+function asStoreError(error: unknown, path: string): unknown {
+  if (error instanceof StoreError) return error;
+  const code = codeOf(error);
+  if (isDamage(error)) return new StoreError('damaged', `${path} is damaged (${code})`, error);
+  if (isBusy(error)) return new StoreError('busy', `${path} is in use by another process (${code})`, error);
+  // Anything else that SQLite or the file system refuses comes down to this: full, read-only, gone, I/O error.
+  if (code !== '') return new StoreError('unwritable', `${path} cannot be written (${code})`, error);
+  return error;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
