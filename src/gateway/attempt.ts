@@ -62,7 +62,6 @@ export type Attempted =
       readonly headers: Headers;
       readonly bytes: Uint8Array;
       readonly usage: Usage | null;
-      readonly finishReason: string | null;
       readonly isAdapted: boolean;
     }
   | { readonly kind: 'stream'; readonly headers: Headers; readonly committed: CommittedStream }
@@ -79,15 +78,20 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   if (input.clientSignal.aborted) onClientGone();
   input.clientSignal.addEventListener('abort', onClientGone, { once: true });
 
+  const leftMs = input.deadline - clock.now();
+  // A whole reply has one limit, the nearer of the two; a stream is watched for silence besides its deadline.
+  const isTotalNearer = !isStream && timeouts.totalMs < leftMs;
   const silence = isStream
     ? new IdleTimer(clock, timeouts.firstByteMs, () => stop(hasEvents ? 'idle' : 'first-byte'))
-    : new IdleTimer(clock, timeouts.totalMs, () => stop('total'));
-  const cancelDeadline = clock.schedule(input.deadline - clock.now(), () => stop('deadline'));
+    : null;
+  const cancelDeadline = isTotalNearer
+    ? clock.schedule(timeouts.totalMs, () => stop('total'))
+    : clock.schedule(leftMs, () => stop('deadline'));
   let hasEvents = false;
   let isSent = false;
 
   const release = (isOver: boolean) => {
-    silence.stop();
+    silence?.stop();
     cancelDeadline();
     input.clientSignal.removeEventListener('abort', onClientGone);
     if (!isOver) stop('client-gone');
@@ -131,7 +135,6 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
             headers,
             bytes,
             usage: facts.usage,
-            finishReason: facts.finishReason,
             isAdapted: isChanged,
           };
         case 'error':
@@ -156,8 +159,8 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
       const step = await stream.next();
       if (!hasEvents) {
         hasEvents = true;
-        silence.restart(timeouts.idleMs);
-      } else silence.touch();
+        silence?.restart(timeouts.idleMs);
+      } else silence?.touch();
       for (const piece of step.bytes) heldBytes += piece.length;
       if (!step.isContent && step.kind !== 'complete' && heldBytes < MAX_UNCOMMITTED_BYTES) {
         if (step.kind === 'error') return fail(classify(200, response.headers, '', step.error));
@@ -175,7 +178,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
           stream,
           failureOf,
           classify: (error) => classify(200, response.headers, '', error),
-          touch: () => silence.touch(),
+          touch: () => silence?.touch(),
           close: release,
         },
       };

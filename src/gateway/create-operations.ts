@@ -2,6 +2,7 @@ import type { CredentialId } from '../pool/credential.ts';
 import type { Block } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
 import { openAiChat } from '../protocols/openai-chat/index.ts';
+import { findProvider } from '../providers/index.ts';
 import type { ListedModel } from '../providers/provider.ts';
 import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
@@ -22,7 +23,7 @@ import type {
   UnknownModel,
 } from './operations.ts';
 import { pingBody } from './ping.ts';
-import { isPlan, type Plan, type Target } from './plan.ts';
+import { isPlan, type Plan, type Routes, type Target } from './plan.ts';
 import { visibleModels } from './visible-models.ts';
 
 /** The operator is nobody's client: no allow-list applies. */
@@ -87,7 +88,8 @@ export function createOperations(deps: OperationsDeps): Operations {
 
     async testRoute(model, { isLive, isStream }) {
       const planned = await planFor(model, { client: OPERATOR }, deps.gatewayDeps);
-      if (!isPlan(planned)) return unknownModel(model, planned.message);
+      if (!isPlan(planned))
+        return skippedRoute(model, deps.gatewayDeps.routes()) ?? unknownModel(model, planned.message);
       const report = explainRoute(model, planned, isStream);
       if (!isLive) return report;
       return { ...report, attempts: await callLive(model, isStream, deps) };
@@ -232,6 +234,24 @@ function explainRoute(model: string, planned: Plan, isStream: boolean): RouteRep
     resolved: planned.resolved,
     would_serve: serving && chosen ? { target: serving.target, credential: chosen.id } : null,
     targets,
+    attempts: [],
+  };
+}
+
+/** A name that leads to a provider which cannot serve it: that is an answer, not an unknown name. */
+function skippedRoute(model: string, routes: Routes): RouteReport | null {
+  const slash = model.indexOf('/');
+  const id = slash > 0 && slash < model.length - 1 ? routes.knownId(model.slice(0, slash)) : null;
+  if (id === null) return null;
+  const runtime = routes.runtimes.get(id);
+  const skipped = runtime && runtime.credentials.size > 0 ? 'filtered' : 'no credentials';
+  const tier = runtime?.provider.tier ?? findProvider(id)?.tier ?? null;
+  const target = `${runtime?.id ?? id}/${model.slice(slash + 1)}`;
+  return {
+    model,
+    resolved: 'provider',
+    would_serve: null,
+    targets: [{ target, tier, lane: 'passthrough', skipped, changes: [], credentials: [] }],
     attempts: [],
   };
 }

@@ -1,11 +1,12 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { LeaseUsage } from '../pool/outcome.ts';
-import { isRefusal, type Lease, type Refusal } from '../pool/pool.ts';
+import { isRefusal, type Lease, type Pool, type Refusal } from '../pool/pool.ts';
 import type { Codec, Envelope, Usage } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import type { Random } from '../shared/random.ts';
 import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
+import type { CredentialAccess } from './gateway.ts';
 import { prepare } from './lane.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Target } from './plan.ts';
@@ -28,7 +29,11 @@ export type ForwardInput = {
   readonly targets: readonly Target[];
 };
 
-export type ForwardTools = AttemptTools & { readonly random: Random };
+export type ForwardTools = AttemptTools & {
+  readonly random: Random;
+  /** A credential that a reload has added since the request was planned; undefined when it is gone. */
+  readonly addedCredential: (pool: Pool, id: CredentialId) => CredentialAccess | undefined;
+};
 
 /** What happened on the way; grows while the request runs. */
 export class Trace {
@@ -90,6 +95,8 @@ async function forwardTo(
   // Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole.
   const suspects = new Set<CredentialId>();
   const failures: Failure[] = [];
+  // How often each credential has failed here: a wait for the same one is a repeat on it, and has the same budget.
+  const tries = new Map<CredentialId, number>();
   let notSent = 0;
   let repeat: { id: CredentialId; count: number } | null = null;
   const failed = (refusal: Refusal | null, isFinal: boolean): TargetResult => ({
@@ -127,7 +134,7 @@ async function forwardTo(
       return failed(leased, leased.cause === 'aborted' || clock.now() >= deadline);
     }
     const lease = leased;
-    const access = credentials.get(lease.credentialId);
+    const access = credentials.get(lease.credentialId) ?? tools.addedCredential(pool, lease.credentialId);
     if (!access) {
       // A reload removed it between planning and leasing.
       pool.settle(lease, { outcome: { kind: 'neutral' }, usage: null, reason: 'credential removed' });
@@ -204,7 +211,10 @@ async function forwardTo(
       }
       case 'next-credential':
         repeat = null;
-        if (!mayRevisit(failure, isProxied)) exclude.add(lease.credentialId);
+        tries.set(lease.credentialId, (tries.get(lease.credentialId) ?? 0) + 1);
+        if (!mayRevisit(failure, isProxied) || (tries.get(lease.credentialId) ?? 0) > retriesSameKey) {
+          exclude.add(lease.credentialId);
+        }
         break;
     }
   }

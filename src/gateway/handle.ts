@@ -272,7 +272,7 @@ class RequestLife {
   }
 
   #headersOf(served: Served): Headers {
-    const headers = new Headers(served.attempted.headers);
+    const { headers } = served.attempted;
     this.#overheadMs();
     if (!this.#call.showsRoute) return headers;
     const warnings = [...served.changes];

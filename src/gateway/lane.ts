@@ -3,7 +3,7 @@ import { adaptRequest } from '../providers/adapt.ts';
 import type { AdaptContext } from '../providers/provider.ts';
 import { authorize, chatUrl, upstreamHeaders } from '../providers/request.ts';
 import type { UpstreamCall } from '../transport/upstream.ts';
-import type { CredentialAccess } from './gateway.ts';
+import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
 import type { Target } from './plan.ts';
 
 /** Where a request's path through rotator instances is written, so that a loop is seen. */
@@ -35,12 +35,23 @@ export function prepare(target: Target, envelope: Envelope): Prepared {
   }
   const { bytes, changes } = adaptRequest(runtime.provider, envelope.index, context, set);
   return {
-    url: chatUrl(runtime.provider, runtime.baseUrl),
+    url: urlOf(runtime),
     body: bytes,
     changes,
     dropsUsageFrame: envelope.isStream && !envelope.wantsUsage && runtime.asksStreamUsage,
     context,
   };
+}
+
+const urls = new WeakMap<ProviderRuntime, string>();
+
+/** The same for every request of a runtime, so it is put together once. */
+function urlOf(runtime: ProviderRuntime): string {
+  const known = urls.get(runtime);
+  if (known !== undefined) return known;
+  const url = chatUrl(runtime.provider, runtime.baseUrl);
+  urls.set(runtime, url);
+  return url;
 }
 
 function isRepeated(envelope: Envelope, key: string): boolean {

@@ -28,6 +28,8 @@ export type Routes = {
   readonly runtimes: ReadonlyMap<string, ProviderRuntime>;
   /** The normalised id of a provider this version knows, whether configured or not. */
   readonly knownId: (name: string) => string | null;
+  /** Every provider that a person may have meant. */
+  readonly providerNames: () => readonly string[];
   /** What a provider is known to list now. */
   readonly listed: (runtime: ProviderRuntime) => readonly ListedModel[];
 };
@@ -95,13 +97,21 @@ export function targetOf(runtime: ProviderRuntime, shownModel: string): Target {
 }
 
 function unknown(requested: string, routes: Routes): Problem {
-  const names = [...routes.runtimes.values()].flatMap((runtime) =>
-    visibleModels(runtime, routes.listed(runtime)).map((model) => `${runtime.id}/${model.id}`),
-  );
-  const bare = names.map((name) => name.slice(name.indexOf('/') + 1));
-  const near = nearest(requested, requested.includes('/') ? names : [...names, ...bare]);
+  const near = nearest(requested, knownNames(requested, routes));
   const hint = near ? ` Did you mean "${near}"?` : ' Write provider/model; GET /v1/models lists what can be called.';
   return notFound(`model "${requested}" is not known.${hint}`);
+}
+
+/** What the name is compared with: all that can be called, and, for a wrong provider, the same model at the others. */
+function knownNames(requested: string, routes: Routes): readonly string[] {
+  const slash = requested.indexOf('/');
+  const listed = [...routes.runtimes.values()].flatMap((runtime) =>
+    visibleModels(runtime, routes.listed(runtime)).map((model) => [runtime.id, model.id] as const),
+  );
+  const names = listed.map(([id, model]) => `${id}/${model}`);
+  if (slash < 0) return [...names, ...listed.map(([, model]) => model)];
+  const provider = nearest(requested.slice(0, slash), routes.providerNames());
+  return provider === undefined ? names : [...names, `${provider}${requested.slice(slash)}`];
 }
 
 function notFound(message: string): Problem {

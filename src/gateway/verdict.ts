@@ -72,8 +72,9 @@ export function verdict(failed: TargetFailure, now: number): Problem {
   if (has('upstream-error', 'not-sent', 'lost', 'stream-broken', 'empty', 'unclassified')) {
     return { kind: 'upstream-broken', status: 502, message: `${target} failed${said}` };
   }
-  if (isBlockedBy('unreachable')) {
-    return { kind: 'upstream-broken', status: 502, message: `${target} cannot be reached`, ...wait };
+  if (isBlockedBy('unreachable', 'transient')) {
+    const state = isBlockedBy('unreachable') ? 'cannot be reached' : 'has failed repeatedly and rests';
+    return { kind: 'upstream-broken', status: 502, message: `${target} ${state}`, ...wait };
   }
   if (has('key-rejected', 'forbidden') || isBlockedBy('auth', 'forbidden')) {
     return {

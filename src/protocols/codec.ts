@@ -53,7 +53,7 @@ export interface StreamReader {
 
 /** What a whole reply says. */
 export type ReplyFacts =
-  | { readonly state: 'answer'; readonly usage: Usage | null; readonly finishReason: string | null }
+  | { readonly state: 'answer'; readonly usage: Usage | null }
   | { readonly state: 'error'; readonly error: unknown }
   | { readonly state: 'unreadable'; readonly reason: string };
 

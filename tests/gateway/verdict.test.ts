@@ -67,6 +67,7 @@ const rows: readonly [string, readonly Failure[], Refusal | null, number, string
     'upstream-broken',
   ],
   ['a provider that cannot be reached', [], refusal('blocked', block('unreachable')), 502, 'upstream-broken'],
+  ['a model that rests after 5xx', [], refusal('blocked', block('transient')), 502, 'upstream-broken'],
   ['keys on their ladder', [], refusal('blocked', block('ladder')), 503, 'no-credential'],
   ['a model known to be missing', [], refusal('blocked', block('model_missing')), 404, 'model-not-found'],
   ['nothing enabled', [], refusal('none'), 503, 'no-credential'],

@@ -21,7 +21,9 @@ export function readReply(bytes: Uint8Array): ReplyFacts {
     return { state: 'unreadable', reason: 'the reply has no choices' };
   }
   const usage = usageOf({ usage: index.get('usage'), x_groq: index.get('x_groq') });
-  if (choices.length > EMPTY_CHECK_BYTES) return { state: 'answer', usage, finishReason: null };
+  if (choices.length > EMPTY_CHECK_BYTES || (hasFinishReason(choices) && !index.has('error'))) {
+    return { state: 'answer', usage };
+  }
   const first = (index.get('choices') as readonly unknown[] | undefined)?.find(isObject);
   if (!first) return { state: 'unreadable', reason: 'the reply has no readable choice' };
   const finishReason = typeof first.finish_reason === 'string' ? first.finish_reason : null;
@@ -31,7 +33,14 @@ export function readReply(bytes: Uint8Array): ReplyFacts {
   if (finishReason === null && !hasContent(first.message)) {
     return { state: 'unreadable', reason: 'the reply has neither content nor a finish reason' };
   }
-  return { state: 'answer', usage, finishReason };
+  return { state: 'answer', usage };
+}
+
+const FINISH = Buffer.from('"finish_reason":"');
+
+/** A look at the bytes that saves most answers a parse. Words of the answer itself have their quotes escaped. */
+function hasFinishReason(choices: Uint8Array): boolean {
+  return Buffer.from(choices.buffer, choices.byteOffset, choices.byteLength).includes(FINISH);
 }
 
 /** One chunk per choice with all of its message, one with the finish reasons, the usage where it was asked for. */

@@ -1,0 +1,373 @@
+import { join } from 'node:path';
+import { credentialId, credentialsOf } from './config/credentials.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { demoProvider } from './demo/demo-provider.ts';
+import { createDemoUpstream } from './demo/demo-upstream.ts';
+import { type AskTools, listModels } from './gateway/ask.ts';
+import { createOperations } from './gateway/create-operations.ts';
+import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
+import { createGateway, type GatewayDeps } from './gateway/handle.ts';
+import type { ModelListError, Operations } from './gateway/operations.ts';
+import { clientMay } from './gateway/plan.ts';
+import { visibleModels } from './gateway/visible-models.ts';
+import { modelCard } from './models/card.ts';
+import { createModelDirectory } from './models/directory.ts';
+import type { Log } from './observe/log.ts';
+import { requestLine } from './observe/request-line.ts';
+import { createPool } from './pool/create-pool.ts';
+import type { CredentialId } from './pool/credential.ts';
+import type { Pool } from './pool/pool.ts';
+import { findProvider, normalizeProviderId, providers } from './providers/index.ts';
+import { type ProviderPlan, planOf, poolCredentials, poolSettings, runtimeOf, timeoutsOf } from './runtimes.ts';
+import { adminToken } from './server/admin-token.ts';
+import { listen } from './server/bun.ts';
+import { clientKey, defaultClientKey } from './server/client-keys.ts';
+import { createFetch, type ServerFetch, type ServerSettings } from './server/fetch.ts';
+import { instanceOf, newNonce } from './server/server-file.ts';
+import { CliError } from './shared/cli-error.ts';
+import { type Clock, systemClock } from './shared/clock.ts';
+import { type Random, systemRandom } from './shared/random.ts';
+import { Secret } from './shared/secret.ts';
+import { namePattern } from './shared/wildcard.ts';
+import { openStore, type Store } from './store/database.ts';
+import { createUpstream } from './transport/fetch-upstream.ts';
+import { version } from './version.ts';
+
+/** Model lists are read again after this; until then the last one serves, and while it is read. */
+const LIST_TTL_MS = 10 * 60_000;
+/** A bare model name waits at most this long for lists that were never read. */
+const COLD_LIST_WAIT_MS = 2_000;
+/** How soon a change that another process wrote to the database is seen. */
+const OTHER_WRITERS_MS = 2_000;
+
+export type AppSources = {
+  readonly loaded: LoadedConfig;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Null: everything in memory. */
+  readonly stateDir: string | null;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Reads the config file again; absent: a reload has nothing to read. Throws the config's problems. */
+  readonly reread?: () => LoadedConfig;
+  readonly withDemo: boolean;
+};
+
+/** What `serve` tells a person at start. */
+export type AppSummary = {
+  readonly configPath: string | null;
+  readonly providers: readonly { readonly id: string; readonly credentials: number }[];
+  /** Variables in which keys were found. */
+  readonly found: readonly { readonly provider: string; readonly name: string }[];
+  readonly notes: readonly string[];
+  /** The key for a ready-to-paste request; null in open mode, and where only other keys than ours are accepted. */
+  readonly clientKey: Secret | null;
+};
+
+export interface App {
+  readonly fetch: ServerFetch;
+  readonly gateway: Gateway;
+  readonly operations: Operations;
+  /** Goes into `server.json`; `/health` tells its hash. */
+  readonly nonce: string;
+  summary(): AppSummary;
+  /** Another config, from now on. Counters, blocks, leases and open streams of what is still there survive. */
+  apply(loaded: LoadedConfig): void;
+  close(): Promise<void>;
+}
+
+/** Everything wired together, without a socket of its own (but for the demo's upstream). */
+export async function createApp(sources: AppSources): Promise<App> {
+  const { env, log, stateDir } = sources;
+  const clock = sources.clock ?? systemClock;
+  const random = sources.random ?? systemRandom;
+  const startedAt = clock.now();
+  const nonce = newNonce();
+  const store = stateDir === null ? null : openOverrides(stateDir, log);
+  const upstream = createUpstream({ env });
+  const demo = sources.withDemo ? startDemo(clock) : null;
+  const keys = keptKeys(sources);
+  const pools = new Map<string, Pool>();
+  // A reload cannot move the socket; the rules for Host and routes go by where it really listens.
+  const boundHost = sources.loaded.config.server.host;
+  let { loaded } = sources;
+  let overrides = store?.overrides.all() ?? new Map<string, boolean>();
+  let current = configure();
+
+  function configure() {
+    const settings = serverSettings(loaded, keys, boundHost);
+    const credentials = credentialsOf(loaded.config, env, keys.client ? [keys.client.reveal()] : []);
+    const plans = [...credentials.providers.values()].map(planOf);
+    if (demo) plans.push(demo.plan(loaded));
+    const runtimes = new Map<string, ProviderRuntime>();
+    for (const plan of plans) runtimes.set(normalizeProviderId(plan.id), runtimeOf(plan, poolOf(plan)));
+    for (const [id, pool] of pools) {
+      if (runtimes.has(id)) continue;
+      // What is gone takes no new requests; its open ones finish.
+      pool.close();
+      pools.delete(id);
+    }
+    return { settings, plans, runtimes, found: credentials.found, notes: credentials.notes };
+  }
+
+  function poolOf(plan: ProviderPlan): Pool {
+    const id = normalizeProviderId(plan.id);
+    const credentials = poolCredentials(plan, overrides);
+    const existing = pools.get(id);
+    if (existing) {
+      existing.update(credentials, plan.poolSettings);
+      return existing;
+    }
+    const pool = createPool({ provider: plan.id, credentials, settings: plan.poolSettings, clock, random });
+    pools.set(id, pool);
+    return pool;
+  }
+
+  const ask: AskTools = { upstream, clock, version };
+  const listErrors = new Map<string, string>();
+  const directory = createModelDirectory({
+    fetchList: async (id, signal) => {
+      const runtime = current.runtimes.get(id);
+      if (!runtime) return [];
+      try {
+        const models = await listModels(runtime, ask, signal);
+        listErrors.delete(id);
+        return models;
+      } catch (error) {
+        listErrors.set(id, error instanceof Error ? error.message : String(error));
+        throw error;
+      }
+    },
+    clock,
+    ttlMs: LIST_TTL_MS,
+    log,
+  });
+  const withCredentials = () =>
+    [...current.runtimes].filter(([, runtime]) => runtime.credentials.size > 0).map(([id]) => id);
+  const routes: GatewayDeps['routes'] = () => ({
+    runtimes: current.runtimes,
+    knownId: (name) => {
+      const id = normalizeProviderId(findProvider(name)?.id ?? name);
+      return current.runtimes.has(id) || findProvider(name) ? id : null;
+    },
+    providerNames: () => [...current.runtimes.keys(), ...providers.map((provider) => provider.id)],
+    listed: (runtime) => directory.snapshot(normalizeProviderId(runtime.id)).models,
+  });
+
+  const gatewayDeps: GatewayDeps = {
+    upstream,
+    clock,
+    random,
+    version,
+    instance: instanceOf(nonce),
+    settings: () => ({ holdMs: loaded.config.server.hold, heartbeatMs: loaded.config.server.heartbeat }),
+    routes,
+    addedCredential: (pool, id) =>
+      [...current.runtimes.values()].find((runtime) => runtime.pool === pool)?.credentials.get(id),
+    warmLists: () => directory.warm(withCredentials(), COLD_LIST_WAIT_MS),
+    onFinished: (record) => {
+      if (loaded.config.logging.requests !== 'off') requestLine(log, record);
+    },
+    onBug: (error) => log.error('internal error', { error }),
+  };
+  const gateway = createGateway(gatewayDeps);
+
+  function applyOverrides() {
+    overrides = store?.overrides.all() ?? overrides;
+    for (const plan of current.plans) poolOf(plan);
+  }
+
+  const operations = createOperations({
+    gateway,
+    gatewayDeps,
+    ask,
+    runtimes: () => current.runtimes,
+    refreshLists: (provider) =>
+      directory.refresh(provider === null ? withCredentials() : [normalizeProviderId(provider)]),
+    listErrors: (): readonly ModelListError[] => [...listErrors].map(([provider, message]) => ({ provider, message })),
+    setOverride: (id: CredentialId, isEnabled: boolean) => {
+      if (store) store.overrides.set(id, isEnabled);
+      else overrides = new Map(overrides).set(id, isEnabled);
+      applyOverrides();
+    },
+    reload: async () => {
+      if (!sources.reread) return 'this process has no config file to read again';
+      try {
+        apply(sources.reread());
+        return null;
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error;
+        return error.message;
+      }
+    },
+    about: () => ({ version, startedAt, configPath: loaded.path, stateDir }),
+  });
+
+  function apply(next: LoadedConfig): void {
+    const before = loaded;
+    loaded = next;
+    try {
+      current = configure();
+    } catch (error) {
+      loaded = before;
+      throw error;
+    }
+    directory.invalidate(withCredentials());
+    for (const warning of next.warnings) log.warn(warning);
+  }
+
+  const fetch = createFetch({
+    settings: () => current.settings,
+    gateway,
+    operations,
+    models: {
+      async list(client) {
+        await directory.warm(withCredentials(), COLD_LIST_WAIT_MS);
+        const { runtimes, listed } = routes();
+        return [...runtimes.values()].flatMap((runtime) =>
+          visibleModels(runtime, listed(runtime))
+            .filter((model) => clientMay(client.models, `${runtime.id}/${model.id}`))
+            .map((model) => modelCard(runtime.id, model)),
+        );
+      },
+    },
+    instance: instanceOf(nonce),
+    version,
+    clock,
+    log,
+    isReady: () => [...current.runtimes.values()].some((runtime) => isServing(runtime.pool)),
+  });
+
+  const stopWatching = store ? watchOtherWriters(store, clock, log, applyOverrides) : () => undefined;
+
+  return {
+    fetch,
+    gateway,
+    operations,
+    nonce,
+    summary: () => ({
+      configPath: loaded.path,
+      providers: [...current.runtimes.values()].map(({ id, credentials }) => ({ id, credentials: credentials.size })),
+      found: current.found,
+      notes: current.notes,
+      clientKey: keys.client,
+    }),
+    apply,
+    async close() {
+      stopWatching();
+      for (const pool of pools.values()) pool.close();
+      demo?.stop();
+      upstream.close();
+      store?.close();
+    },
+  };
+}
+
+/** Rate limits do not make a server unready; credentials that are all disabled or refused do. */
+function isServing(pool: Pool): boolean {
+  return pool
+    .status()
+    .credentials.some(
+      (credential) =>
+        credential.isEnabled &&
+        !credential.blocks.some(
+          (block) => block.scope === 'key' && (block.kind === 'auth' || block.kind === 'forbidden'),
+        ),
+    );
+}
+
+type Keys = { readonly admin: Secret; readonly client: Secret | null };
+
+/** The tokens of this run. A client key is only made where the config names none. */
+function keptKeys({ env, stateDir, log, loaded }: AppSources): Keys {
+  const admin = adminToken(env, stateDir);
+  if (admin.problem) log.warn(admin.problem);
+  if (loaded.config.server.client_keys !== null) return { admin: admin.secret, client: null };
+  const client = defaultClientKey(env, stateDir);
+  if (client.problem) log.warn(client.problem);
+  return { admin: admin.secret, client: client.secret };
+}
+
+function serverSettings({ config }: LoadedConfig, keys: Keys, host: string): ServerSettings {
+  const { server } = config;
+  const own = keys.client ? [clientKey(null, keys.client)] : [];
+  return {
+    host,
+    clientKeys:
+      server.client_keys === 'none'
+        ? 'open'
+        : (server.client_keys?.map(({ name, key, models }) => clientKey(name, key, models.map(namePattern))) ?? own),
+    cors: server.cors,
+    allowedHosts: server.allowed_hosts,
+    maxBodyBytes: server.max_body,
+    exposeRoute: server.expose_route,
+    adminToken: keys.admin,
+  };
+}
+
+function openOverrides(stateDir: string, log: Log): Store | null {
+  try {
+    const store = openStore(join(stateDir, 'rotator.db'));
+    if (store.warning) log.warn(store.warning);
+    return store;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.warn(`the database cannot be opened (${reason}); overrides last as long as this process`);
+    return null;
+  }
+}
+
+/** Another process may enable or disable a credential in the same database. */
+function watchOtherWriters(store: Store, clock: Clock, log: Log, onChange: () => void): () => void {
+  let seen: number | null = null;
+  let cancel = () => {};
+  const look = () => {
+    try {
+      const now = store.dataVersion();
+      if (seen !== null && now !== seen) onChange();
+      seen = now;
+    } catch (error) {
+      // The disk may be full or gone for a moment; what was read last stays in force.
+      log.debug('the database cannot be read', { reason: error instanceof Error ? error.message : String(error) });
+    }
+    cancel = clock.schedule(OTHER_WRITERS_MS, look);
+  };
+  look();
+  return () => cancel();
+}
+
+/** The demo's upstream, on a loopback port of its own, so that a demo request travels like any other. */
+function startDemo(clock: Clock) {
+  const vendor = createDemoUpstream({ clock });
+  const listener = listen({ hostname: '127.0.0.1', port: 0, fetch: (request) => vendor.fetch(request) });
+  return {
+    stop: () => listener.abort(),
+    plan: ({ config }: LoadedConfig): ProviderPlan => ({
+      id: demoProvider.id,
+      provider: demoProvider,
+      baseUrl: `${listener.url}/v1`,
+      headers: {},
+      isHttp2: false,
+      asksStreamUsage: true,
+      timeouts: timeoutsOf(config.timeouts),
+      retriesSameKey: config.rotation.retries_same_key,
+      waitSameKeyMs: config.rotation.wait_same_key,
+      allow: [],
+      deny: [],
+      define: new Map(),
+      credentials: vendor.keys.map(({ name, secret }) => ({
+        id: credentialId(demoProvider.id, secret) as CredentialId, // Made by the config, the one place that makes them.
+        label: name,
+        key: new Secret(secret),
+        proxy: null,
+        source: 'demo',
+        sourceName: null,
+        isEnabledInConfig: true,
+        priority: 10,
+        weight: 1,
+        models: [],
+      })),
+      poolSettings: poolSettings(config.rotation, { max_per_key: 0, optimal_per_key: 1, priority_multipliers: {} }),
+    }),
+  };
+}

@@ -1,0 +1,103 @@
+import type { ConfiguredProvider } from './config/credentials.ts';
+import type { Config } from './config/schema.ts';
+import type { CredentialAccess, ProviderRuntime, Timeouts } from './gateway/gateway.ts';
+import type { CredentialId, PoolCredential } from './pool/credential.ts';
+import type { Pool, PoolSettings } from './pool/pool.ts';
+import { namePattern } from './shared/wildcard.ts';
+
+/** The config's words turned into the settings of pool and gateway. */
+
+export type ConfiguredCredential = CredentialAccess & { readonly weight: number; readonly models: readonly string[] };
+
+/** A provider as the config describes it, or as the demo stands in for one. */
+export type ProviderPlan = Omit<ProviderRuntime, 'pool' | 'credentials'> & {
+  readonly credentials: readonly ConfiguredCredential[];
+  readonly poolSettings: PoolSettings;
+};
+
+export function planOf(configured: ConfiguredProvider): ProviderPlan {
+  const { settings, provider } = configured;
+  const { rotation, models } = settings;
+  const baseUrl = settings.base_url ?? provider.baseUrl;
+  // Validation refuses a name without a base URL; this is for whoever adds a provider and forgets.
+  if (baseUrl === null) throw new Error(`provider ${configured.id} has no base URL`);
+  return {
+    id: configured.id,
+    provider,
+    baseUrl: baseUrl.replace(/\/+$/, ''),
+    headers: settings.headers,
+    isHttp2: settings.http2,
+    asksStreamUsage: settings.stream_usage && provider.streamUsage !== false,
+    timeouts: timeoutsOf(settings.timeouts),
+    retriesSameKey: rotation.retries_same_key,
+    waitSameKeyMs: rotation.wait_same_key,
+    allow: models.allow.map(namePattern),
+    deny: models.deny.map(namePattern),
+    define: new Map(Object.entries(models.define).map(([name, { id }]) => [name, id ?? name])),
+    credentials: configured.keys.map((key) => ({
+      id: key.id as CredentialId, // Made by the config, the one place that makes them.
+      label: key.label,
+      key: key.key,
+      proxy: key.proxy ?? settings.proxy,
+      source: key.source,
+      sourceName: key.sourceName,
+      isEnabledInConfig: key.isEnabled,
+      priority: key.priority,
+      weight: key.weight,
+      models: key.models,
+    })),
+    poolSettings: poolSettings(rotation, settings.concurrency),
+  };
+}
+
+export function timeoutsOf(timeouts: Config['timeouts']): Timeouts {
+  return {
+    acquireMs: timeouts.acquire,
+    connectMs: timeouts.connect,
+    firstByteMs: timeouts.first_byte,
+    totalMs: timeouts.total,
+    idleMs: timeouts.idle,
+    requestMs: timeouts.request,
+  };
+}
+
+export function poolSettings(
+  rotation: Config['rotation'],
+  concurrency: ConfiguredProvider['settings']['concurrency'],
+): PoolSettings {
+  const { cooldowns } = rotation;
+  return {
+    tolerance: rotation.tolerance,
+    maxWaiting: rotation.max_waiting,
+    cooldowns: {
+      ladderMs: cooldowns.ladder,
+      rateLimitMs: cooldowns.rate_limit,
+      authMs: cooldowns.auth,
+      transientMs: cooldowns.transient,
+    },
+    concurrency: {
+      maxPerKey: concurrency.max_per_key,
+      optimalPerKey: concurrency.optimal_per_key,
+      priorityMultipliers: Object.fromEntries(
+        Object.entries(concurrency.priority_multipliers).map(([priority, factor]) => [Number(priority), factor]),
+      ),
+    },
+  };
+}
+
+export function runtimeOf(plan: ProviderPlan, pool: Pool): ProviderRuntime {
+  const { credentials, poolSettings: _, ...rest } = plan;
+  return { ...rest, pool, credentials: new Map(credentials.map((credential) => [credential.id, credential])) };
+}
+
+/** The pool's view of the credentials. The operator's override and the config can each take one out. */
+export function poolCredentials(plan: ProviderPlan, overrides: ReadonlyMap<string, boolean>): PoolCredential[] {
+  return plan.credentials.map((credential) => ({
+    id: credential.id,
+    label: credential.label,
+    priority: credential.priority,
+    weight: credential.weight,
+    models: credential.models.map(namePattern),
+    isEnabled: credential.isEnabledInConfig && overrides.get(credential.id) !== false,
+  }));
+}
