@@ -9,6 +9,8 @@ export type Want = {
   readonly exclude: ReadonlySet<CredentialId>;
   /** Request body size, for the bound on waiting bodies. */
   readonly bytes: number;
+  /** Only this credential will do: a repeat on the same key. */
+  readonly only?: CredentialId;
 };
 
 export type BlockKind =

@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** Resolves after `ms`. Resolves at once, never rejects, when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Calls `run` once, `ms` from now, unless the returned function is called first. Does not keep the process alive. */
+  /** Calls `run` once, `ms` from now, unless the returned function is called first. Keeps the process alive until then. */
   schedule(ms: number, run: () => void): () => void;
 }
 
@@ -27,7 +27,6 @@ export const systemClock: Clock = {
     }),
   schedule: (ms, run) => {
     const timer = setTimeout(run, Math.min(Math.max(0, ms), MAX_TIMER_MS));
-    timer.unref?.();
     return () => clearTimeout(timer);
   },
 };

@@ -62,13 +62,13 @@ describe('a call ends when it is not connected in time', () => {
 describe('a call is left alone', () => {
   const slow = (tls?: SocketServerOptions['tls']): SocketServerOptions => ({
     ...(tls && { tls }),
-    onRequest: (socket) => setTimeout(() => socket.write(http('ok')), 500),
+    onRequest: (socket) => setTimeout(() => socket.write(http('ok')), 700),
   });
 
   test('when the upstream is connected but slow', async () => {
     using server = await startSocketServer(slow());
     using upstream = closing(createUpstream());
-    const response = await upstream.call(post(server.url, { connectTimeoutMs: 150 }));
+    const response = await upstream.call(post(server.url, { connectTimeoutMs: 300 }));
     expect(await response.text()).toBe('ok');
     // The call's own connection, and the one that showed that the server can be reached.
     expect(server.connections).toBe(2);
@@ -77,14 +77,14 @@ describe('a call is left alone', () => {
   test('when it speaks TLS', async () => {
     using server = await startSocketServer(slow(localCertificate));
     using upstream = closing(createUpstream({ ca: localCertificate.cert }));
-    const response = await upstream.call(post(server.url, { connectTimeoutMs: 150 }));
+    const response = await upstream.call(post(server.url, { connectTimeoutMs: 300 }));
     expect(await response.text()).toBe('ok');
   });
 
   test('and nothing is probed when the upstream has answered lately', async () => {
     using server = await startSocketServer(slow());
     using upstream = closing(createUpstream());
-    for (let i = 0; i < 3; i++) await (await upstream.call(post(server.url, { connectTimeoutMs: 150 }))).text();
+    for (let i = 0; i < 2; i++) await (await upstream.call(post(server.url, { connectTimeoutMs: 300 }))).text();
     expect(server.connections).toBe(2);
   });
 
@@ -92,7 +92,7 @@ describe('a call is left alone', () => {
     using server = await startSocketServer(slow());
     using upstream = closing(createUpstream());
     const calls = Array.from({ length: 20 }, () =>
-      upstream.call(post(server.url, { connectTimeoutMs: 150 })).then((r) => r.text()),
+      upstream.call(post(server.url, { connectTimeoutMs: 300 })).then((r) => r.text()),
     );
     expect(new Set(await Promise.all(calls))).toEqual(new Set(['ok']));
     expect(server.connections).toBe(21);
