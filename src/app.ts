@@ -71,6 +71,8 @@ export interface App {
   /** Goes into `server.json`; `/health` tells its hash. */
   readonly nonce: string;
   summary(): AppSummary;
+  /** Asks for the model lists in the background, so that the first request for a bare name need not wait. */
+  warmUp(): void;
   /** Another config, from now on. Counters, blocks, leases and open streams of what is still there survive. */
   apply(loaded: LoadedConfig): void;
   close(): Promise<void>;
@@ -164,7 +166,8 @@ export async function createApp(sources: AppSources): Promise<App> {
     routes,
     addedCredential: (pool, id) =>
       [...current.runtimes.values()].find((runtime) => runtime.pool === pool)?.credentials.get(id),
-    warmLists: () => directory.warm(withCredentials(), COLD_LIST_WAIT_MS),
+    warmLists: ({ maxMs = COLD_LIST_WAIT_MS, isEnough } = {}) =>
+      directory.warm(withCredentials(), Math.min(maxMs, COLD_LIST_WAIT_MS), isEnough),
     onFinished: (record) => {
       if (loaded.config.logging.requests !== 'off') requestLine(log, record);
     },
@@ -226,7 +229,7 @@ export async function createApp(sources: AppSources): Promise<App> {
         const { runtimes, listed } = routes();
         return [...runtimes.values()].flatMap((runtime) =>
           visibleModels(runtime, listed(runtime))
-            .filter((model) => clientMay(client.models, `${runtime.id}/${model.id}`))
+            .filter(({ id }) => clientMay(client, runtime, id, runtime.define.get(id) ?? id))
             .map((model) => modelCard(runtime.id, model)),
         );
       },
@@ -252,9 +255,11 @@ export async function createApp(sources: AppSources): Promise<App> {
       notes: current.notes,
       clientKey: keys.client,
     }),
+    warmUp: () => void directory.warm(withCredentials(), 0),
     apply,
     async close() {
       stopWatching();
+      directory.close();
       for (const pool of pools.values()) pool.close();
       demo?.stop();
       upstream.close();

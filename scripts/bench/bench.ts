@@ -1,20 +1,21 @@
 // Speed as ratios measured in one run: every repetition visits every candidate, in a rotating order, so that what the
 // machine does meanwhile hits all of them alike. Linux only.
-//   npm run bench -- [--reps 7] [--seconds 2] [--only TEXT] [--write]
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+//   npm run bench -- [--reps 7] [--seconds 2] [--warm-up 8] [--only TEXT] [--binary FILE] [--write]
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem, type as osType, release } from 'node:os';
 import { join } from 'node:path';
 import { cpuNs, rssMb } from './process-cost.ts';
 
 const here = import.meta.dir;
 const root = join(here, '../..');
-const binary = join(root, 'dist/rotator');
 const option = (name: string, otherwise: string) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? otherwise : (process.argv[at + 1] ?? otherwise);
 };
+const binary = option('binary', join(root, 'dist/rotator'));
 const reps = Number(option('reps', '7'));
 const seconds = option('seconds', '2');
+const warmUpSeconds = option('warm-up', '8');
 const only = option('only', '');
 const work = mkdtempSync(join(tmpdir(), 'rotator-bench-'));
 const running: Bun.Subprocess[] = [];
@@ -62,7 +63,7 @@ async function start(name: string, port: number, command: string[], env: Record<
     if (child.exitCode !== null) break;
     await Bun.sleep(25);
   }
-  throw new Error(`${name} did not start: ${readFileSync(join(work, `${name}-${port}.log`), "utf8")}`);
+  throw new Error(`${name} did not start: ${readFileSync(join(work, `${name}-${port}.log`), 'utf8')}`);
 }
 
 async function accepts(port: number): Promise<boolean> {
@@ -117,7 +118,10 @@ http { access_log off; client_max_body_size 64m; client_body_buffer_size 1m; pro
 
 async function startRotator(name: string, keys: readonly string[], path = ''): Promise<Candidate> {
   const port = newPort();
-  const file = join(work, `rotator-${port}.yaml`);
+  // Apart from the logs: rotator watches the directory of its config, and would be told of every line it writes.
+  const directory = join(work, `config-${port}`);
+  mkdirSync(directory);
+  const file = join(directory, 'rotator.yaml');
   const provider = { base_url: `${upstream}${path}/v1`, keys };
   const config = {
     server: { port, client_keys: [{ name: 'bench', key: 'client' }] },
@@ -149,15 +153,16 @@ async function load(
   body: string,
   connections: number,
   more: readonly string[] = [],
+  duration = seconds,
 ): Promise<Run> {
   const url = `http://127.0.0.1:${candidate.port}/v1/chat/completions`;
-  const command = [generator, '-u', url, '-c', String(connections), '-d', seconds, '-w', '0.3', '-b', body];
+  const command = [generator, '-u', url, '-c', String(connections), '-d', duration, '-w', '0.3', '-b', body];
   const child = Bun.spawn(
     [...command, '-H', 'Authorization: Bearer client', '-H', 'Content-Type: application/json', ...more],
     { stdout: 'pipe', stderr: 'inherit' },
   );
   const output = await new Response(child.stdout).text();
-  await child.exited;
+  if ((await child.exited) !== 0 || output === '') throw new Error(`no load on ${candidate.name}: ${output}`);
   return JSON.parse(output) as Run;
 }
 
@@ -203,13 +208,21 @@ type Scenario = {
   readonly more?: readonly string[];
 };
 
+const warm = new Set<Candidate>();
+
 /** Interleaved repetitions; each ratio is taken within a repetition, then the median over them. */
 async function compare(scenario: Scenario, candidates: readonly Candidate[], baseline: string): Promise<void> {
   if (only !== '' && !scenario.title.includes(only)) return;
   const isStream = scenario.isStream === true;
   const rows = new Map<string, Row[]>(candidates.map(({ name }) => [name, []]));
-  for (const candidate of candidates)
-    await load(candidate, bodyFile(scenario.bytes, candidate.model, isStream), scenario.connections, scenario.more);
+  for (const candidate of candidates) {
+    // What a process has been doing for a while, not its first seconds: Bun's compiler needs tens of thousands of
+    // requests before it has finished with a program of some size.
+    const duration = warm.has(candidate) ? seconds : warmUpSeconds;
+    warm.add(candidate);
+    const body = bodyFile(scenario.bytes, candidate.model, isStream);
+    await load(candidate, body, scenario.connections, scenario.more, duration);
+  }
   for (let rep = 0; rep < reps; rep++) {
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[(i + rep) % candidates.length];
@@ -250,7 +263,9 @@ const isOn = (name: string) => only === '' || name.includes(only);
 say(
   `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${osType()} ${release()}, Bun ${Bun.version}.`,
 );
-say(`${reps} interleaved repetitions of ${seconds} s; medians. Generator, upstream and proxy share the machine.`);
+say(
+  `${reps} interleaved repetitions of ${seconds} s after ${warmUpSeconds} s of warm-up each; medians. Generator, upstream and proxy share the machine.`,
+);
 
 const floor = await startFloor();
 const nginx = await startNginx();

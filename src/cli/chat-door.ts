@@ -1,7 +1,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import type { Context } from './context.ts';
-import { openLocalApp } from './operations.ts';
+import { openLocalApp, tellOtherConfigOf } from './operations.ts';
 import { type Place, readStateFile } from './place.ts';
 
 /** Where a chat goes: a running server, or a gateway in this process. */
@@ -19,14 +19,16 @@ export async function openChatDoor(
   if (!options.isLocal) {
     const { findServer } = await import('../server/server-file.ts');
     const server = await findServer(place.stateDir);
-    if (server && (!options.isDemo || (await servesDemo(context, place, server.url))))
+    if (server && (!options.isDemo || (await servesDemo(context, place, server.url)))) {
+      await tellOtherConfigOf(context, place);
       return serverDoor(server.url, clientKeyFor(context, place));
+    }
   }
   return await localDoor(context, place, options.isDemo);
 }
 
 /** The key that an application would use: the environment's, the generated one, or a literal one of the config. */
-export function clientKeyFor({ io }: Context, { loaded, stateDir }: Place): string | null {
+function clientKeyFor({ io }: Context, { loaded, stateDir }: Place): string | null {
   const configured = loaded.config.server.client_keys;
   const literal = Array.isArray(configured)
     ? configured.map((client) => client.key.reveal()).find((key) => !key.startsWith('sha256:'))

@@ -92,8 +92,8 @@ function readBytes(path: string, cwd: string): Buffer {
   try {
     return readFileSync(resolve(cwd, path));
   } catch (cause) {
-    const why =
-      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'does not exist' : 'cannot be read';
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const why = code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a directory' : 'cannot be read';
     throw new CliError(ExitCode.usage, 'unreadable_file', `file "${path}" ${why}`, undefined, cause);
   }
 }

@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { Interrupted } from './interrupted.ts';
 import type { Output } from './output.ts';
+import { plainLines } from './ui/plain-text.ts';
 
 /** How a command ended that did not simply succeed. */
 export type Ending =
@@ -74,8 +75,8 @@ export function tell(ending: Ending, output: Output, options: { readonly isJson:
     const { code, message, hint } = ending;
     output.error(`${JSON.stringify({ error: { code, message, hint } })}\n`);
   } else {
-    output.error(`${output.paintMessage.red('error:')} ${ending.message}\n`);
-    if (ending.hint !== null) output.error(`${output.paintMessage.cyan('hint:')} ${ending.hint}\n`);
+    output.error(`${output.paintMessage.red('error:')} ${plainLines(ending.message)}\n`);
+    if (ending.hint !== null) output.error(`${output.paintMessage.cyan('hint:')} ${plainLines(ending.hint)}\n`);
   }
   if (options.isDebug && ending.stack !== null) output.error(`${ending.stack}\n`);
 }

@@ -37,9 +37,9 @@ export const processIo = (): Io => ({
   },
 });
 
-/** All of stdin as text. */
-export async function readAll(stdin: Readable): Promise<string> {
+/** All of stdin. */
+export async function readAll(stdin: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stdin) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }

@@ -1,3 +1,4 @@
+import { normalizeProviderId } from '../providers/provider-id.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { nearest } from '../shared/near-miss.ts';
 
@@ -8,11 +9,20 @@ type Named = { readonly id: string; readonly label: string | null };
  * Throws a usage error that lists the candidates when it means several, or the nearest when it means none.
  */
 export function chooseKey<Key extends Named>(written: string, keys: readonly Key[]): Key {
-  const wanted = normal(written);
-  const exact = keys.find((key) => normal(key.id) === wanted);
+  // Every id begins with nothing: an unset variable in a script would mean whichever key is the only one.
+  if (written.trim() === '')
+    throw new CliError(
+      ExitCode.usage,
+      'unknown_key',
+      'an empty text names no credential',
+      'rotator keys list shows their ids and labels',
+    );
+  // An id begins with its provider's, so it is compared in the same way.
+  const wanted = normalizeProviderId(written);
+  const exact = keys.find((key) => normalizeProviderId(key.id) === wanted);
   if (exact) return exact;
   const labelled = keys.filter((key) => key.label === written);
-  const matches = labelled.length > 0 ? labelled : keys.filter((key) => normal(key.id).startsWith(wanted));
+  const matches = labelled.length > 0 ? labelled : keys.filter((key) => normalizeProviderId(key.id).startsWith(wanted));
   const [only] = matches;
   if (only && matches.length === 1) return only;
   if (only)
@@ -33,8 +43,6 @@ export function chooseKey<Key extends Named>(written: string, keys: readonly Key
     near === undefined ? 'rotator keys list shows them' : `did you mean "${near}"? rotator keys list shows them`,
   );
 }
-
-const normal = (text: string) => text.toLowerCase().replaceAll('-', '_');
 
 const SHOWN = 8;
 

@@ -25,7 +25,10 @@ export async function withOperations<Result>(
   const endpoint = await findEndpoint(context, place);
   if (endpoint) {
     const operations = remoteOperations(endpoint);
-    if (!needs.isDemo || (await hasDemo(operations))) return await use(operations, place, endpoint);
+    if (!needs.isDemo || (await hasDemo(operations))) {
+      await tellOtherConfig(context, place, endpoint.url, operations);
+      return await use(operations, place, endpoint);
+    }
   }
   return await withLocalApp(context, place, needs, (app) => use(app.operations, place, null));
 }
@@ -76,7 +79,7 @@ export async function openLocalApp(
 }
 
 /** Where the running server of this state directory is and the token for its admin routes; null when none runs. */
-export async function findEndpoint({ io }: Context, place: Place): Promise<Endpoint | null> {
+async function findEndpoint({ io }: Context, place: Place): Promise<Endpoint | null> {
   const { findServer } = await import('../server/server-file.ts');
   const server = await findServer(place.stateDir);
   if (!server) return null;
@@ -89,6 +92,28 @@ export async function findEndpoint({ io }: Context, place: Place): Promise<Endpo
       'set ROTATOR_ADMIN_TOKEN to the token that the server was started with',
     );
   return { url: server.url, token: new Secret(token) };
+}
+
+/** A config that was named and is not the server's own has no effect on what the server does: nobody should guess that. */
+async function tellOtherConfig(
+  { io, globals, output }: Context,
+  { loaded }: Place,
+  url: string,
+  operations: ServerOperations,
+): Promise<void> {
+  if (globals.config === undefined && !io.env.ROTATOR_CONFIG) return;
+  const { config } = await operations.status();
+  if (config === loaded.path) return;
+  output.warn(
+    `the server at ${url} goes by ${config ?? 'no config file'}, not by ${loaded.path}; name another directory with --state to do without it`,
+  );
+}
+
+/** The same for a command that speaks to the server's public routes. Without the admin token nobody can tell. */
+export async function tellOtherConfigOf(context: Context, place: Place): Promise<void> {
+  if (context.globals.config === undefined && !context.io.env.ROTATOR_CONFIG) return;
+  const endpoint = await findEndpoint(context, place).catch(() => null);
+  if (endpoint) await tellOtherConfig(context, place, endpoint.url, remoteOperations(endpoint)).catch(() => {});
 }
 
 async function hasDemo(operations: ServerOperations): Promise<boolean> {

@@ -1,5 +1,7 @@
+import { CliError, ExitCode } from '../shared/cli-error.ts';
 import type { Io } from './io.ts';
 import { isColoured, type Paint, paint } from './ui/colour.ts';
+import { plainLines } from './ui/plain-text.ts';
 
 /** Data to stdout, everything said to people to stderr. A reader who closes the pipe ends the command quietly. */
 export class Output {
@@ -8,14 +10,21 @@ export class Output {
   readonly #closed = new AbortController();
   readonly #onStdoutError = (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') this.#closed.abort();
-    else this.failure = error;
+    else
+      this.failure ??= new CliError(
+        ExitCode.failed,
+        'output_failed',
+        `the output cannot be written: ${error.message}`,
+        undefined,
+        error,
+      );
   };
   /** Colours for stdout. */
   readonly paint: Paint;
   /** Colours for stderr. */
   readonly paintMessage: Paint;
   /** A write to stdout that failed for another reason than a closed pipe: a full disk. */
-  failure: Error | null = null;
+  failure: CliError | null = null;
 
   constructor(io: Io, options: { readonly isQuiet: boolean; readonly isColourOff: boolean }) {
     this.#io = io;
@@ -34,7 +43,13 @@ export class Output {
   /** Resolves when the stream has taken the text, so that a slow reader slows the command, not its memory. */
   data(text: string): Promise<void> {
     if (this.#closed.signal.aborted || text === '') return Promise.resolve();
-    return new Promise((resolve) => this.#io.stdout.write(text, () => resolve()));
+    return new Promise((resolve) =>
+      this.#io.stdout.write(text, (error) => {
+        // The stream tells the same once more by its event, which comes after the command has ended.
+        if (error) this.#onStdoutError(error);
+        resolve();
+      }),
+    );
   }
 
   json(value: unknown): Promise<void> {
@@ -48,7 +63,7 @@ export class Output {
 
   /** Said even with `--quiet`. */
   warn(text: string): void {
-    this.#io.stderr.write(`${this.paintMessage.yellow('warning:')} ${text}\n`);
+    this.#io.stderr.write(`${this.paintMessage.yellow('warning:')} ${plainLines(text)}\n`);
   }
 
   error(text: string): void {

@@ -84,8 +84,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (thrown) {
     // The reader has what it wanted (`| head`): whatever failed since is its doing.
     if (output.closed.aborted) return ExitCode.ok;
-    const ending = endingOf(thrown, { isJson, helpPage: `${commandOf(program, argv)} --help` });
+    const usage = { isJson, helpPage: `${commandOf(program, argv)} --help` };
+    let ending = endingOf(thrown, usage);
     if (ending.state === 'silent') await output.data(help);
+    if (ending.state === 'silent' && output.failure) ending = endingOf(output.failure, usage);
     tell(ending, output, { isJson, isDebug: io.env.ROTATOR_DEBUG === '1' });
     return ending.exitCode;
   } finally {
@@ -122,7 +124,7 @@ function globalsOf(command: Command): Context['globals'] {
   };
 }
 
-export function everyCommand(command: Command, visit: (command: Command) => void): void {
+function everyCommand(command: Command, visit: (command: Command) => void): void {
   visit(command);
   for (const child of command.commands) everyCommand(child, visit);
 }

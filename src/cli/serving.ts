@@ -4,7 +4,6 @@ import type { App } from '../app.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { LineWriter } from '../observe/line-writer.ts';
 import type { Log } from '../observe/log.ts';
-import type { ServeOptions } from './commands/serve.ts';
 import type { Context } from './context.ts';
 import { Interrupted } from './interrupted.ts';
 import type { SignalName } from './io.ts';
@@ -12,6 +11,13 @@ import { isWritable, type Place, placeOf, readConfig } from './place.ts';
 import { bannerText } from './ui/banner.ts';
 import { CliError } from '../shared/cli-error.ts';
 import { version } from '../version.ts';
+
+export type ServeOptions = {
+  readonly host?: string;
+  readonly port?: number;
+  readonly demo?: true;
+  readonly watch: boolean;
+};
 
 /** How long open requests may take to finish after the first signal. */
 const GRACE_MS = 30_000;
@@ -139,6 +145,7 @@ function banner(context: Context, place: Place, stateDir: string | null, url: st
   const isDemo = summary.providers.some((provider) => provider.id === 'demo');
   const facts = {
     url,
+    host: config.server.host,
     summary,
     stateDir,
     model: config.chat.model ?? (isDemo ? 'demo/chat' : null),
@@ -153,7 +160,7 @@ function keyReference({ io }: Context, { loaded }: Place, stateDir: string | nul
   if (io.env.ROTATOR_CLIENT_KEY) return '$ROTATOR_CLIENT_KEY';
   if (loaded.config.server.client_keys !== null || stateDir === null) return null;
   const path = join(stateDir, 'client-key');
-  return existsSync(path) ? `$(cat '${path}')` : null;
+  return existsSync(path) ? `$(cat '${path.replaceAll("'", "'\\''")}')` : null;
 }
 
 async function watch(
@@ -175,7 +182,7 @@ async function watch(
 }
 
 /** What a reload cannot change, named where the file now says something else than what runs. */
-export function restartFields({ config: running }: LoadedConfig, { config: next }: LoadedConfig): readonly string[] {
+function restartFields({ config: running }: LoadedConfig, { config: next }: LoadedConfig): readonly string[] {
   return [
     ...(running.server.host === next.server.host ? [] : ['server.host']),
     ...(running.server.port === next.server.port ? [] : ['server.port']),

@@ -18,7 +18,10 @@ export function completionOf(program: Command, providers: readonly string[]): Sh
     describe(root.command(path, command.description()), command, program.options, valuesOf);
   });
   return {
-    script: (shell) => printed(() => root.setup(program.name(), program.name(), shell)),
+    script: (shell) => {
+      const text = printed(() => root.setup(program.name(), program.name(), shell));
+      return shell === 'bash' ? withoutBashCompletion(text) : text;
+    },
     suggest: (words) => printed(() => root.parse([...words])),
   };
 }
@@ -56,6 +59,36 @@ function offer(values: readonly string[]) {
     for (const value of values) complete(value, '');
   };
 }
+
+// The library's script calls a function of the bash-completion package, which a fresh machine does not have, and makes
+// its constants read-only, so that a second `source` of ~/.bashrc complains about every one.
+function withoutBashCompletion(script: string): string {
+  const text = script
+    .replaceAll(/^readonly /gm, '')
+    .replace('_get_comp_words_by_ref -n "=:" cur prev words cword', '__rotator_words');
+  return text + BASH_WORDS;
+}
+
+/** Sets `cur`, `prev`, `words` and `cword` of its caller: bash breaks words at `=` and `:` too, which belong to them here. */
+const BASH_WORDS = `
+__rotator_words() {
+    local line=$COMP_LINE before i
+    words=() cword=0
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        before=$line
+        line=\${line#*"\${COMP_WORDS[i]}"}
+        if ((i > 0)) && [[ $before != [[:blank:]]* && ( \${COMP_WORDS[i]} == [=:]* || \${COMP_WORDS[i - 1]} == *[=:] ) ]]; then
+            words[cword]+=\${COMP_WORDS[i]}
+        else
+            ((i == 0)) || ((cword++))
+            words[cword]=\${COMP_WORDS[i]}
+        fi
+    done
+    cur=\${words[cword]}
+    prev=
+    ((cword == 0)) || prev=\${words[cword - 1]}
+}
+`;
 
 /** The library prints with console.log; here it is text like any other, written by the one who owns stdout. */
 function printed(run: () => void): string {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ConfigError } from './problems.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
+const TOO_LARGE = 'is larger than 8 MB; that is no config';
 
 /** As a person would type it: relative inside the current directory. */
 export function shownPath(file: string, cwd: string): string {
@@ -17,8 +18,13 @@ export function readConfigFile(file: string, shown: string): string {
     new ConfigError(shown, [{ path: '', place: null, message: `${shown} ${message}` }], hint);
   let bytes: Buffer;
   try {
+    const stat = statSync(file);
+    // Some devices never end, and a file of gigabytes would fill the memory before it is found too long.
+    if (stat.isCharacterDevice() || stat.isBlockDevice()) throw fail('is a device; expected a file');
+    if (stat.size > MAX_BYTES) throw fail(TOO_LARGE);
     bytes = readFileSync(file);
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const code = errorCode(error);
     if (code === 'ENOENT')
       throw fail('does not exist', 'rotator config init makes a config; rotator keys add does, too');
@@ -26,7 +32,7 @@ export function readConfigFile(file: string, shown: string): string {
     if (code === 'EACCES' || code === 'EPERM') throw fail('may not be read by this user');
     throw fail(`cannot be read (${code})`);
   }
-  if (bytes.length > MAX_BYTES) throw fail('is larger than 8 MB; that is no config');
+  if (bytes.length > MAX_BYTES) throw fail(TOO_LARGE);
   if (bytes.length >= 2 && ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))) {
     throw fail('is UTF-16; save it as UTF-8');
   }

@@ -4,6 +4,7 @@ import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../shared/secret.ts';
 import { clientKeysOf, digestOfKey, sha256Hex } from './client-keys.ts';
 import type { Env } from './environment.ts';
+import { isSendable } from './sendable.ts';
 import { type Config, type KeyConfig, type ProviderConfig, providerDefaults, shortKey } from './schema.ts';
 
 export type ConfiguredKey = {
@@ -61,6 +62,7 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
     for (const [i, key] of given.entries()) collector.addConfigured(key, i);
     for (const { name, value } of variables) {
       if (isClientKey(value)) notes.push(`${name} is not used for ${id}: it holds a client key`);
+      else if (!isSendable(value)) notes.push(`${name} is not used for ${id}: only printable ASCII can be a key`);
       else if (collector.addFound(name, value)) found.push({ provider: id, name });
     }
     const isKeyless = fields.keys === 'none' || (fields.keys === null && provider.key === 'optional' && isNamed);

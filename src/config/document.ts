@@ -44,8 +44,8 @@ const MAX_ALIASED_NODES = 10_000;
 
 const keyOf = (path: Path): string => JSON.stringify(path);
 
-/** How the `yaml` package reads a config; the same for reading and for editing. */
-export function readYaml(text: string, lineCounter?: LineCounter): Document.Parsed {
+/** How the `yaml` package reads a config. Editing reads it without merges: there `<<` is a field like any other. */
+function readYaml(text: string, lineCounter?: LineCounter): Document.Parsed {
   return parseYaml(text, {
     ...(lineCounter && { lineCounter }),
     // Duplicates are found below, with both places.

@@ -1,7 +1,7 @@
 /** Finds, reads, interpolates and checks the config. Everything that is wrong is one `ConfigError` with all problems. */
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { CliError } from '../shared/cli-error.ts';
+import { sha256Hex } from './client-keys.ts';
 import { isReadableByOthers, readConfigFile, shownPath } from './config-file.ts';
 import { credentialsOf } from './credentials.ts';
 import { type ParsedDocument, parseDocument } from './document.ts';
@@ -225,7 +225,7 @@ function addClientKey(tree: TreeFields, value: string, outside: Map<string, stri
   const list = server.client_keys;
   if (list !== undefined && !isList(list) && textAt(tree, 'server', 'client_keys') !== 'none') return;
   const others = isList(list) ? list : [];
-  const digest = `sha256:${createHash('sha256').update(value).digest('hex')}`;
+  const digest = `sha256:${sha256Hex(value)}`;
   const isListed = others.some((item) => [value, digest].includes(textAt(item, 'key') ?? ''));
   if (isListed) return;
   if (others.some((item) => textAt(item, 'name') === 'default')) delete ownKey.name;

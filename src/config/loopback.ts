@@ -5,7 +5,7 @@ export function isLoopbackHost(host: string): boolean {
     name === 'localhost' ||
     name.endsWith('.localhost') ||
     name === '::1' ||
-    /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
   );
 }
 

@@ -31,33 +31,44 @@ export async function changeFile(
   change: (text: string | null) => string,
   move: Rename = rename,
 ): Promise<Replacement> {
-  const target = await resolveLinks(file);
-  await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
-  const release = await lock(target);
+  return await explained(file, async () => {
+    const target = await resolveLinks(file);
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
+    const release = await lock(target);
+    try {
+      const before = await readText(target);
+      const text = change(before);
+      const backup = await replace(target, text, before !== null, move);
+      return { path: target, isNew: before === null, backup };
+    } finally {
+      await release();
+    }
+  });
+}
+
+/** Makes a file, 0600. False when there is one already. */
+export async function createFile(file: string, text: string): Promise<boolean> {
+  return await explained(file, async () => {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    try {
+      await writeSynced(file, text, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+      return true;
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  });
+}
+
+/** The system's own errors as one that names the file. */
+async function explained<Result>(file: string, write: () => Promise<Result>): Promise<Result> {
   try {
-    const before = await readText(target);
-    const text = change(before);
-    const backup = await replace(target, text, before !== null, move);
-    return { path: target, isNew: before === null, backup };
+    return await write();
   } catch (error) {
     if (error instanceof CliError) throw error;
     const code = errorCode(error);
     if (!/^E[A-Z]+$/.test(code)) throw error;
     throw new CliError(ExitCode.failed, 'not_writable', `${file} cannot be written (${code})`, undefined, error);
-  } finally {
-    await release();
-  }
-}
-
-/** Makes a file, 0600. False when there is one already. */
-export async function createFile(file: string, text: string): Promise<boolean> {
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  try {
-    await writeSynced(file, text, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    throw error;
   }
 }
 

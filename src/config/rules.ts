@@ -2,7 +2,7 @@
  * Rules that look at more than one field. They read the tree and not the finished config, so that they are reported
  * together with everything else that is wrong.
  */
-import { findProvider, normalizeProviderId, providers } from '../providers/index.ts';
+import { findProvider, normalizeProviderId, providerNames } from '../providers/index.ts';
 import { nearest } from '../shared/near-miss.ts';
 import { LATER_PROVIDERS } from './later.ts';
 import { isLoopbackHost } from './loopback.ts';
@@ -81,9 +81,8 @@ function unknownProvider(name: string, id: string): Pick<Finding, 'message' | 'l
   if (LATER_PROVIDERS.has(id)) {
     return { message: `provider "${name}" is ${NOT_YET}; with a base_url it is a server of your own` };
   }
-  const names = providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])]);
   return {
     message: `provider "${name}" is not known, and a server of your own needs a base_url`,
-    likely: nearest(name, names),
+    likely: nearest(name, providerNames),
   };
 }

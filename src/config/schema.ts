@@ -20,6 +20,8 @@ import {
   text,
 } from './leaf.ts';
 import { isLoopbackHost } from './loopback.ts';
+import { ownProtocols } from './own-protocols.ts';
+import { isSendable } from './sendable.ts';
 import { written } from './written.ts';
 
 /** A field with a default, given as the user would write it. */
@@ -105,7 +107,15 @@ const server = z
   .prefault({})
   .meta({ description: 'The HTTP server that applications talk to.' });
 
-/** name: [leaf, default, description] */
+/** Fields that stand at the top and again in every provider. */
+type FieldTable = Readonly<
+  Record<string, readonly [schema: Leaf<unknown>, standard: string | number, description: string]>
+>;
+type ValueOf<Schema> = Schema extends Leaf<infer Value> ? Value : never;
+
+const mapped = <Row, Result>(rows: Readonly<Record<string, Row>>, make: (row: Row) => Result) =>
+  Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, make(row)]));
+
 const timeoutFields = {
   acquire: [duration(), '30s', 'Longest wait for a free credential.'],
   connect: [duration(), '10s', 'DNS, TCP and TLS together.'],
@@ -117,34 +127,28 @@ const timeoutFields = {
     '10m',
     'The whole request until its answer begins to reach the client; a stream that has begun is ended only by `idle`.',
   ],
-} as const;
+} as const satisfies FieldTable;
 
-const standardOf = <T>([schema, standard, description]: readonly [Leaf<T>, string | number, string]) =>
-  field(schema, standard, description);
-const overrideOf = <T>([schema, standard, description]: readonly [Leaf<T>, string | number, string]) =>
-  override(schema, description, standard);
+/** The fields of a section at the top. */
+const standards = <Fields extends FieldTable>(fields: Fields) =>
+  mapped(fields, ([schema, standard, description]) => field(schema, standard, description)) as {
+    // `mapped` keeps the names, and `field` the type of each leaf.
+    readonly [Name in keyof Fields]: ReturnType<typeof field<ValueOf<Fields[Name][0]>>>;
+  };
+/** The same fields in a provider, where each may be absent. */
+const overrides = <Fields extends FieldTable>(fields: Fields) =>
+  mapped(fields, ([schema, standard, description]) => override(schema, description, standard)) as {
+    // As above.
+    readonly [Name in keyof Fields]: ReturnType<typeof override<ValueOf<Fields[Name][0]>>>;
+  };
 
 const timeouts = z
-  .strictObject({
-    acquire: standardOf(timeoutFields.acquire),
-    connect: standardOf(timeoutFields.connect),
-    first_byte: standardOf(timeoutFields.first_byte),
-    total: standardOf(timeoutFields.total),
-    idle: standardOf(timeoutFields.idle),
-    request: standardOf(timeoutFields.request),
-  })
+  .strictObject(standards(timeoutFields))
   .prefault({})
   .meta({ description: 'How long to wait for what. Each can be overridden in `providers.X.timeouts`.' });
 
 const timeoutOverrides = z
-  .strictObject({
-    acquire: overrideOf(timeoutFields.acquire),
-    connect: overrideOf(timeoutFields.connect),
-    first_byte: overrideOf(timeoutFields.first_byte),
-    total: overrideOf(timeoutFields.total),
-    idle: overrideOf(timeoutFields.idle),
-    request: overrideOf(timeoutFields.request),
-  })
+  .strictObject(overrides(timeoutFields))
   .prefault({})
   .meta({ description: 'Overrides of `timeouts` for this provider.', examples: [{ first_byte: '5m' }] });
 
@@ -158,13 +162,13 @@ const rotationFields = {
     'A `Retry-After` shorter than this is waited for when no other credential is ready.',
   ],
   max_waiting: [count(), 1000, 'Requests that may wait for a credential of one provider; above, 503 at once.'],
-} as const;
+} as const satisfies FieldTable;
 
 const cooldownFields = {
   rate_limit: [duration(), '60s', 'After a 429 that does not say how long.'],
   auth: [duration(), '5m', 'After a rejected key, before it is tried again.'],
   transient: [duration(), '30s', 'After an upstream error that another credential did not have.'],
-} as const;
+} as const satisfies FieldTable;
 
 const LADDER = ['10s', '30s', '60s', '120s', '300s'] as const;
 const ladderDescription = 'Rests after failures in a row that nobody explains: the first, the second, and so on.';
@@ -172,19 +176,13 @@ const ladder = z.array(duration()).min(1);
 
 const rotation = z
   .strictObject({
-    mode: standardOf(rotationFields.mode),
-    tolerance: standardOf(rotationFields.tolerance),
-    retries_same_key: standardOf(rotationFields.retries_same_key),
-    wait_same_key: standardOf(rotationFields.wait_same_key),
-    max_waiting: standardOf(rotationFields.max_waiting),
+    ...standards(rotationFields),
     cooldowns: z
       .strictObject({
         ladder: ladder
           .prefault(LADDER.map((step) => written(step)))
           .meta({ description: ladderDescription, default: [...LADDER] }),
-        rate_limit: standardOf(cooldownFields.rate_limit),
-        auth: standardOf(cooldownFields.auth),
-        transient: standardOf(cooldownFields.transient),
+        ...standards(cooldownFields),
       })
       .prefault({})
       .meta({ description: 'How long a credential rests after a failure when the vendor does not say.' }),
@@ -194,17 +192,11 @@ const rotation = z
 
 const rotationOverrides = z
   .strictObject({
-    mode: overrideOf(rotationFields.mode),
-    tolerance: overrideOf(rotationFields.tolerance),
-    retries_same_key: overrideOf(rotationFields.retries_same_key),
-    wait_same_key: overrideOf(rotationFields.wait_same_key),
-    max_waiting: overrideOf(rotationFields.max_waiting),
+    ...overrides(rotationFields),
     cooldowns: z
       .strictObject({
         ladder: ladder.optional().meta({ description: ladderDescription, examples: [['10s', '60s']] }),
-        rate_limit: overrideOf(cooldownFields.rate_limit),
-        auth: overrideOf(cooldownFields.auth),
-        transient: overrideOf(cooldownFields.transient),
+        ...overrides(cooldownFields),
       })
       .prefault({})
       .meta({ description: 'Overrides of `rotation.cooldowns`.' }),
@@ -212,7 +204,10 @@ const rotationOverrides = z
   .prefault({})
   .meta({ description: 'Overrides of `rotation` for this provider.', examples: [{ tolerance: 0 }] });
 
-const apiKey = () => secret('an API key, or ${NAME} to take it from the environment');
+const apiKey = () =>
+  secret('an API key, or ${NAME} to take it from the environment', (key) =>
+    isSendable(key) ? null : 'an API key of printable ASCII characters in one line: nothing else can be sent',
+  );
 
 export const longKey = z.strictObject({
   key: apiKey().meta({
@@ -263,7 +258,7 @@ export const providerSchema = z
       "Where the API is, with its version segment. Needed for a name that is no known provider; otherwise it replaces the vendor's.",
       'http://127.0.0.1:8001/v1',
     ),
-    protocol: field(choice(['openai-chat']), 'openai-chat', 'Wire format of a server of your own.'),
+    protocol: field(choice(ownProtocols), 'openai-chat', 'Wire format of a server of your own.'),
     headers: z
       .record(headerName, headerValue())
       .default({})
@@ -375,7 +370,6 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = z.output<typeof providerSchema>;
 export type KeyConfig = z.output<typeof longKey>;
-export type ClientKeyConfig = z.output<typeof clientKeySchema>;
 
 /** JSON Schema (draft-07) of the file, for editors. */
 export function configJsonSchema(): Record<string, unknown> {

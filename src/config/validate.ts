@@ -36,6 +36,9 @@ function describe(issue: Issue, around: Path, tree: Tree): Finding[] {
       // Of several forms the one that fits the value's own form is the one that was meant.
       const meant = issue.errors.find((errors) => errors.length > 0 && errors.every((inner) => !isWrongForm(inner)));
       if (meant) return meant.flatMap((inner) => describe(inner, path, tree));
+      // The short form of a key is a scalar as it should be; what is wrong is its text.
+      const misread = issue.errors.flat().find((inner) => inner.path.length === 0 && leafIssue(inner)?.isSecret);
+      if (misread) return describe(misread, path, tree);
       const leaf = issue.errors
         .flat()
         .find((inner) => inner.code === 'custom' && leafIssue(inner)?.likely !== undefined);

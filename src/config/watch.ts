@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readFileSync, realpathSync, statSync, watch } from 'node:fs';
 import path from 'node:path';
+import { errorCode } from './config-file.ts';
 
 export type WatchOptions = {
   /** Quiet time after an event before the file is read. Milliseconds. */
@@ -100,8 +101,8 @@ function contentOf(file: string): string {
     const bytes = readFileSync(file);
     return bytes.length === 0 ? 'empty' : createHash('sha256').update(bytes).digest('hex');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
-    return code === 'ENOENT' ? 'absent' : `unreadable ${String(code)}`;
+    const code = errorCode(error);
+    return code === 'ENOENT' ? 'absent' : `unreadable ${code}`;
   }
 }
 

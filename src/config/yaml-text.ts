@@ -12,11 +12,11 @@ import {
   isSeq,
   type Node,
   type Pair,
+  parseDocument,
   Document as YamlDocument,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import { parseDocument } from 'yaml';
 
 /** As the last step of a path: a new item at the end of a list. */
 export const APPEND = Symbol('append');

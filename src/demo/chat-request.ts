@@ -37,32 +37,32 @@ export function parseChatRequest(body: unknown): ChatRequest | DemoProblem {
   }
   const parsed: DemoMessage[] = [];
   for (const [index, message] of messages.entries()) {
-    const role = isObject(message) ? message['role'] : undefined;
+    const role = isObject(message) ? message.role : undefined;
     if (!isObject(message) || typeof role !== 'string') {
       return badRequest(`Missing required parameter: 'messages[${index}].role'.`, `messages[${index}].role`);
     }
-    parsed.push({ role, ...readContent(message['content']) });
+    parsed.push({ role, ...readContent(message.content) });
   }
-  const limit = body['max_completion_tokens'] ?? body['max_tokens'] ?? null;
+  const limit = body.max_completion_tokens ?? body.max_tokens ?? null;
   if (limit !== null && (!isWhole(limit) || limit < 1)) {
     return badRequest("Invalid 'max_tokens': expected a whole number above 0.", 'max_tokens');
   }
-  const choices = body['n'] ?? 1;
+  const choices = body.n ?? 1;
   if (!isWhole(choices) || choices < 1 || choices > MAX_CHOICES) {
     return badRequest(`Invalid 'n': expected a whole number from 1 to ${MAX_CHOICES}.`, 'n');
   }
   return {
     model,
     messages: parsed,
-    tools: readTools(body['tools']),
-    toolChoice: readToolChoice(body['tool_choice']),
-    isStream: body['stream'] === true,
-    wantsUsage: isObject(body['stream_options']) && body['stream_options']['include_usage'] === true,
+    tools: readTools(body.tools),
+    toolChoice: readToolChoice(body.tool_choice),
+    isStream: body.stream === true,
+    wantsUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     maxTokens: limit,
-    stop: [body['stop']].flat().filter((text): text is string => typeof text === 'string' && text !== ''),
+    stop: [body.stop].flat().filter((text): text is string => typeof text === 'string' && text !== ''),
     choices,
-    format: readFormat(body['response_format']),
-    temperature: typeof body['temperature'] === 'number' ? body['temperature'] : null,
+    format: readFormat(body.response_format),
+    temperature: typeof body.temperature === 'number' ? body.temperature : null,
   };
 }
 
@@ -71,33 +71,33 @@ function readContent(content: unknown): { text: string; images: number } {
   const parts = Array.isArray(content) ? content.filter(isObject) : [];
   return {
     text: parts
-      .map((part) => part['text'])
+      .map((part) => part.text)
       .filter((text) => typeof text === 'string')
       .join('\n'),
-    images: parts.filter((part) => part['type'] === 'image_url').length,
+    images: parts.filter((part) => part.type === 'image_url').length,
   };
 }
 
 function readTools(tools: unknown): DemoTool[] {
   if (!Array.isArray(tools)) return [];
   return tools.flatMap((tool) => {
-    const declared = isObject(tool) ? tool['function'] : undefined;
-    if (!isObject(declared) || typeof declared['name'] !== 'string') return [];
-    return [{ name: declared['name'], parameters: declared['parameters'] }];
+    const declared = isObject(tool) ? tool.function : undefined;
+    if (!isObject(declared) || typeof declared.name !== 'string') return [];
+    return [{ name: declared.name, parameters: declared.parameters }];
   });
 }
 
 function readToolChoice(choice: unknown): ChatRequest['toolChoice'] {
   if (choice === 'none' || choice === 'required') return choice;
-  const chosen = isObject(choice) ? choice['function'] : undefined;
-  return isObject(chosen) && typeof chosen['name'] === 'string' ? { name: chosen['name'] } : 'auto';
+  const chosen = isObject(choice) ? choice.function : undefined;
+  return isObject(chosen) && typeof chosen.name === 'string' ? { name: chosen.name } : 'auto';
 }
 
 function readFormat(format: unknown): ChatRequest['format'] {
   if (!isObject(format)) return { kind: 'text' };
-  if (format['type'] === 'json_object') return { kind: 'json' };
-  if (format['type'] !== 'json_schema') return { kind: 'text' };
-  return { kind: 'schema', schema: isObject(format['json_schema']) ? format['json_schema']['schema'] : undefined };
+  if (format.type === 'json_object') return { kind: 'json' };
+  if (format.type !== 'json_schema') return { kind: 'text' };
+  return { kind: 'schema', schema: isObject(format.json_schema) ? format.json_schema.schema : undefined };
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

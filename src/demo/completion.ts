@@ -46,7 +46,7 @@ function stopAt(text: string, stops: readonly string[]): string {
   return ends.length === 0 ? text : text.slice(0, Math.min(...ends));
 }
 
-export function usageOf(request: ChatRequest, answer: CutAnswer): DemoUsage {
+function usageOf(request: ChatRequest, answer: CutAnswer): DemoUsage {
   // OpenAI counts a few tokens for each message's frame.
   const prompt = request.messages.reduce((sum, message) => sum + 4 + pieces(message.text).length, 0);
   const own = answer.reasoning.length + answer.text.length + (answer.toolCall?.arguments.length ?? 0);

@@ -14,28 +14,28 @@ export function sampleOf(schema: unknown, text: string): unknown {
 
 function sample(schema: unknown, text: string, root: unknown, depth: number): unknown {
   if (!isObject(schema) || depth > MAX_DEPTH) return null;
-  if ('const' in schema) return schema['const'];
-  if ('default' in schema) return schema['default'];
-  if (Array.isArray(schema['enum'])) return schema['enum'][0];
-  if (typeof schema['$ref'] === 'string') return sample(resolveRef(schema['$ref'], root), text, root, depth + 1);
-  const [first] = [schema['anyOf'], schema['oneOf']].flat().filter((choice) => choice !== undefined);
+  if ('const' in schema) return schema.const;
+  if ('default' in schema) return schema.default;
+  if (Array.isArray(schema.enum)) return schema.enum[0];
+  if (typeof schema.$ref === 'string') return sample(resolveRef(schema.$ref, root), text, root, depth + 1);
+  const [first] = [schema.anyOf, schema.oneOf].flat().filter((choice) => choice !== undefined);
   if (first !== undefined) return sample(first, text, root, depth + 1);
-  if (Array.isArray(schema['allOf'])) {
-    const parts = schema['allOf'].map((part) => sample(part, text, root, depth + 1));
+  if (Array.isArray(schema.allOf)) {
+    const parts = schema.allOf.map((part) => sample(part, text, root, depth + 1));
     return parts.every(isObject) ? Object.assign({}, ...parts) : parts[0];
   }
   switch (typeOf(schema)) {
     case 'object':
       return sampleObject(schema, text, root, depth);
     case 'array': {
-      const count = typeof schema['minItems'] === 'number' ? Math.min(schema['minItems'], 100) : 1;
-      return Array.from({ length: count }, () => sample(schema['items'], text, root, depth + 1));
+      const count = typeof schema.minItems === 'number' ? Math.min(schema.minItems, 100) : 1;
+      return Array.from({ length: count }, () => sample(schema.items, text, root, depth + 1));
     }
     case 'string':
       return sampleString(schema, text);
     case 'integer':
     case 'number':
-      return typeof schema['minimum'] === 'number' ? schema['minimum'] : 1;
+      return typeof schema.minimum === 'number' ? schema.minimum : 1;
     case 'boolean':
       return true;
     default:
@@ -44,8 +44,8 @@ function sample(schema: unknown, text: string, root: unknown, depth: number): un
 }
 
 function sampleObject(schema: Record<string, unknown>, text: string, root: unknown, depth: number): unknown {
-  const properties = isObject(schema['properties']) ? schema['properties'] : {};
-  const required = Array.isArray(schema['required']) ? schema['required'] : [];
+  const properties = isObject(schema.properties) ? schema.properties : {};
+  const required = Array.isArray(schema.required) ? schema.required : [];
   const names = Object.keys(properties).filter((name) => depth < MAX_DEPTH / 2 || required.includes(name));
   return Object.fromEntries(names.map((name) => [name, sample(properties[name], text, root, depth + 1)]));
 }
@@ -59,17 +59,17 @@ function sampleString(schema: Record<string, unknown>, text: string): string {
     uri: 'https://example.com/',
     uuid: '00000000-0000-4000-8000-000000000000',
   };
-  const format = schema['format'];
+  const format = schema.format;
   const value = (typeof format === 'string' ? dated[format] : undefined) ?? text;
-  const longest = typeof schema['maxLength'] === 'number' ? schema['maxLength'] : value.length;
-  const shortest = typeof schema['minLength'] === 'number' ? schema['minLength'] : 0;
+  const longest = typeof schema.maxLength === 'number' ? schema.maxLength : value.length;
+  const shortest = typeof schema.minLength === 'number' ? schema.minLength : 0;
   return value.slice(0, longest).padEnd(Math.min(shortest, 10_000), '.');
 }
 
 function typeOf(schema: Record<string, unknown>): unknown {
-  const type = Array.isArray(schema['type']) ? schema['type'][0] : schema['type'];
+  const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
   if (type !== undefined) return type;
-  if (isObject(schema['properties'])) return 'object';
+  if (isObject(schema.properties)) return 'object';
   return 'items' in schema ? 'array' : 'string';
 }
 

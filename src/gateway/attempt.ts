@@ -8,14 +8,16 @@ import type { Clock } from '../shared/clock.ts';
 import { bodyFailure } from '../transport/fetch-upstream.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import type { CredentialAccess } from './gateway.ts';
-import { IdleTimer } from './idle-timer.ts';
 import { callWith, type Prepared } from './lane.ts';
+import { Leash } from './leash.ts';
 import type { Target } from './plan.ts';
-import { type StopCause, Stopped } from './stopped.ts';
+import type { StopCause } from './stopped.ts';
 import { type StreamStep, UpstreamStream } from './upstream-stream.ts';
 
 // Events before the commit point are held back, but not without end.
 const MAX_UNCOMMITTED_BYTES = 256 * 1024;
+// Images inside an answer are some tens of megabytes.
+const MAX_REPLY_BYTES = 128 * 1024 * 1024;
 // Nobody explains an error in more.
 const MAX_ERROR_BYTES = 64 * 1024;
 
@@ -50,8 +52,8 @@ export type CommittedStream = {
   readonly failureOf: (error: unknown) => Failure;
   /** Reads an error that the upstream reports inside its stream. */
   readonly classify: (error: unknown) => Failure;
-  /** Told for every chunk; fires the `idle` timeout when it is not told for too long. */
-  readonly touch: () => void;
+  /** Watches the upstream's silence: told of every chunk, and held while a client is slow. */
+  readonly leash: Pick<Leash, 'touch' | 'hold' | 'unhold'>;
   /** Ends timers and listeners; aborts the upstream call unless the stream has ended by itself. */
   readonly close: (isOver: boolean) => void;
 };
@@ -59,133 +61,163 @@ export type CommittedStream = {
 export type Attempted =
   | {
       readonly kind: 'reply';
-      readonly headers: Headers;
+      readonly headers: Readonly<Record<string, string>>;
       readonly bytes: Uint8Array;
       readonly usage: Usage | null;
       readonly isAdapted: boolean;
     }
-  | { readonly kind: 'stream'; readonly headers: Headers; readonly committed: CommittedStream }
+  | {
+      readonly kind: 'stream';
+      readonly headers: Readonly<Record<string, string>>;
+      readonly committed: CommittedStream;
+    }
   | { readonly kind: 'failure'; readonly failure: Failure };
 
 /** One try with one lease. Owns the upstream call, its timers and the commit point. Never rejects. */
 export async function attempt(input: AttemptInput, tools: AttemptTools): Promise<Attempted> {
-  const { clock } = tools;
-  const { timeouts, provider } = input.target.runtime;
-  const { isStream } = input.prepared.context;
-  const abort = new AbortController();
-  const stop = (cause: StopCause) => abort.abort(new Stopped(cause));
-  const onClientGone = () => stop('client-gone');
-  if (input.clientSignal.aborted) onClientGone();
-  input.clientSignal.addEventListener('abort', onClientGone, { once: true });
-
-  const leftMs = input.deadline - clock.now();
-  // A whole reply has one limit, the nearer of the two; a stream is watched for silence besides its deadline.
-  const isTotalNearer = !isStream && timeouts.totalMs < leftMs;
-  const silence = isStream
-    ? new IdleTimer(clock, timeouts.firstByteMs, () => stop(hasEvents ? 'idle' : 'first-byte'))
-    : null;
-  const cancelDeadline = isTotalNearer
-    ? clock.schedule(timeouts.totalMs, () => stop('total'))
-    : clock.schedule(leftMs, () => stop('deadline'));
-  let hasEvents = false;
+  const { target, prepared } = input;
+  const { timeouts } = target.runtime;
+  const { isStream } = prepared.context;
+  const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
   let isSent = false;
-
-  const release = (isOver: boolean) => {
-    silence?.stop();
-    cancelDeadline();
-    input.clientSignal.removeEventListener('abort', onClientGone);
-    if (!isOver) stop('client-gone');
-  };
-  const classify = (status: number, headers: Headers, text: string, json: unknown): Failure =>
-    classifyReply(provider, { status, headers, text, json, model: input.target.model, now: clock.now() });
-  const failureOf = (error: unknown): Failure =>
-    abort.signal.aborted && abort.signal.reason instanceof Stopped
-      ? stoppedFailure(abort.signal.reason.stopCause, input.target.name)
-      : brokenFailure(error, isSent, input.target.name);
-  const fail = (failure: Failure): Attempted => {
-    release(false);
-    return { kind: 'failure', failure };
-  };
-
+  let attempted: Attempted;
   try {
     const response = await tools.upstream(
-      callWith(input.target, input.prepared, input.access, {
+      callWith(target, prepared, input.access, {
         headers: input.headers,
-        signal: abort.signal,
+        signal: leash.signal,
         version: tools.version,
         instance: tools.instance,
       }),
     );
     isSent = true;
-    if (response.status < 200 || response.status >= 300) {
-      const text = await readText(response, MAX_ERROR_BYTES);
-      if (response.status === 508) return fail(loopFailure(input.target.name));
-      return fail(classify(response.status, response.headers, text, parseJson(text)));
-    }
-    const headers = downstreamHeaders(provider, response.headers);
-    if (!isStream || !isEventStream(response)) {
-      const raw = await response.bytes();
-      const { bytes, isChanged } = adaptReplyBytes(provider, raw, input.prepared.context);
-      const facts = input.codec.readReply(bytes);
-      switch (facts.state) {
-        case 'answer':
-          release(true);
-          return {
-            kind: 'reply',
-            headers,
-            bytes,
-            usage: facts.usage,
-            isAdapted: isChanged,
-          };
-        case 'error':
-          return fail(classify(200, response.headers, textOf(raw), facts.error));
-        case 'unreadable':
-          return fail(unreadableFailure(response, facts.reason, input.target.name));
-        default:
-          return assertNever(facts);
-      }
-    }
-
-    const stream = new UpstreamStream(response.body ?? new ReadableStream({ start: (c) => c.close() }), {
-      codec: input.codec,
-      dropsUsageFrame: input.prepared.dropsUsageFrame,
-      adapt: eventAdapter(provider, input.prepared.context),
-      signal: abort.signal,
-      clock,
-    });
-    const held: Uint8Array[] = [];
-    let heldBytes = 0;
-    for (;;) {
-      const step = await stream.next();
-      if (!hasEvents) {
-        hasEvents = true;
-        silence?.restart(timeouts.idleMs);
-      } else silence?.touch();
-      for (const piece of step.bytes) heldBytes += piece.length;
-      if (!step.isContent && step.kind !== 'complete' && heldBytes < MAX_UNCOMMITTED_BYTES) {
-        if (step.kind === 'error') return fail(classify(200, response.headers, '', step.error));
-        if (step.kind === 'broken') return fail(emptyFailure(step.reason, input.target.name));
-        held.push(...step.bytes);
-        continue;
-      }
-      cancelDeadline();
-      return {
-        kind: 'stream',
-        headers,
-        committed: {
-          held,
-          step,
-          stream,
-          failureOf,
-          classify: (error) => classify(200, response.headers, '', error),
-          touch: () => silence?.touch(),
-          close: release,
-        },
-      };
-    }
+    const isAnswer = response.status >= 200 && response.status < 300;
+    if (!isAnswer) attempted = failed(await refusalOf(response, input, tools));
+    else if (isStream && isEventStream(response)) attempted = await streamOf(response, input, leash, tools);
+    else attempted = replyOf(response, await readWhole(response), input, tools);
   } catch (error) {
-    return fail(failureOf(error));
+    const cause = leash.cause;
+    attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, isSent, target.name));
   }
+  if (attempted.kind !== 'stream') leash.release(attempted.kind === 'reply');
+  return attempted;
+}
+
+function failed(failure: Failure): Attempted {
+  return { kind: 'failure', failure };
+}
+
+async function refusalOf(response: Response, input: AttemptInput, tools: AttemptTools): Promise<Failure> {
+  const text = await readText(response, MAX_ERROR_BYTES);
+  if (response.status === 508) return loopFailure(input.target.name);
+  return classify(response, text, parseJson(text), input, tools, response.status);
+}
+
+/** `status` is 200 for an error that travels inside a success. */
+function classify(
+  { headers }: Response,
+  text: string,
+  json: unknown,
+  { target }: AttemptInput,
+  { clock }: AttemptTools,
+  status = 200,
+): Failure {
+  return classifyReply(target.runtime.provider, { status, headers, text, json, model: target.model, now: clock.now() });
+}
+
+function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput, tools: AttemptTools): Attempted {
+  if (raw === null) {
+    const message = `${input.target.name}: the reply is larger than ${MAX_REPLY_BYTES >> 20} MB`;
+    return failed({ kind: 'upstream-error', status: 200, message });
+  }
+  const { provider } = input.target.runtime;
+  // Some servers stream although nobody asked, or call a stream JSON.
+  const collected = startsLikeStream(raw) ? input.codec.collect(raw) : null;
+  const { bytes, isChanged } = adaptReplyBytes(provider, collected ?? raw, input.prepared.context);
+  const facts = input.codec.readReply(bytes);
+  switch (facts.state) {
+    case 'answer': {
+      const headers = { 'content-type': 'application/json', ...downstreamHeaders(provider, response.headers) };
+      if (collected) headers['content-type'] = 'application/json';
+      return { kind: 'reply', headers, bytes, usage: facts.usage, isAdapted: isChanged };
+    }
+    case 'error':
+      return failed(classify(response, textOf(raw), facts.error, input, tools));
+    case 'unreadable':
+      return failed(unreadableFailure(response, facts.reason, input.target.name));
+    default:
+      return assertNever(facts);
+  }
+}
+
+/** Reads up to the commit point: the first piece of content, or the end of an answer without any. */
+async function streamOf(
+  response: Response,
+  input: AttemptInput,
+  leash: Leash,
+  tools: AttemptTools,
+): Promise<Attempted> {
+  const { target, prepared } = input;
+  const { provider } = target.runtime;
+  const stream = new UpstreamStream(response.body ?? new ReadableStream({ start: (c) => c.close() }), {
+    codec: input.codec,
+    dropsUsageFrame: prepared.dropsUsageFrame,
+    adapt: eventAdapter(provider, prepared.context),
+    signal: leash.signal,
+    clock: tools.clock,
+  });
+  const held: Uint8Array[] = [];
+  let heldBytes = 0;
+  for (;;) {
+    const step = await stream.next();
+    leash.touch();
+    for (const piece of step.bytes) heldBytes += piece.length;
+    if (!step.isContent && step.kind !== 'complete' && heldBytes < MAX_UNCOMMITTED_BYTES) {
+      if (step.kind === 'error') return failed(classify(response, '', step.error, input, tools));
+      if (step.kind === 'broken') return failed(emptyFailure(step.reason, target.name));
+      held.push(...step.bytes);
+      continue;
+    }
+    leash.commit();
+    return {
+      kind: 'stream',
+      headers: downstreamHeaders(provider, response.headers),
+      committed: {
+        held,
+        step,
+        stream,
+        failureOf: (error) => {
+          const { cause } = leash;
+          return cause ? stoppedFailure(cause, target.name) : brokenFailure(error, true, target.name);
+        },
+        classify: (error) => classify(response, '', error, input, tools),
+        leash,
+        close: (isOver) => leash.release(isOver),
+      },
+    };
+  }
+}
+
+/** `data:`, `event:` or a comment: no JSON text begins so. */
+function startsLikeStream(bytes: Uint8Array): boolean {
+  const first = bytes[0];
+  return first === 58 || (first === 100 && bytes[4] === 58) || (first === 101 && bytes[5] === 58);
+}
+
+/** Null when it is too large. A reply without end must not be the end of this process. */
+async function readWhole(response: Response): Promise<Uint8Array | null> {
+  const declared = Number(response.headers.get('content-length') ?? Number.NaN);
+  if (declared <= MAX_REPLY_BYTES) return response.bytes();
+  if (declared > MAX_REPLY_BYTES) return null;
+  if (!response.body) return new Uint8Array(0);
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of response.body) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length > MAX_REPLY_BYTES) return null;
+  }
+  return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
 }
 
 function isEventStream(response: Response): boolean {
@@ -267,5 +299,8 @@ function emptyFailure(reason: string, target: string): Failure {
 
 function unreadableFailure(response: Response, reason: string, target: string): Failure {
   const type = response.headers.get('content-type') ?? 'no content type';
-  return { kind: 'upstream-error', status: 200, message: `${target}: ${reason} (${type})` };
+  const message = `${target}: ${reason} (${type})`;
+  // A page comes from something in front of the model. Anything else the model may have made, and asking the same key
+  // once more could be paid for twice.
+  return { kind: /\bhtml\b/i.test(type) ? 'upstream-error' : 'empty', status: 200, message };
 }

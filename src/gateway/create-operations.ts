@@ -8,7 +8,7 @@ import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
 import type { GatewayDeps } from './handle.ts';
-import { planFor } from './handle.ts';
+import { isUnlisted, planWithLists } from './handle.ts';
 import { prepare } from './lane.ts';
 import type {
   AttemptView,
@@ -23,7 +23,7 @@ import type {
   UnknownModel,
 } from './operations.ts';
 import { pingBody } from './ping.ts';
-import { isPlan, type Plan, type Routes, type Target } from './plan.ts';
+import { isPlan, type Plan, plan, type Routes, type Target } from './plan.ts';
 import { visibleModels } from './visible-models.ts';
 
 /** The operator is nobody's client: no allow-list applies. */
@@ -87,7 +87,9 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
 
     async testRoute(model, { isLive, isStream }) {
-      const planned = await planFor(model, { client: OPERATOR }, deps.gatewayDeps);
+      const known = plan(model, OPERATOR, deps.gatewayDeps.routes());
+      const asked = { client: OPERATOR, arrivedAt: deps.gatewayDeps.clock.now(), timeoutMs: null };
+      const planned = isUnlisted(known) ? await planWithLists(model, asked, deps.gatewayDeps) : known;
       if (!isPlan(planned))
         return skippedRoute(model, deps.gatewayDeps.routes()) ?? unknownModel(model, planned.message);
       const report = explainRoute(model, planned, isStream);

@@ -58,7 +58,8 @@ export type Forwarded =
       readonly attempted: Exclude<Attempted, { kind: 'failure' }>;
       readonly lease: OpenLease;
     }
-  | { readonly kind: 'problem'; readonly target: Target; readonly problem: Problem };
+  /** `target`: the one that was asked for; null when the name led to none. */
+  | { readonly kind: 'problem'; readonly target: Target | null; readonly problem: Problem };
 
 /** The only loop: for each target lease, attempt, settle, next step. The same for streams and whole replies. */
 export async function forward(input: ForwardInput, trace: Trace, tools: ForwardTools): Promise<Forwarded> {

@@ -4,7 +4,7 @@ import type { Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
-import type { Gateway, GatewayCall } from './gateway.ts';
+import type { Client, Gateway, GatewayCall } from './gateway.ts';
 import { VIA_HEADER } from './lane.ts';
 import { isPlan, type Plan, plan, type Routes } from './plan.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
@@ -14,8 +14,11 @@ import { verdict } from './verdict.ts';
 export type GatewayDeps = ForwardTools & {
   readonly settings: () => { readonly holdMs: number; readonly heartbeatMs: number };
   readonly routes: () => Routes;
-  /** Waits, for a bounded time, until the model lists of all configured providers have been asked for once. */
-  readonly warmLists: () => Promise<void>;
+  /**
+   * Waits until the model lists of all configured providers have been asked for once, until `isEnough` says so after one
+   * has come, or for a bounded time, which `maxMs` can only shorten.
+   */
+  readonly warmLists: (wish?: { readonly maxMs?: number; readonly isEnough?: () => boolean }) => Promise<void>;
   readonly onFinished: (record: RequestRecord) => void;
   /** Something threw that never should: logged, with the client told no more than that. */
   readonly onBug: (error: unknown) => void;
@@ -30,38 +33,46 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const life = new RequestLife(call, deps);
       const envelope = call.codec.readRequest(call.body);
       if (isProblem(envelope)) return life.refuse(envelope);
-      life.model = envelope.model;
-      life.isStream = envelope.isStream;
+      life.begin(envelope);
       const loop = loopProblem(call, deps.instance);
       if (loop) return life.refuse(loop);
 
-      const planned = await planFor(envelope.model, call, deps);
-      if (!isPlan(planned)) return life.refuse(planned);
-      const input: ForwardInput = {
-        codec: call.codec,
-        envelope,
-        headers: call.headers,
-        clientSignal: life.signal,
-        arrivedAt: call.arrivedAt,
-        timeoutMs: call.timeoutMs,
-        targets: call.isFallbackOff ? planned.targets.slice(0, 1) : planned.targets,
+      const along = (planned: Plan | Problem): Promise<Forwarded> => {
+        if (!isPlan(planned)) return Promise.resolve({ kind: 'problem', target: null, problem: planned });
+        const input: ForwardInput = {
+          codec: call.codec,
+          envelope,
+          headers: call.headers,
+          clientSignal: life.signal,
+          arrivedAt: call.arrivedAt,
+          timeoutMs: call.timeoutMs,
+          targets: call.isFallbackOff ? planned.targets.slice(0, 1) : planned.targets,
+        };
+        return forward(input, life.trace, deps);
       };
-      const pending = forward(input, life.trace, deps);
+      const planned = plan(envelope.model, call.client, deps.routes());
+      const pending = isUnlisted(planned) ? planWithLists(envelope.model, call, deps).then(along) : along(planned);
       return envelope.isStream ? life.stream(pending, envelope) : life.whole(await pending);
     },
   };
 }
 
-/** A bare name may stand in a list that has not been read yet: then, and only then, planning waits. */
-export async function planFor(
+/** A name that no list holds may stand in one that has not been read yet: then, and only then, planning waits. */
+export const isUnlisted = (planned: Plan | Problem) =>
+  // Of a bare name a list that is still to come may hold one which this client may use.
+  !isPlan(planned) && (planned.kind === 'model-not-found' || planned.kind === 'forbidden');
+
+/** Plans again as the lists come in, until one holds the name, the lists are all there, or the request's time is up. */
+export async function planWithLists(
   model: string,
-  call: Pick<GatewayCall, 'client'>,
-  deps: Pick<GatewayDeps, 'routes' | 'warmLists'>,
+  call: { readonly client: Client; readonly arrivedAt: number; readonly timeoutMs: number | null },
+  deps: Pick<GatewayDeps, 'routes' | 'warmLists' | 'clock'>,
 ): Promise<Plan | Problem> {
-  const planned = plan(model, call.client, deps.routes());
-  if (isPlan(planned) || planned.kind !== 'model-not-found') return planned;
-  await deps.warmLists();
-  return plan(model, call.client, deps.routes());
+  const now = () => plan(model, call.client, deps.routes());
+  const leftMs =
+    call.timeoutMs === null ? Number.POSITIVE_INFINITY : call.arrivedAt + call.timeoutMs - deps.clock.now();
+  await deps.warmLists({ maxMs: leftMs, isEnough: () => !isUnlisted(now()) });
+  return now();
 }
 
 function loopProblem(call: GatewayCall, instance: string): Problem | null {
@@ -77,12 +88,13 @@ function loopProblem(call: GatewayCall, instance: string): Problem | null {
 /** What one request knows of itself from its arrival to its log line. */
 class RequestLife {
   readonly trace = new Trace();
-  model: string | null = null;
-  isStream = false;
   readonly #call: GatewayCall;
   readonly #deps: GatewayDeps;
   readonly #startedAt = performance.now();
-  readonly #gone = new AbortController();
+  #model: string | null = null;
+  #isStream = false;
+  /** Only of a stream: its client is gone, too, when it cancels the body it was given. */
+  #gone: AbortController | null = null;
   #firstByteMs: number | null = null;
   #overhead: number | null = null;
   /** Somebody has taken over the duty to settle the lease. */
@@ -91,16 +103,25 @@ class RequestLife {
   constructor(call: GatewayCall, deps: GatewayDeps) {
     this.#call = call;
     this.#deps = deps;
-    // The client is gone when its connection is, or when the body it was given is cancelled.
-    if (call.signal.aborted) this.#gone.abort();
-    else call.signal.addEventListener('abort', this.#onGone, { once: true });
   }
 
+  /** The request could be read. */
+  begin(envelope: Envelope): void {
+    this.#model = envelope.model;
+    this.#isStream = envelope.isStream;
+    if (!envelope.isStream) return;
+    const { signal } = this.#call;
+    this.#gone = new AbortController();
+    if (signal.aborted) this.#gone.abort();
+    else signal.addEventListener('abort', this.#onGone);
+  }
+
+  /** Aborts when the client is gone. */
   get signal(): AbortSignal {
-    return this.#gone.signal;
+    return this.#gone?.signal ?? this.#call.signal;
   }
 
-  readonly #onGone = () => this.#gone.abort();
+  readonly #onGone = () => this.#gone?.abort();
 
   /** Ends a request that never reached an upstream. */
   refuse(problem: Problem): Response {
@@ -116,7 +137,7 @@ class RequestLife {
     lease.settle(null, attempted.usage);
     const headers = this.#headersOf(forwarded);
     this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
-    headers.set('content-length', String(attempted.bytes.length));
+    headers['content-length'] = `${attempted.bytes.length}`;
     return new Response(attempted.bytes, { status: 200, headers });
   }
 
@@ -130,11 +151,14 @@ class RequestLife {
     // A body that nobody reads is never asked to produce: its lease would stay out for ever.
     this.signal.addEventListener('abort', () => this.#abandon(pending), { once: true });
     if (early?.kind === 'problem') return this.#failed(early);
-    const headers = new Headers(early ? this.#headersOf(early) : this.#heldHeaders());
-    headers.set('content-type', headers.get('content-type') ?? 'text/event-stream');
-    // Proxies in front (nginx reads the second) would otherwise collect a stream before they pass it on.
-    headers.set('cache-control', 'no-cache');
-    headers.set('x-accel-buffering', 'no');
+    const headers: Record<string, string> = {
+      ...(early ? this.#headersOf(early) : this.#heldHeaders()),
+      // Proxies in front (nginx reads the second) would otherwise collect a stream before they pass it on.
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    };
+    // Whatever the upstream called it: what leaves here is a stream of events.
+    if (!/^text\/event-stream\b/i.test(headers['content-type'] ?? '')) headers['content-type'] = 'text/event-stream';
     const body = relayBody(
       {
         clock,
@@ -159,13 +183,13 @@ class RequestLife {
         this.#isTakenOver = true;
         const { problem, target } = forwarded;
         this.#finish({
-          target: target.name,
+          target: target?.name ?? null,
           credential: null,
           status: problem.status,
           failure: problem.kind,
           usage: null,
         });
-        await outlet.write(codec.errorFrames(problem, this.#detail(problem, target.name)));
+        await outlet.write(codec.errorFrames(problem, this.#detail(problem, target?.name ?? null)));
         return;
       }
       if (this.#isTakenOver) return;
@@ -193,7 +217,7 @@ class RequestLife {
           forwarded.lease.settle(failure, null);
         }
         this.#finish({
-          target: forwarded.target.name,
+          target: forwarded.target?.name ?? null,
           credential: null,
           status: 499,
           failure: failure.kind,
@@ -250,8 +274,11 @@ class RequestLife {
 
   #failed(forwarded: Extract<Forwarded, { kind: 'problem' }>): Response {
     const { problem, target } = forwarded;
-    this.#finish({ target: target.name, credential: null, status: problem.status, failure: problem.kind, usage: null });
-    return this.#problemResponse(problem, target.name);
+    const name = target?.name ?? null;
+    // Nobody reads a 499; the log should not blame an upstream for it.
+    const failure = problem.status === 499 ? 'client-gone' : problem.kind;
+    this.#finish({ target: name, credential: null, status: problem.status, failure, usage: null });
+    return this.#problemResponse(problem, name);
   }
 
   #problemResponse(problem: Problem, target: string | null): Response {
@@ -266,15 +293,15 @@ class RequestLife {
     return problemResponse(this.#call.codec, problem, this.#detail(problem, target), headers);
   }
 
-  #detail(problem: Problem, target: string | null): ProblemDetail | null {
-    if (!this.#call.showsRoute) return null;
-    return problemDetail(this.#call.requestId, target, this.trace.attempts, problem, this.#deps.clock.now());
+  #detail(problem: Problem, target: string | null): ProblemDetail {
+    const attempts = this.#call.showsRoute ? this.trace.attempts : null;
+    return problemDetail(this.#call.requestId, target, attempts, problem, this.#deps.clock.now());
   }
 
-  #headersOf(served: Served): Headers {
+  #headersOf(served: Served): Record<string, string> {
     const { headers } = served.attempted;
-    this.#overheadMs();
-    if (!this.#call.showsRoute) return headers;
+    const overheadMs = this.#overheadMs();
+    if (!this.#call.showsRoute) return { ...headers };
     const warnings = [...served.changes];
     if (served.attempted.kind === 'reply' && served.attempted.isAdapted) warnings.push('reply adapted');
     if (served.attempted.kind === 'stream' && served.attempted.committed.stream.isAdapted)
@@ -283,11 +310,10 @@ class RequestLife {
       target: served.target.name,
       credential: served.credential,
       attempts: this.trace.attempts.length,
-      overheadMs: this.#overheadMs(),
+      overheadMs,
       warnings,
     });
-    for (const [name, value] of Object.entries(route)) headers.set(name, value);
-    return headers;
+    return { ...headers, ...route };
   }
 
   /** Who will serve is not known yet, and a header cannot be taken back. */
@@ -318,18 +344,18 @@ class RequestLife {
     failure: string | null;
     usage: Usage | null;
   }): void {
-    this.#call.signal.removeEventListener('abort', this.#onGone);
+    if (this.#gone) this.#call.signal.removeEventListener('abort', this.#onGone);
     this.#call.onAttempts?.(this.trace.attempts);
     this.#deps.onFinished({
       id: this.#call.requestId,
       client: this.#call.client.name,
-      model: this.model,
+      model: this.#model,
       target: end.target,
       credential: end.credential,
       attempts: this.trace.attempts,
       status: end.status,
       failure: end.failure,
-      isStream: this.isStream,
+      isStream: this.#isStream,
       queueMs: this.trace.waitedMs,
       firstByteMs: this.#firstByteMs,
       totalMs: performance.now() - this.#startedAt,

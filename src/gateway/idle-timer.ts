@@ -9,6 +9,7 @@ export class IdleTimer {
   readonly #onIdle: () => void;
   #limitMs: number;
   #touchedAt: number;
+  #isHeld = false;
   #cancel: () => void;
 
   constructor(clock: Clock, limitMs: number, onIdle: () => void) {
@@ -21,6 +22,16 @@ export class IdleTimer {
 
   touch(): void {
     this.#touchedAt = this.#clock.now();
+  }
+
+  /** While held, time does not count. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.touch();
   }
 
   /** Starts over with another limit. */
@@ -36,6 +47,7 @@ export class IdleTimer {
   }
 
   #check(): void {
+    if (this.#isHeld) this.touch();
     const left = this.#touchedAt + this.#limitMs - this.#clock.now();
     if (left <= 0) this.#onIdle();
     else this.#cancel = this.#clock.schedule(left, () => this.#check());

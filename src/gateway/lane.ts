@@ -74,6 +74,8 @@ export function callWith(
 ): UpstreamCall {
   const { runtime } = target;
   const headers = upstreamHeaders(runtime.provider, request.headers, runtime.headers, request.version);
+  // The transport asks for it anyway, but would have to copy all of them to add it.
+  if (!headers.has('accept-encoding')) headers.set('accept-encoding', 'identity');
   authorize(runtime.provider, headers, access.key);
   // Only a server that the user named can be this one; vendors are not told where a request has been.
   if (runtime.baseUrl !== runtime.provider.baseUrl) {

@@ -1,9 +1,9 @@
 import type { Problem } from '../protocols/problem.ts';
 import type { ListedModel } from '../providers/provider.ts';
 import { nearest } from '../shared/near-miss.ts';
-import { matchesAny, type NamePattern } from '../shared/wildcard.ts';
+import { matchesAny } from '../shared/wildcard.ts';
 import type { Client, ProviderRuntime } from './gateway.ts';
-import { isVisible, visibleModels } from './visible-models.ts';
+import { isVisible, targetNames, visibleModels } from './visible-models.ts';
 
 /** One provider and one of its models. */
 export type Target = {
@@ -35,8 +35,10 @@ export type Routes = {
 };
 
 /** Resolves a model name: the provider before the first `/`, else a bare name that a configured provider lists. */
-export function plan(requested: string, client: Client, routes: Routes): Plan | Problem {
-  const found = resolve(requested, routes);
+export function plan(asked: string, client: Client, routes: Routes): Plan | Problem {
+  // A rule must not be passed by a space that the upstream would not notice.
+  const requested = asked.trim();
+  const found = resolve(requested, client, routes);
   if ('kind' in found) return found;
   const targets = found.targets.filter((target) => isAllowed(target, client));
   if (targets.length === 0) {
@@ -52,14 +54,17 @@ export function plan(requested: string, client: Client, routes: Routes): Plan | 
 export const isPlan = (value: Plan | Problem): value is Plan => 'targets' in value;
 
 function isAllowed(target: Target, client: Client): boolean {
-  return clientMay(client.models, target.name) || clientMay(client.models, target.shownName);
+  return clientMay(client, target.runtime, target.model, target.shownName.slice(target.runtime.id.length + 1));
 }
 
-export function clientMay(models: readonly NamePattern[], name: string): boolean {
-  return models.length === 0 || matchesAny(models, name);
+/** The allow-list counts for what goes upstream and for the name that the user gave it alike. */
+export function clientMay(client: Client, runtime: ProviderRuntime, ...models: readonly string[]): boolean {
+  return (
+    client.models.length === 0 || models.some((model) => matchesAny(client.models, ...targetNames(runtime.id, model)))
+  );
 }
 
-function resolve(requested: string, routes: Routes): Plan | Problem {
+function resolve(requested: string, client: Client, routes: Routes): Plan | Problem {
   const slash = requested.indexOf('/');
   if (slash > 0) {
     const prefix = requested.slice(0, slash);
@@ -68,8 +73,11 @@ function resolve(requested: string, routes: Routes): Plan | Problem {
   }
   const holders = [...routes.runtimes.values()].filter((runtime) => canServeBare(runtime, requested, routes));
   // The best tier first; sort is stable, so equal ones keep the order of the config.
-  const [best] = holders.sort((a, b) => (a.provider.tier ?? 99) - (b.provider.tier ?? 99));
-  if (best) return { resolved: 'bare', targets: [targetOf(best, requested)] };
+  const ranked = holders.sort((a, b) => (a.provider.tier ?? 99) - (b.provider.tier ?? 99));
+  const targets = ranked.map((runtime) => targetOf(runtime, requested));
+  // What this client may not use does not stand in the way of what it may.
+  const best = targets.find((target) => isAllowed(target, client)) ?? targets[0];
+  if (best) return { resolved: 'bare', targets: [best] };
   return unknown(requested, routes);
 }
 

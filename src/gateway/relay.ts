@@ -88,10 +88,10 @@ export async function relayStream(committed: CommittedStream, outlet: Outlet, ta
     return { failure, usage: stream.usage };
   };
   try {
-    for (const piece of committed.held) await outlet.write(piece);
+    await writeAll(committed.held, committed, outlet);
     let step: StreamStep = committed.step;
     for (;;) {
-      for (const piece of step.bytes) await outlet.write(piece);
+      await writeAll(step.bytes, committed, outlet);
       if (step.kind === 'complete') return ended(null);
       if (step.kind === 'broken') return ended(brokenStream(`${target}: ${step.reason}`));
       if (step.kind === 'error') return ended(committed.classify(step.error));
@@ -104,13 +104,24 @@ export async function relayStream(committed: CommittedStream, outlet: Outlet, ta
   }
 }
 
+/** A client that reads slowly is not an upstream that is silent. */
+async function writeAll(pieces: readonly Uint8Array[], committed: CommittedStream, outlet: Outlet): Promise<void> {
+  if (pieces.length === 0) return;
+  committed.leash.hold();
+  for (const piece of pieces) await outlet.write(piece);
+  committed.leash.unhold();
+}
+
 async function nextStep(committed: CommittedStream) {
   try {
     const step = await committed.stream.next();
-    committed.touch();
+    committed.leash.touch();
     return step;
   } catch (error) {
     const failure = committed.failureOf(error);
+    // Every finish reason has been seen: what does not come any more is only the end mark.
+    const whole = failure.kind === 'client-gone' ? null : committed.stream.wholeEnd();
+    if (whole) return whole;
     // Past the commit point a dead connection is a broken stream: part of the answer is with the client.
     return { failure: failure.kind === 'lost' ? brokenStream(failure.message) : failure };
   }

@@ -57,7 +57,7 @@ export function retryHeaders(problem: Problem): Record<string, string> {
 export function problemDetail(
   requestId: string,
   target: string | null,
-  attempts: readonly AttemptRecord[],
+  attempts: readonly AttemptRecord[] | null,
   problem: Problem,
   now: number,
 ): ProblemDetail {

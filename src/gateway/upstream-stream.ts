@@ -37,6 +37,8 @@ type ChunkSource = {
   cancel(): Promise<void>;
 };
 
+// An image inside a stream comes as one line of some tens of megabytes.
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 // How long the tail behind an end mark is read, so that the connection can be used again.
 const DRAIN_MS = 1000;
 
@@ -83,15 +85,26 @@ export class UpstreamStream {
       if (!this.#rules.signal.aborted && this.#reader.end().state === 'complete') return this.#end(out);
       throw error;
     }
-    if (!chunk.done) return this.#take(this.#framer.push(chunk.value), out) ?? out.step({ kind: 'frames' });
+    if (!chunk.done) {
+      const step = this.#take(this.#framer.push(chunk.value), out);
+      if (step) return step;
+      if (this.#framer.pendingBytes <= MAX_FRAME_BYTES) return out.step({ kind: 'frames' });
+      return out.step({ kind: 'broken', reason: `a frame of the stream is larger than ${MAX_FRAME_BYTES >> 20} MB` });
+    }
     // A last frame without its blank line: no event by the letter of the standard, but some vendors end that way.
     const rest = this.#framer.end();
-    if (rest.length > 0) {
+    // Behind the last finish reason it is a cut-off end mark, and says nothing.
+    if (rest.length > 0 && this.#reader.end().state === 'broken') {
       const last = new SseFramer().push(encoder.encode(`${new TextDecoder().decode(rest)}\n\n`));
       const step = this.#take(last, out);
       if (step) return step;
     }
     return this.#end(out);
+  }
+
+  /** The step that ends an answer which is whole although its connection does not say so; null when it is not. */
+  wholeEnd(): StreamStep | null {
+    return this.#reader.end().state === 'complete' ? this.#end(new Output()) : null;
   }
 
   /** Stops reading. The upstream call itself is ended by its abort signal. */

@@ -4,6 +4,8 @@ import type { Failure, FailureKind } from '../providers/failure.ts';
 
 // An account without credit comes back when somebody pays: nobody knows when, but soon is wrong.
 const UNKNOWN_WAIT_MS = 3_600_000;
+// Nothing is enabled for this model; the operator may change that at any time.
+const DISABLED_WAIT_MS = 60_000;
 
 /** Everything that stood between a request and an answer from one target. */
 export type TargetFailure = {
@@ -59,14 +61,14 @@ export function verdict(failed: TargetFailure, now: number): Problem {
       ...soonest(failed, wait),
     };
   }
-  if (has('timeout'))
+  if (has('timeout', 'deadline'))
     return { kind: 'timeout', status: 504, message: `${target} did not answer in time${said}`, ...wait };
   if (has('overloaded') || (kinds.size === 0 && isBlockedBy('overload'))) {
     return {
       kind: 'upstream-overloaded',
       status: 503,
       message: `${target} is overloaded${said}`,
-      ...soonest(failed, wait),
+      ...soonest(failed, wait, null),
     };
   }
   if (has('upstream-error', 'not-sent', 'lost', 'stream-broken', 'empty', 'unclassified')) {
@@ -86,7 +88,13 @@ export function verdict(failed: TargetFailure, now: number): Problem {
   if (isBlockedBy('model_missing')) {
     return { kind: 'model-not-found', status: 404, message: `${target} does not exist at its provider` };
   }
-  return { kind: 'no-credential', status: 503, message: `no credential can serve ${target} now`, ...wait };
+  return {
+    kind: 'no-credential',
+    status: 503,
+    message: `no credential can serve ${target} now`,
+    retryAfterMs: DISABLED_WAIT_MS,
+    ...wait,
+  };
 }
 
 /** Failures that are told as they are, whatever else happened before. */
@@ -107,8 +115,6 @@ function finalProblem(failure: Failure): Problem | null {
       return { kind: 'model-not-found', status: 404, message: failure.message };
     case 'loop':
       return { kind: 'loop', status: 508, message: failure.message };
-    case 'deadline':
-      return { kind: 'timeout', status: 504, message: failure.message };
     case 'client-gone':
       // Nobody reads it; 499 is what access logs call it.
       return { kind: 'timeout', status: 499, message: failure.message };
@@ -118,10 +124,15 @@ function finalProblem(failure: Failure): Problem | null {
 }
 
 /** The pool's word on when, or, where it has none, the shortest wait that an upstream named. */
-function soonest(failed: TargetFailure, wait: { retryAfterMs?: number }): { retryAfterMs: number } {
+function soonest(
+  failed: TargetFailure,
+  wait: { retryAfterMs?: number },
+  unknownMs: number | null = UNKNOWN_WAIT_MS,
+): { retryAfterMs?: number } {
   if (wait.retryAfterMs !== undefined) return { retryAfterMs: wait.retryAfterMs };
   const named = failed.failures.flatMap((failure) =>
     (failure.kind === 'rate-limited' || failure.kind === 'overloaded') && failure.wait ? [failure.wait.ms] : [],
   );
-  return { retryAfterMs: named.length > 0 ? Math.min(...named) : UNKNOWN_WAIT_MS };
+  if (named.length > 0) return { retryAfterMs: Math.min(...named) };
+  return unknownMs === null ? {} : { retryAfterMs: unknownMs };
 }

@@ -31,9 +31,10 @@ export interface ModelDirectory {
   snapshot(id: string): ModelList;
   /**
    * Asks for the lists of these providers that are unknown or stale. Resolves when those that were never read are there
-   * or have failed, at the latest after `maxMs`; stale ones and those in back-off are not waited for. Never rejects.
+   * or have failed, or `isEnough` says so after one has come, at the latest after `maxMs`. Stale ones and those in
+   * back-off are not waited for, nor is one that has kept somebody waiting for `maxMs` already. Never rejects.
    */
-  warm(ids: Iterable<string>, maxMs: number): Promise<void>;
+  warm(ids: Iterable<string>, maxMs: number, isEnough?: () => boolean): Promise<void>;
   /** Asks now, whatever is known; without ids all providers that were asked for before. Waits. Never rejects. */
   refresh(ids?: Iterable<string>): Promise<void>;
   /** Forgets these lists and what is on its way for them: their keys or address have changed, or they are gone. */
@@ -65,7 +66,7 @@ type Entry = {
   failures: number;
   /** Not asked again before this, unless by `refresh`. */
   retryAt: number;
-  running: { readonly done: Promise<void>; readonly abort: AbortController } | null;
+  running: { readonly done: Promise<void>; readonly abort: AbortController; readonly since: number } | null;
 };
 
 const UNKNOWN: ModelList = { state: 'unknown', models: [], readAt: null, error: null };
@@ -92,7 +93,7 @@ export function createModelDirectory(deps: DirectoryDeps): ModelDirectory {
     const done = read(id, entry, abort).finally(() => {
       entry.running = null;
     });
-    entry.running = { done, abort };
+    entry.running = { done, abort, since: clock.now() };
     return done;
   }
 
@@ -128,19 +129,26 @@ export function createModelDirectory(deps: DirectoryDeps): ModelDirectory {
       return { state: readAt === null ? 'unknown' : isFresh(entry) ? 'fresh' : 'stale', models, readAt, error };
     },
 
-    warm: async (ids, maxMs) => {
-      const awaited: Promise<void>[] = [];
+    warm: async (ids, maxMs, isEnough) => {
+      const awaited = new Set<Promise<void>>();
       for (const id of new Set(ids)) {
         const entry = entryOf(id);
         if (isFresh(entry)) continue;
         if (entry.running === null && clock.now() < entry.retryAt) continue;
         const done = ask(id, entry);
-        if (entry.readAt === null) awaited.push(done);
+        const isTriedLong = entry.running !== null && clock.now() - entry.running.since >= maxMs;
+        if (entry.readAt !== null || isTriedLong) continue;
+        const waited = done.finally(() => awaited.delete(waited));
+        awaited.add(waited);
       }
-      if (awaited.length === 0) return;
-      const enough = new AbortController();
-      await Promise.race([Promise.all(awaited), clock.sleep(maxMs, enough.signal)]);
-      enough.abort();
+      if (awaited.size === 0) return;
+      const end = new AbortController();
+      let isOver = false;
+      const over = clock.sleep(maxMs, end.signal).then(() => {
+        isOver = true;
+      });
+      while (awaited.size > 0 && !isOver && !isEnough?.()) await Promise.race([...awaited, over]);
+      end.abort();
     },
 
     refresh: async (ids = entries.keys()) => {

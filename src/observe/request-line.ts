@@ -42,6 +42,8 @@ export function requestLine(log: Log, record: RequestRecord): void {
   log[isTrouble ? 'warn' : 'info']('request', requestFields(record));
 }
 
+const MAYBE_BILLED: ReadonlySet<string> = new Set(['lost', 'stream-broken', 'timeout']);
+
 /** Names as they stand in JSON logs. All are always there, so that a log can be read as a table. */
 export function requestFields(record: RequestRecord) {
   return {
@@ -54,6 +56,8 @@ export function requestFields(record: RequestRecord) {
     failure: record.failure,
     stream: record.isStream,
     attempts: record.attempts.length,
+    /** An attempt was sent and its answer lost: the provider may charge for it. */
+    possibly_billed: record.attempts.some(({ failure }) => failure !== null && MAYBE_BILLED.has(failure)),
     /** `credential:failure` of every attempt that did not answer. */
     failed: failedAttempts(record.attempts),
     queue_ms: tenths(record.queueMs),

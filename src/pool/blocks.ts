@@ -14,7 +14,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** Vendors' times are believed up to here; weekly windows are real, decades are a unit mistake. */
-const MAX_WAIT_MS = 8 * DAY;
+export const MAX_WAIT_MS = 8 * DAY;
 /** What was away for longer than this is first tried with one request. */
 const LONG_BLOCK_MS = 5 * MINUTE;
 /** A model refused with 403: long enough to stop asking, short enough to notice a changed plan. */

@@ -8,7 +8,7 @@ import { explainWant } from './explain.ts';
 import type { Outcome, Settlement } from './outcome.ts';
 import { bySoonest, plain, refusalOf } from './outlook.ts';
 import type { CredentialStatus, Explanation, Lease, Pool, PoolSettings, PoolStatus, Refusal, Want } from './pool.ts';
-import { isOpenToAll, Lane, Member, Roster, type Trial } from './roster.ts';
+import { isOpenToAll, ModelLedger, Member, Roster, type Trial } from './roster.ts';
 
 /** Bodies are held while their requests wait. */
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
@@ -29,18 +29,18 @@ export function createPool(options: PoolOptions): Pool {
 type Limits = { readonly deadline: number; readonly blockedDeadline: number; readonly signal: AbortSignal };
 
 /** What a lease holds. */
-type Held = { readonly member: Member; readonly lane: Lane; readonly trials: readonly Trial[] };
+type Held = { readonly member: Member; readonly ledger: ModelLedger; readonly trials: readonly Trial[] };
 
 class Waiter implements Due {
   dueAt = Number.POSITIVE_INFINITY;
   readonly want: Want;
-  readonly lane: Lane;
+  readonly ledger: ModelLedger;
   readonly limits: Limits;
   readonly end: (result: Lease | Refusal) => void;
 
-  constructor(want: Want, lane: Lane, limits: Limits, end: (result: Lease | Refusal) => void) {
+  constructor(want: Want, ledger: ModelLedger, limits: Limits, end: (result: Lease | Refusal) => void) {
     this.want = want;
-    this.lane = lane;
+    this.ledger = ledger;
     this.limits = limits;
     this.end = end;
   }
@@ -62,7 +62,7 @@ class CredentialPool implements Pool {
   readonly #clock: Clock;
   readonly #random: Random;
   #settings: PoolSettings;
-  readonly #due = new DueHeap<Member | Lane | Reach | Waiter>();
+  readonly #due = new DueHeap<Member | ModelLedger | Reach | Waiter>();
   readonly #roster: Roster;
   readonly #reach = new Reach();
   readonly #held = new Map<Lease, Held>();
@@ -84,18 +84,18 @@ class CredentialPool implements Pool {
 
   lease(want: Want, now: number): Lease | Refusal {
     this.#catchUp(now);
-    const lane = this.#roster.look(want.model);
-    return this.#take(want, lane, now) ?? this.#refuse(want, lane);
+    const ledger = this.#roster.look(want.model);
+    return this.#take(want, ledger, now) ?? this.#refuse(want, ledger);
   }
 
   acquire(want: Want, limits: Limits): Promise<Lease | Refusal> {
     const now = this.#clock.now();
     if (limits.signal.aborted) return Promise.resolve({ kind: 'refused', cause: 'aborted', blocks: [], retryAt: null });
     this.#catchUp(now);
-    const lane = this.#roster.look(want.model);
-    const lease = this.#take(want, lane, now);
+    const ledger = this.#roster.look(want.model);
+    const lease = this.#take(want, ledger, now);
     if (lease) return Promise.resolve(lease);
-    const refusal = this.#refuse(want, lane);
+    const refusal = this.#refuse(want, ledger);
     if (isHopeless(refusal, limits, now)) return Promise.resolve(refusal);
     const isFull =
       this.#waiters.size >= this.#settings.maxWaiting || this.#waitingBytes + want.bytes > MAX_WAITING_BYTES;
@@ -109,10 +109,10 @@ class CredentialPool implements Pool {
         limits.signal.removeEventListener('abort', abort);
         resolve(result);
       };
-      const waiter = new Waiter(want, lane, limits, end);
+      const waiter = new Waiter(want, ledger, limits, end);
       limits.signal.addEventListener('abort', abort, { once: true });
-      lane.waiting++;
-      this.#roster.keep(lane, now);
+      ledger.waiting++;
+      this.#roster.keep(ledger, now);
       this.#waiters.add(waiter);
       this.#waitingBytes += want.bytes;
       this.#due.set(waiter, limits.deadline);
@@ -125,9 +125,9 @@ class CredentialPool implements Pool {
     if (!held) throw new Error(`the lease of ${lease.credentialId} is settled already, or of another pool`);
     this.#held.delete(lease);
     const now = this.#clock.now();
-    const { member, lane, trials } = held;
+    const { member, ledger, trials } = held;
     member.inFlight--;
-    lane.inFlight--;
+    ledger.inFlight--;
     for (const trial of trials) trial.count--;
     count(member, settlement);
     // Ends that have passed meanwhile come first: the outcome is judged against what holds now.
@@ -144,15 +144,15 @@ class CredentialPool implements Pool {
       reason,
       isOnlyCredential: outcome.kind === 'upstream-error' && this.#roster.isOnly(member, model),
     };
-    const laneBefore = lane.state;
-    this.#roster.laneBecomes(lane, observeModel(laneBefore, providerEvent, now, this.#random));
+    const ledgerBefore = ledger.state;
+    this.#roster.ledgerBecomes(ledger, observeModel(ledgerBefore, providerEvent, now, this.#random));
     const reachBefore = this.#reach.scope;
     this.#reachBecomes(observeReach(reachBefore, providerEvent, now, this.#random));
-    if (member.state !== before || lane.state !== laneBefore || this.#reach.scope !== reachBefore) {
+    if (member.state !== before || ledger.state !== ledgerBefore || this.#reach.scope !== reachBefore) {
       this.#isOutlookStale = true;
     }
     this.#roster.place(member);
-    if (trials.length > 0) this.#roster.placeOn(lane, member);
+    if (trials.length > 0) this.#roster.placeOn(ledger, member);
     this.#roster.dropIfDone(member);
     this.#wake(now);
   }
@@ -160,13 +160,13 @@ class CredentialPool implements Pool {
   rest(credentials: Iterable<CredentialId>, model: string): void {
     const now = this.#clock.now();
     this.#ripenDue(now);
-    const lane = this.#roster.look(model);
+    const ledger = this.#roster.look(model);
     for (const id of credentials) {
       const member = this.#roster.members.get(id);
       if (!member) continue;
-      // What is known of a model is kept with its lane, so that both are forgotten together.
-      this.#roster.keep(lane, now);
-      this.#roster.spot(lane, member);
+      // What is known of a model is kept with its ledger, so that both are forgotten together.
+      this.#roster.keep(ledger, now);
+      this.#roster.spot(ledger, member);
       this.#observe(member, { kind: 'rested', model }, now);
       this.#isOutlookStale = true;
     }
@@ -176,14 +176,14 @@ class CredentialPool implements Pool {
   explain(want: Want): readonly Explanation[] {
     const now = this.#clock.now();
     this.#catchUp(now);
-    const lane = this.#roster.look(want.model);
-    return explainWant(this.#roster, this.#reach.scope, lane, want, this.#settings, now);
+    const ledger = this.#roster.look(want.model);
+    return explainWant(this.#roster, this.#reach.scope, ledger, want, this.#settings, now);
   }
 
   status(): PoolStatus {
     this.#catchUp(this.#clock.now());
     const blocks = [...this.#reach.scope.blocks];
-    for (const lane of this.#roster.lanes.values()) blocks.push(...lane.state.scope.blocks);
+    for (const ledger of this.#roster.ledgers.values()) blocks.push(...ledger.state.scope.blocks);
     return {
       credentials: [...this.#roster.members.values()].map(statusOf),
       blocks: blocks.sort(bySoonest).map(plain),
@@ -197,10 +197,9 @@ class CredentialPool implements Pool {
     for (const member of this.#roster.members.values()) {
       if (id === undefined || member.credential.id === id) this.#observe(member, { kind: 'reset' }, now);
     }
-    if (id === undefined) {
-      for (const lane of this.#roster.lanes.values()) this.#roster.laneBecomes(lane, QUIET);
-      this.#reachBecomes(CLEAR);
-    }
+    // What stands against the provider stands against each of its credentials, and is shown with them.
+    for (const ledger of this.#roster.ledgers.values()) this.#roster.ledgerBecomes(ledger, QUIET);
+    this.#reachBecomes(CLEAR);
     this.#wake(now);
   }
 
@@ -219,40 +218,40 @@ class CredentialPool implements Pool {
     this.#wake(this.#clock.now());
   }
 
-  #take(want: Want, lane: Lane, now: number): Lease | null {
-    if (this.#reach.scope.blocks.length > 0 || lane.state.scope.blocks.length > 0 || lane.isBusy) return null;
-    const member = this.#roster.choose(lane, want, this.#settings.tolerance, this.#random);
+  #take(want: Want, ledger: ModelLedger, now: number): Lease | null {
+    if (this.#reach.scope.blocks.length > 0 || ledger.state.scope.blocks.length > 0 || ledger.isBusy) return null;
+    const member = this.#roster.choose(ledger, want, this.#settings.tolerance, this.#random);
     if (!member) return null;
-    this.#roster.keep(lane, now);
-    const spot = this.#roster.spot(lane, member);
+    this.#roster.keep(ledger, now);
+    const spot = this.#roster.spot(ledger, member);
     spot.use++;
     member.inFlight++;
-    lane.inFlight++;
-    const onModel = member.state.models.get(lane.model);
+    ledger.inFlight++;
+    const onModel = member.state.models.get(ledger.model);
     let trials = NO_TRIALS;
-    if (member.state.key.probation || onModel?.probation || lane.state.scope.probation) {
+    if (member.state.key.probation || onModel?.probation || ledger.state.scope.probation) {
       trials = [
         ...(member.state.key.probation ? [member.trial] : []),
         ...(onModel?.probation ? [spot.trial] : []),
-        ...(lane.state.scope.probation ? [lane.trial] : []),
+        ...(ledger.state.scope.probation ? [ledger.trial] : []),
       ];
       for (const trial of trials) trial.count++;
-      this.#roster.placeOn(lane, member);
+      this.#roster.placeOn(ledger, member);
     }
     this.#roster.place(member);
     const lease: Lease = { credentialId: member.credential.id, model: want.model, at: now };
-    this.#held.set(lease, { member, lane, trials });
+    this.#held.set(lease, { member, ledger, trials });
     return lease;
   }
 
-  #refuse(want: Want, lane: Lane): Refusal {
+  #refuse(want: Want, ledger: ModelLedger): Refusal {
     const { changes } = this.#roster;
     const reach = this.#reach.scope;
-    if (!isOpenToAll(want)) return refusalOf(this.#roster, reach, lane, want);
-    if (lane.outlook?.changes !== changes || lane.outlook.reach !== reach) {
-      lane.outlook = { changes, reach, refusal: refusalOf(this.#roster, reach, lane, want) };
+    if (!isOpenToAll(want)) return refusalOf(this.#roster, reach, ledger, want);
+    if (ledger.outlook?.changes !== changes || ledger.outlook.reach !== reach) {
+      ledger.outlook = { changes, reach, refusal: refusalOf(this.#roster, reach, ledger, want) };
     }
-    return lane.outlook.refusal;
+    return ledger.outlook.refusal;
   }
 
   #observe(member: Member, event: CredentialEvent, now: number): void {
@@ -278,7 +277,7 @@ class CredentialPool implements Pool {
   #ripenDue(now: number): void {
     for (let owner = this.#due.take(now); owner; owner = this.#due.take(now)) {
       if (owner instanceof Member) this.#observe(owner, { kind: 'time-passed' }, now);
-      else if (owner instanceof Lane) this.#roster.laneBecomes(owner, ripenModel(owner.state, now));
+      else if (owner instanceof ModelLedger) this.#roster.ledgerBecomes(owner, ripenModel(owner.state, now));
       else if (owner instanceof Reach) this.#reachBecomes(ripen(owner.scope, now));
       // A waiter: it is looked at when the line is.
       else this.#isOutlookStale = true;
@@ -290,24 +289,24 @@ class CredentialPool implements Pool {
     if (this.#waiters.size > 0) {
       const isStale = this.#isOutlookStale;
       this.#isOutlookStale = false;
-      // A lane that could not serve a request without conditions cannot serve one with them.
-      const dry = new Set<Lane>();
+      // Where a request without conditions could not be served, none with them can be.
+      const dry = new Set<ModelLedger>();
       for (const waiter of this.#waiters) {
-        const { want, lane } = waiter;
+        const { want, ledger } = waiter;
         const isAnybodyReady = this.#roster.isAnybodyReady;
-        if (isAnybodyReady && !dry.has(lane)) {
-          const lease = this.#take(want, lane, now);
+        if (isAnybodyReady && !dry.has(ledger)) {
+          const lease = this.#take(want, ledger, now);
           if (lease) {
             this.#leave(waiter, lease);
             continue;
           }
-          if (isOpenToAll(want)) dry.add(lane);
+          if (isOpenToAll(want)) dry.add(ledger);
         }
         if (!isStale) {
           if (!isAnybodyReady) break;
           continue;
         }
-        const refusal = this.#refuse(want, lane);
+        const refusal = this.#refuse(want, ledger);
         if (isHopeless(refusal, waiter.limits, now)) this.#leave(waiter, refusal);
       }
     }
@@ -316,7 +315,7 @@ class CredentialPool implements Pool {
 
   #leave(waiter: Waiter, result: Lease | Refusal): void {
     if (!this.#waiters.delete(waiter)) return;
-    waiter.lane.waiting--;
+    waiter.ledger.waiting--;
     this.#waitingBytes -= waiter.want.bytes;
     this.#due.set(waiter, Number.POSITIVE_INFINITY);
     waiter.end(result);

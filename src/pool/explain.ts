@@ -2,7 +2,7 @@ import { assertNever } from '../shared/assert-never.ts';
 import type { ScopeState } from './blocks.ts';
 import { bySoonest, plain } from './outlook.ts';
 import type { Block, Explanation, PoolSettings, Want } from './pool.ts';
-import { isEligible, isOpenOn, type Lane, type Member, type Roster, type Tier, useOf } from './roster.ts';
+import { isEligible, isOpenOn, type ModelLedger, type Member, type Roster, type Rank, useOf } from './roster.ts';
 import { likeliestBalanced } from './select/balanced.ts';
 
 /**
@@ -12,19 +12,19 @@ import { likeliestBalanced } from './select/balanced.ts';
 export function explainWant(
   roster: Roster,
   reach: ScopeState,
-  lane: Lane,
+  ledger: ModelLedger,
   want: Want,
   settings: PoolSettings,
   now: number,
 ): readonly Explanation[] {
-  const shared = [...reach.blocks, ...lane.state.scope.blocks];
+  const shared = [...reach.blocks, ...ledger.state.scope.blocks];
   const members = [...roster.members.values()];
-  const isReady = (member: Member) => verdictOf(roster, lane, member, shared) === 'ready' && isEligible(want, member);
-  const choice = likeliest(roster.tiers, lane, isReady, settings.tolerance);
+  const isReady = (member: Member) => verdictOf(roster, ledger, member, shared) === 'ready' && isEligible(want, member);
+  const choice = likeliest(roster.ranks, ledger, isReady, settings.tolerance);
   return members.map((member) => {
     const { id, label } = member.credential;
-    const blocks = blocksOn(member, lane.model, shared);
-    const verdict = verdictOf(roster, lane, member, shared);
+    const blocks = blocksOn(member, ledger.model, shared);
+    const verdict = verdictOf(roster, ledger, member, shared);
     const base = { id, label, blocks: blocks.map(plain) };
     if (member === choice?.member) return { ...base, verdict: 'chosen', why: choice.why };
     switch (verdict) {
@@ -37,9 +37,9 @@ export function explainWant(
       case 'blocked':
         return { ...base, verdict, why: blockWords(blocks, now) };
       case 'busy':
-        return { ...base, verdict, why: busyWords(member, lane) };
+        return { ...base, verdict, why: busyWords(member, ledger) };
       case 'ready':
-        return { ...base, verdict, why: readyWords(member, lane, want, choice) };
+        return { ...base, verdict, why: readyWords(member, ledger, want, choice) };
       default:
         return assertNever(verdict);
     }
@@ -49,11 +49,11 @@ export function explainWant(
 type Choice = { readonly member: Member; readonly why: string };
 type PlainVerdict = 'ready' | 'busy' | 'blocked' | 'disabled' | 'model_not_allowed';
 
-function verdictOf(roster: Roster, lane: Lane, member: Member, shared: readonly Block[]): PlainVerdict {
+function verdictOf(roster: Roster, ledger: ModelLedger, member: Member, shared: readonly Block[]): PlainVerdict {
   if (!member.credential.isEnabled) return 'disabled';
-  if (!roster.allows(member, lane.model)) return 'model_not_allowed';
-  if (blocksOn(member, lane.model, shared).length > 0) return 'blocked';
-  return member.isBusy || lane.isBusy || !isOpenOn(lane, member) ? 'busy' : 'ready';
+  if (!roster.allows(member, ledger.model)) return 'model_not_allowed';
+  if (blocksOn(member, ledger.model, shared).length > 0) return 'blocked';
+  return member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
 }
 
 function blocksOn(member: Member, model: string, shared: readonly Block[]): readonly Block[] {
@@ -64,16 +64,16 @@ function blocksOn(member: Member, model: string, shared: readonly Block[]): read
 }
 
 function likeliest(
-  tiers: readonly Tier[],
-  lane: Lane,
+  ranks: readonly Rank[],
+  ledger: ModelLedger,
   isReady: (member: Member) => boolean,
   tolerance: number,
 ): Choice | null {
-  for (const tier of tiers) {
-    const ready = tier.members.filter(isReady);
+  for (const rank of ranks) {
+    const ready = rank.members.filter(isReady);
     const spare = ready.filter((member) => member.inFlight < member.softMax);
     const pick = spare.length > 0 ? spare : ready;
-    const uses = pick.map((member) => useOf(lane, member));
+    const uses = pick.map((member) => useOf(ledger, member));
     const weights = pick.map((member) => member.credential.weight);
     const member = pick[likeliestBalanced(uses, weights, tolerance)];
     if (member) return { member, why: chosenWords(ready.length, uses, weights, pick.indexOf(member)) };
@@ -88,7 +88,7 @@ function chosenWords(ready: number, uses: readonly number[], weights: readonly n
   return `${isLeast ? 'least used' : 'likeliest by weight'} of ${ready} ready`;
 }
 
-function readyWords(member: Member, lane: Lane, want: Want, choice: Choice | null): string {
+function readyWords(member: Member, ledger: ModelLedger, want: Want, choice: Choice | null): string {
   if (want.exclude.has(member.credential.id)) return 'this request has tried it';
   if (!isEligible(want, member)) return 'this request asks for another';
   if (!choice) return 'ready';
@@ -99,14 +99,14 @@ function readyWords(member: Member, lane: Lane, want: Want, choice: Choice | nul
   if (member.inFlight >= member.softMax && choice.member.inFlight < choice.member.softMax) {
     return `${member.inFlight} in flight, others are below their optimum`;
   }
-  const mine = useOf(lane, member);
-  const its = useOf(lane, choice.member);
+  const mine = useOf(ledger, member);
+  const its = useOf(ledger, choice.member);
   return mine === its ? 'as good as the chosen one' : `used ${times(mine)}, the chosen one ${times(its)}`;
 }
 
-function busyWords(member: Member, lane: Lane): string {
+function busyWords(member: Member, ledger: ModelLedger): string {
   if (member.inFlight >= member.hardMax) return `${member.inFlight} of ${member.hardMax} requests in flight`;
-  const scope = lane.isBusy ? 'the model' : 'it';
+  const scope = ledger.isBusy ? 'the model' : 'it';
   return `${scope} is being tried again after a block, one step at a time`;
 }
 

@@ -1,26 +1,26 @@
 import { endOf, type ScopeState } from './blocks.ts';
 import type { Block, Refusal, Want } from './pool.ts';
-import { isEligible, type Lane, type Roster } from './roster.ts';
+import { isEligible, type ModelLedger, type Roster } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
 /** Enough for a person and for the status code; 5,000 blocked keys would cost more to list than to serve. */
 const MAX_LISTED_PER_KIND = 16;
 
-export function refusalOf(roster: Roster, reach: ScopeState, lane: Lane, want: Want): Refusal {
-  const shared = [...reach.blocks, ...lane.state.scope.blocks];
-  const sharedEnd = Math.max(endOf(reach), endOf(lane.state.scope));
+export function refusalOf(roster: Roster, reach: ScopeState, ledger: ModelLedger, want: Want): Refusal {
+  const shared = [...reach.blocks, ...ledger.state.scope.blocks];
+  const sharedEnd = Math.max(endOf(reach), endOf(ledger.state.scope));
   const listed = new SoonestBlocks();
   let isAnybody = false;
   let isAnybodyLeft = false;
   let soonest = Number.POSITIVE_INFINITY;
   for (const member of roster.members.values()) {
-    if (!member.credential.isEnabled || !roster.allows(member, lane.model)) continue;
+    if (!member.credential.isEnabled || !roster.allows(member, ledger.model)) continue;
     if (want.only === undefined || want.only === member.credential.id) isAnybody = true;
     if (!isEligible(want, member)) continue;
     isAnybodyLeft = true;
     const { key, models } = member.state;
-    const onModel = models.get(lane.model);
+    const onModel = models.get(ledger.model);
     const isBlocked = shared.length > 0 || key.blocks.length > 0 || (onModel?.blocks.length ?? 0) > 0;
     // Its requests, or its probe, may end at any moment.
     if (!isBlocked) return { kind: 'refused', cause: 'busy', blocks: [], retryAt: null };

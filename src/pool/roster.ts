@@ -15,7 +15,7 @@ import { SlotSet } from './slot-set.ts';
  */
 
 /** Above these the models that were longest unused are forgotten: clients can make up names without end. */
-const MAX_LANES = 512;
+const MAX_LEDGERS = 512;
 const MAX_SPOTS_PER_MEMBER = 32;
 const MIN_MAX_SPOTS = 20_000;
 
@@ -34,7 +34,7 @@ export class Member implements Due {
   inFlight = 0;
   trial = new Trial();
   /** Null once it is gone from the config. */
-  tier: Tier | null = null;
+  rank: Rank | null = null;
   slot = 0;
   hardMax = Number.POSITIVE_INFINITY;
   softMax = Number.POSITIVE_INFINITY;
@@ -53,7 +53,7 @@ export class Member implements Due {
 }
 
 /** Credentials of one priority. */
-export class Tier {
+export class Rank {
   readonly priority: number;
   readonly order: number;
   readonly members: readonly Member[];
@@ -73,14 +73,14 @@ export class Tier {
   }
 }
 
-/** One model at this provider. */
-export class Lane implements Due {
+/** What is known of one model at this provider. */
+export class ModelLedger implements Due {
   dueAt = Number.POSITIVE_INFINITY;
   readonly model: string;
   state: ModelState = QUIET;
   trial = new Trial();
   readonly spots = new Map<Member, Spot>();
-  /** By tier: who may serve the model as far as the model is concerned. Absent: everybody. */
+  /** By rank: who may serve the model as far as the model is concerned. Absent: everybody. */
   usable: (SlotSet | undefined)[] = [];
   inFlight = 0;
   waiting = 0;
@@ -101,16 +101,16 @@ export class Lane implements Due {
 
 export class Roster {
   readonly #provider: string;
-  readonly #setDue: (owner: Member | Lane, at: number) => void;
+  readonly #setDue: (owner: Member | ModelLedger, at: number) => void;
   #members = new Map<CredentialId, Member>();
   /** Gone from the config with requests still in flight; one that comes back finds its count here. */
   readonly #leaving = new Map<CredentialId, Member>();
-  #tiers: readonly Tier[] = [];
-  readonly #lanes = new Map<string, Lane>();
+  #ranks: readonly Rank[] = [];
+  readonly #ledgers = new Map<string, ModelLedger>();
   #spots = 0;
   #changes = 0;
 
-  constructor(provider: string, setDue: (owner: Member | Lane, at: number) => void) {
+  constructor(provider: string, setDue: (owner: Member | ModelLedger, at: number) => void) {
     this.#provider = provider;
     this.#setDue = setDue;
   }
@@ -124,12 +124,12 @@ export class Roster {
     return this.#members;
   }
 
-  get tiers(): readonly Tier[] {
-    return this.#tiers;
+  get ranks(): readonly Rank[] {
+    return this.#ranks;
   }
 
-  get lanes(): ReadonlyMap<string, Lane> {
-    return this.#lanes;
+  get ledgers(): ReadonlyMap<string, ModelLedger> {
+    return this.#ledgers;
   }
 
   replace(credentials: readonly PoolCredential[], concurrency: PoolSettings['concurrency']): void {
@@ -151,71 +151,71 @@ export class Roster {
     }
     for (const [id, member] of before) {
       if (members.has(id)) continue;
-      member.tier = null;
+      member.rank = null;
       this.#leaving.set(id, member);
       this.dropIfDone(member);
     }
     this.#members = members;
-    this.#tiers = tiersOf([...members.values()]);
-    for (const tier of this.#tiers) {
-      for (const [slot, member] of tier.members.entries()) {
-        member.tier = tier;
+    this.#ranks = ranksOf([...members.values()]);
+    for (const rank of this.#ranks) {
+      for (const [slot, member] of rank.members.entries()) {
+        member.rank = rank;
         member.slot = slot;
         this.place(member);
       }
     }
-    for (const lane of this.#lanes.values()) {
-      this.#index(lane);
-      for (const member of arrived) this.#catchUpUse(lane, member, arrived);
+    for (const ledger of this.#ledgers.values()) {
+      this.#index(ledger);
+      for (const member of arrived) this.#catchUpUse(ledger, member, arrived);
     }
   }
 
-  /** The lane of a model; one that is not kept yet is new and forgotten unless `keep` is called. */
-  look(model: string): Lane {
-    const lane = this.#lanes.get(model);
-    if (lane) return lane;
-    const fresh = new Lane(model);
-    for (const tier of this.#tiers) if (tier.hasPatterns) fresh.usable[tier.order] = this.#usableOf(fresh, tier);
+  /** The ledger of a model; one that is not kept yet is new and forgotten unless `keep` is called. */
+  look(model: string): ModelLedger {
+    const ledger = this.#ledgers.get(model);
+    if (ledger) return ledger;
+    const fresh = new ModelLedger(model);
+    for (const rank of this.#ranks) if (rank.hasPatterns) fresh.usable[rank.order] = this.#usableOf(fresh, rank);
     return fresh;
   }
 
-  keep(lane: Lane, now: number): void {
-    lane.touchedAt = now;
-    if (this.#lanes.get(lane.model) === lane) return;
-    this.#lanes.set(lane.model, lane);
+  keep(ledger: ModelLedger, now: number): void {
+    ledger.touchedAt = now;
+    if (this.#ledgers.get(ledger.model) === ledger) return;
+    this.#ledgers.set(ledger.model, ledger);
     const maxSpots = Math.max(MIN_MAX_SPOTS, MAX_SPOTS_PER_MEMBER * this.#members.size);
-    if (this.#lanes.size > MAX_LANES || this.#spots > maxSpots) this.#forget(lane, maxSpots);
+    if (this.#ledgers.size > MAX_LEDGERS || this.#spots > maxSpots) this.#forget(ledger, maxSpots);
   }
 
-  spot(lane: Lane, member: Member): Spot {
-    const known = lane.spots.get(member);
+  spot(ledger: ModelLedger, member: Member): Spot {
+    const known = ledger.spots.get(member);
     if (known) return known;
     const spot = { use: 0, trial: new Trial() };
-    lane.spots.set(member, spot);
+    ledger.spots.set(member, spot);
     this.#spots++;
     return spot;
   }
 
   /** Puts a credential where its in-flight count and its credential-wide blocks say. */
   place(member: Member): void {
-    const { tier, slot } = member;
-    if (!tier) return;
+    const { rank, slot } = member;
+    if (!rank) return;
     const isReady = member.credential.isEnabled && member.state.key.blocks.length === 0 && !member.isBusy;
     const isSpare = isReady && member.inFlight < member.softMax;
-    if (isSpare) tier.spare.add(slot);
-    else tier.spare.delete(slot);
-    if (isReady && !isSpare) tier.stacked.add(slot);
-    else tier.stacked.delete(slot);
+    if (isSpare) rank.spare.add(slot);
+    else rank.spare.delete(slot);
+    if (isReady && !isSpare) rank.stacked.add(slot);
+    else rank.stacked.delete(slot);
   }
 
   /** The same for one model. */
-  placeOn(lane: Lane, member: Member): void {
-    const { tier, slot } = member;
-    if (!tier) return;
-    const isUsable = this.allows(member, lane.model) && isOpenOn(lane, member);
-    const usable = lane.usable[tier.order];
+  placeOn(ledger: ModelLedger, member: Member): void {
+    const { rank, slot } = member;
+    if (!rank) return;
+    const isUsable = this.allows(member, ledger.model) && isOpenOn(ledger, member);
+    const usable = ledger.usable[rank.order];
     if (!usable) {
-      if (!isUsable) lane.usable[tier.order] = this.#usableOf(lane, tier);
+      if (!isUsable) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
     } else if (isUsable) usable.add(slot);
     else usable.delete(slot);
   }
@@ -232,11 +232,11 @@ export class Roster {
       for (const name of changed) {
         const was = before.models.get(name);
         const is = next.models.get(name);
-        const lane = this.#lanes.get(name);
-        if (was === is || !lane) continue;
-        lane.troubled += (is ? 1 : 0) - (was ? 1 : 0);
-        if (isNewProbation(was, is)) this.spot(lane, member).trial = new Trial();
-        this.placeOn(lane, member);
+        const ledger = this.#ledgers.get(name);
+        if (was === is || !ledger) continue;
+        ledger.troubled += (is ? 1 : 0) - (was ? 1 : 0);
+        if (isNewProbation(was, is)) this.spot(ledger, member).trial = new Trial();
+        this.placeOn(ledger, member);
       }
     }
     this.place(member);
@@ -245,12 +245,12 @@ export class Roster {
     this.#setDue(member, dueAt);
   }
 
-  laneBecomes(lane: Lane, next: ModelState): void {
-    if (lane.state === next) return;
+  ledgerBecomes(ledger: ModelLedger, next: ModelState): void {
+    if (ledger.state === next) return;
     this.#changes++;
-    if (isNewProbation(lane.state.scope, next.scope)) lane.trial = new Trial();
-    lane.state = next;
-    this.#setDue(lane, firstEndOf(next.scope));
+    if (isNewProbation(ledger.state.scope, next.scope)) ledger.trial = new Trial();
+    ledger.state = next;
+    this.#setDue(ledger, firstEndOf(next.scope));
   }
 
   allows(member: Member, model: string): boolean {
@@ -267,99 +267,101 @@ export class Roster {
   }
 
   get isAnybodyReady(): boolean {
-    return this.#tiers.some((tier) => tier.spare.size > 0 || tier.stacked.size > 0);
+    return this.#ranks.some((rank) => rank.spare.size > 0 || rank.stacked.size > 0);
   }
 
   /** Best priority first, below-optimal first, then balanced. Null when nobody could serve. */
-  choose(lane: Lane, want: Want, tolerance: number, random: Random): Member | null {
+  choose(ledger: ModelLedger, want: Want, tolerance: number, random: Random): Member | null {
     const { exclude } = want;
     if (want.only !== undefined) {
       const member = this.#members.get(want.only);
-      return member && isEligible(want, member) && this.#isReady(lane, member) ? member : null;
+      return member && isEligible(want, member) && this.#isReady(ledger, member) ? member : null;
     }
-    for (const tier of this.#tiers) {
-      const usable = lane.usable[tier.order];
+    for (const rank of this.#ranks) {
+      const usable = ledger.usable[rank.order];
       if (usable?.size === 0) continue;
       for (let pass = 0; pass < 2; pass++) {
-        const ready = pass === 0 ? tier.spare : tier.stacked;
+        const ready = pass === 0 ? rank.spare : rank.stacked;
         if (ready.size === 0) continue;
-        const isOpen = (slot: number) => !isExcluded(tier, slot, exclude);
+        const isOpen = (slot: number) => !isExcluded(rank, slot, exclude);
         const found = gather(ready, usable, exclude.size === 0 ? everybody : isOpen, random);
         if (found.length === 0) continue;
-        const uses = found.map((slot) => useOf(lane, tier.members[slot]));
-        const weights = found.map((slot) => tier.members[slot]?.credential.weight ?? 1);
+        const uses = found.map((slot) => useOf(ledger, rank.members[slot]));
+        const weights = found.map((slot) => rank.members[slot]?.credential.weight ?? 1);
         const chosen = found[chooseBalanced(uses, weights, tolerance, random)];
-        const member = chosen === undefined ? undefined : tier.members[chosen];
+        const member = chosen === undefined ? undefined : rank.members[chosen];
         if (member) return member;
       }
     }
     return null;
   }
 
-  #isReady(lane: Lane, { tier, slot }: Member): boolean {
-    if (!tier || !(tier.spare.has(slot) || tier.stacked.has(slot))) return false;
-    return lane.usable[tier.order]?.has(slot) ?? true;
+  #isReady(ledger: ModelLedger, { rank, slot }: Member): boolean {
+    if (!rank || !(rank.spare.has(slot) || rank.stacked.has(slot))) return false;
+    return ledger.usable[rank.order]?.has(slot) ?? true;
   }
 
   /** A removed credential is forgotten with its last request. */
   dropIfDone(member: Member): void {
-    if (member.tier || member.inFlight > 0) return;
+    if (member.rank || member.inFlight > 0) return;
     this.#leaving.delete(member.credential.id);
     this.#setDue(member, Number.POSITIVE_INFINITY);
-    for (const lane of this.#lanes.values()) {
-      if (member.state.models.has(lane.model)) lane.troubled--;
-      if (lane.spots.delete(member)) this.#spots--;
+    for (const ledger of this.#ledgers.values()) {
+      if (member.state.models.has(ledger.model)) ledger.troubled--;
+      if (ledger.spots.delete(member)) this.#spots--;
     }
   }
 
-  #usableOf(lane: Lane, tier: Tier): SlotSet {
-    const usable = new SlotSet(tier.members.length);
-    if (!tier.hasPatterns) {
+  #usableOf(ledger: ModelLedger, rank: Rank): SlotSet {
+    const usable = new SlotSet(rank.members.length);
+    if (!rank.hasPatterns) {
       // Only those that were used on the model can have something against it.
       usable.fill();
-      for (const member of lane.spots.keys()) {
-        if (member.tier === tier && !isOpenOn(lane, member)) usable.delete(member.slot);
+      for (const member of ledger.spots.keys()) {
+        if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
       }
       return usable;
     }
-    for (const [slot, member] of tier.members.entries()) {
-      if (this.allows(member, lane.model) && isOpenOn(lane, member)) usable.add(slot);
+    for (const [slot, member] of rank.members.entries()) {
+      if (this.allows(member, ledger.model) && isOpenOn(ledger, member)) usable.add(slot);
     }
     return usable;
   }
 
-  #index(lane: Lane): void {
-    lane.usable = [];
-    for (const tier of this.#tiers) if (tier.hasPatterns) lane.usable[tier.order] = this.#usableOf(lane, tier);
-    for (const member of lane.spots.keys()) this.placeOn(lane, member);
+  #index(ledger: ModelLedger): void {
+    ledger.usable = [];
+    for (const rank of this.#ranks) if (rank.hasPatterns) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
+    for (const member of ledger.spots.keys()) this.placeOn(ledger, member);
   }
 
   /** A newcomer starts at its peers' minimum; from zero it would be sent everything until it had caught up. */
-  #catchUpUse(lane: Lane, member: Member, arrived: ReadonlySet<Member>): void {
+  #catchUpUse(ledger: ModelLedger, member: Member, arrived: ReadonlySet<Member>): void {
     let least = Number.POSITIVE_INFINITY;
-    for (const peer of member.tier?.members ?? []) {
+    for (const peer of member.rank?.members ?? []) {
       if (arrived.has(peer) || !peer.credential.isEnabled) continue;
-      least = Math.min(least, useOf(lane, peer) / peer.credential.weight);
+      least = Math.min(least, useOf(ledger, peer) / peer.credential.weight);
       if (least === 0) return;
     }
     if (!Number.isFinite(least)) return;
-    const spot = this.spot(lane, member);
+    const spot = this.spot(ledger, member);
     spot.use = Math.max(spot.use, least * member.credential.weight);
   }
 
-  /** Drops an eighth of the idle lanes at least: those with nothing against anybody first, then the longest unused. */
-  #forget(kept: Lane, maxSpots: number): void {
-    const idle = [...this.#lanes.values()].filter((lane) => lane !== kept && lane.inFlight === 0 && lane.waiting === 0);
-    const worth = (lane: Lane) => (lane.troubled > 0 || lane.state.scope.blocks.length > 0 ? 1 : 0);
+  /** Drops an eighth of the idle ledgers at least: those with nothing against anybody first, then the longest unused. */
+  #forget(kept: ModelLedger, maxSpots: number): void {
+    const idle = [...this.#ledgers.values()].filter(
+      (ledger) => ledger !== kept && ledger.inFlight === 0 && ledger.waiting === 0,
+    );
+    const worth = (ledger: ModelLedger) => (ledger.troubled > 0 || ledger.state.scope.blocks.length > 0 ? 1 : 0);
     idle.sort((a, b) => worth(a) - worth(b) || a.touchedAt - b.touchedAt);
     const atLeast = Math.ceil(idle.length / 8);
-    for (const [index, lane] of idle.entries()) {
-      if (index >= atLeast && this.#lanes.size <= MAX_LANES && this.#spots <= maxSpots) break;
-      this.#lanes.delete(lane.model);
-      this.#spots -= lane.spots.size;
-      this.#setDue(lane, Number.POSITIVE_INFINITY);
-      for (const member of lane.spots.keys()) {
-        this.become(member, forgetModel(member.state, lane.model), lane.model);
+    for (const [index, ledger] of idle.entries()) {
+      if (index >= atLeast && this.#ledgers.size <= MAX_LEDGERS && this.#spots <= maxSpots) break;
+      this.#ledgers.delete(ledger.model);
+      this.#spots -= ledger.spots.size;
+      this.#setDue(ledger, Number.POSITIVE_INFINITY);
+      for (const member of ledger.spots.keys()) {
+        this.become(member, forgetModel(member.state, ledger.model), ledger.model);
       }
     }
   }
@@ -367,8 +369,8 @@ export class Roster {
 
 const everybody = () => true;
 
-const isExcluded = (tier: Tier, slot: number, exclude: ReadonlySet<CredentialId>) => {
-  const member = tier.members[slot];
+const isExcluded = (rank: Rank, slot: number, exclude: ReadonlySet<CredentialId>) => {
+  const member = rank.members[slot];
   return member === undefined || exclude.has(member.credential.id);
 };
 
@@ -379,29 +381,29 @@ export const isEligible = (want: Want, { credential: { id } }: Member) =>
 /** The request would take anybody: what it cannot get, no other request for the model can. */
 export const isOpenToAll = (want: Want) => want.exclude.size === 0 && want.only === undefined;
 
-export const useOf = (lane: Lane, member: Member | undefined) =>
-  member === undefined ? 0 : (lane.spots.get(member)?.use ?? 0);
+export const useOf = (ledger: ModelLedger, member: Member | undefined) =>
+  member === undefined ? 0 : (ledger.spots.get(member)?.use ?? 0);
 
 /** No block of this model on this credential, and no probation that is full. */
-export function isOpenOn(lane: Lane, member: Member): boolean {
-  const scope = member.state.models.get(lane.model);
+export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
+  const scope = member.state.models.get(ledger.model);
   if (!scope) return true;
   if (scope.blocks.length > 0) return false;
-  return (lane.spots.get(member)?.trial.count ?? 0) < probationLimit(scope);
+  return (ledger.spots.get(member)?.trial.count ?? 0) < probationLimit(scope);
 }
 
 /** 0 is no limit. */
 const limitOf = (perKey: number, factor: number) =>
   perKey > 0 ? Math.max(1, Math.floor(perKey * factor)) : Number.POSITIVE_INFINITY;
 
-function tiersOf(members: readonly Member[]): readonly Tier[] {
+function ranksOf(members: readonly Member[]): readonly Rank[] {
   const byPriority = new Map<number, Member[]>();
   for (const member of members) {
     const peers = byPriority.get(member.credential.priority);
     if (peers) peers.push(member);
     else byPriority.set(member.credential.priority, [member]);
   }
-  return [...byPriority].sort(([a], [b]) => a - b).map(([priority, peers], order) => new Tier(priority, order, peers));
+  return [...byPriority].sort(([a], [b]) => a - b).map(([priority, peers], order) => new Rank(priority, order, peers));
 }
 
 const isNewProbation = (was: ScopeState | undefined, is: ScopeState | undefined) =>

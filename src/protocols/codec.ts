@@ -67,6 +67,8 @@ export interface Codec {
   readRequest(bytes: Uint8Array): Envelope | Problem;
   streamReader(): StreamReader;
   readReply(bytes: Uint8Array): ReplyFacts;
+  /** The whole answer of a stream, for an upstream that streams unasked; null when the stream is no whole answer. */
+  collect(stream: Uint8Array): Uint8Array | null;
   /** A whole reply written as a stream, for an upstream that ignored the wish for one. Ends with the end mark. */
   streamOf(reply: Uint8Array, wantsUsage: boolean): string;
   /** `type` and `code` of the public error table in this protocol's envelope. `detail` only for clients that may see routes. */

@@ -52,6 +52,7 @@ export type Problem = {
 export type ProblemDetail = {
   readonly requestId: string;
   readonly target: string | null;
-  readonly attempts: readonly AttemptRecord[];
+  /** Null where clients may not see routes. */
+  readonly attempts: readonly AttemptRecord[] | null;
   readonly retryAt: string | null;
 };

@@ -48,6 +48,8 @@ function planEdit(
   const remove = new Set<string>();
   const rename: Record<string, string> = {};
   const changes: string[] = [...(own?.changes ?? [])];
+  // Most providers take a request as it is: no field of it needs a look.
+  if (rules === NO_RULES && !own) return { set, remove, rename, changes, isNeeded: Object.keys(set).length > 0 };
   const lacksTools = rules.dropsEmpty === true && isEmptyList(index.slice('tools')) && !Object.hasOwn(fields, 'tools');
   const seen = new Set<string>();
   for (const { key } of index.entries) {

@@ -1,4 +1,4 @@
-import { type ErrorFacts, oneLine, readError, violations } from './error-body.ts';
+import { type ErrorFacts, namesDailyQuota, oneLine, readError } from './error-body.ts';
 import {
   badRequest,
   billing,
@@ -26,7 +26,7 @@ export function classifyReply(provider: Provider, reply: ErrorReply): Failure {
   return classifyCommon(reply);
 }
 
-export function classifyCommon(reply: ErrorReply): Failure {
+function classifyCommon(reply: ErrorReply): Failure {
   const error = readError(reply);
   const wait = () => readWaitHint(reply, error);
   if (isChallenge(reply, error)) return overloaded(error, wait() ?? { ms: CHALLENGE_MS, source: 'challenge' });
@@ -116,7 +116,7 @@ const LONG_WINDOW = /\b(?:per[ -](?:day|week|month)|daily|weekly|monthly|TPD|RPD
 
 /** Is the limit a daily or longer one? Google names it in a violation's `quotaId`, Groq and others in the text. */
 function saysLongWindow(error: ErrorFacts): boolean {
-  return violations(error).some((id) => /PerDay|Daily/i.test(id)) || LONG_WINDOW.test(error.text);
+  return namesDailyQuota(error) || LONG_WINDOW.test(error.text);
 }
 
 const CONTEXT_CODES: ReadonlySet<string> = new Set([

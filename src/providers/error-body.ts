@@ -51,11 +51,11 @@ export function readError(reply: ErrorReply): ErrorFacts {
   };
 }
 
-/** The `quotaId`s that Google lists. Several limits may be hit at once. */
-export function violations(error: ErrorFacts): readonly string[] {
+/** Is a daily allowance among the limits that Google lists by `quotaId`? Several may be hit at once. */
+export function namesDailyQuota(error: ErrorFacts): boolean {
   return error.details
     .flatMap((detail) => objectsIn(detail.violations))
-    .map((violation) => String(violation.quotaId ?? ''));
+    .some((violation) => /PerDay|Daily/i.test(String(violation.quotaId ?? '')));
 }
 
 /** One line, without secrets, at most 500 characters. */

@@ -1,5 +1,5 @@
 import { compatible } from './compatible.ts';
-import { readError, violations } from './error-body.ts';
+import { namesDailyQuota, readError } from './error-body.ts';
 import { forbidden, rateLimited } from './failure-from.ts';
 import { fixToolCalls } from './gemini-tool-calls.ts';
 import { isObject } from './json-shape.ts';
@@ -48,7 +48,7 @@ export const gemini = compatible({
     const error = readError(reply);
     if (error.status === 400 && /location is not supported/i.test(error.text)) return forbidden(error, 'model');
     if (error.status !== 429) return undefined;
-    const isDaily = violations(error).some((id) => /PerDay|Daily/i.test(id));
+    const isDaily = namesDailyQuota(error);
     // "limit: 0" is a plan without this model, not an allowance that is used up; 0.5 and 10 are limits.
     const isPermanent = /limit:\s*0(?!\d|\.\d)/.test(error.text);
     // The hint beside a daily violation is often only seconds. It is passed on as it is: whoever keeps the block asks

@@ -12,6 +12,7 @@ export const openrouter = compatible({
   keyEnv: ['OPENROUTER_API_KEY'],
   key: 'required',
   tier: 2,
+  isListPublic: true,
   keyUrl: 'https://openrouter.ai/settings/keys',
   // Attribution of the client's own application; nothing is sent when the client sends nothing.
   headersAcross: { up: ['http-referer', 'x-title'] },

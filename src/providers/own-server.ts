@@ -3,10 +3,10 @@ import { readCommonModels } from './model-list.ts';
 import type { Provider } from './provider.ts';
 
 /**
- * vLLM, llama.cpp, LiteLLM, a colleague's gateway: a base URL and maybe a key. Nothing of a request is changed for it:
- * nobody here knows its dialect, and its owner decides what is sent to it.
+ * A server of the user's own: vLLM, llama.cpp, LiteLLM, a colleague's gateway. A base URL and maybe a key. Nothing of a
+ * request is changed for it: nobody here knows its dialect, and its owner decides what is sent to it. `id` as written.
  */
-export function ownServer(id: string, protocol: ProtocolId): Provider {
+export function ownProvider(id: string, protocol: ProtocolId): Provider {
   return {
     id,
     title: id,

@@ -30,7 +30,12 @@ export function upstreamHeaders(
   extra: Readonly<Record<string, string>>,
   version: string,
 ): Headers {
-  const headers = pick(client, UP, provider.headersAcross?.up);
+  const headers = new Headers();
+  const own = provider.headersAcross?.up;
+  for (const name of own ? [...UP, ...own] : UP) {
+    const value = client.get(name);
+    if (value !== null) headers.set(name, value);
+  }
   // What was read as JSON goes out as JSON; `curl -d` calls it a form.
   if (!/\bjson\b/i.test(headers.get('content-type') ?? '')) headers.set('content-type', 'application/json');
   for (const [name, value] of Object.entries(extra)) headers.set(name, value);
@@ -39,8 +44,14 @@ export function upstreamHeaders(
 }
 
 /** What of the upstream's headers the client may see; rate-limit headers speak of one of many keys and stay here. */
-export function downstreamHeaders(provider: Provider, upstream: Headers): Headers {
-  return pick(upstream, DOWN, provider.headersAcross?.down);
+export function downstreamHeaders(provider: Provider, upstream: Headers): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const own = provider.headersAcross?.down;
+  for (const name of own ? [...DOWN, ...own] : DOWN) {
+    const value = upstream.get(name);
+    if (value !== null) headers[name] = value;
+  }
+  return headers;
 }
 
 export const chatUrl = (provider: Provider, baseUrl: string): string =>
@@ -49,15 +60,6 @@ export const chatUrl = (provider: Provider, baseUrl: string): string =>
 /** `page`: the path with query that the previous page named as its successor. */
 export const modelsUrl = (provider: Provider, baseUrl: string, page?: string): string =>
   under(baseUrl, page ?? provider.paths?.models ?? '/models');
-
-function pick(from: Headers, common: readonly string[], own: readonly string[] | undefined): Headers {
-  const headers = new Headers();
-  for (const name of own ? [...common, ...own] : common) {
-    const value = from.get(name);
-    if (value !== null) headers.set(name, value);
-  }
-  return headers;
-}
 
 /** The base may end with slashes and may carry a query of its own, which is kept. `..` in a path leaves the base. */
 function under(baseUrl: string, path: string): string {

@@ -9,7 +9,7 @@ export type Told = { readonly requestId: string; readonly showsRoute: boolean };
 
 /** A refusal as status and body. Every route of this room speaks OpenAI's envelope, admin and unknown paths included. */
 export function refusalResponse(refusal: Refusal, told: Told): Response {
-  const detail = told.showsRoute ? { requestId: told.requestId, target: null, attempts: [], retryAt: null } : null;
+  const detail = { requestId: told.requestId, target: null, attempts: told.showsRoute ? [] : null, retryAt: null };
   const { status, body } = openAiChat.encodeError(refusal.refused, detail);
   return jsonTextResponse(body, status, refusal.headers);
 }

@@ -156,4 +156,36 @@ describe('rotator chat', () => {
     expect(await command.ended).toEqual({ exitCode: 130, stdout: '', stderr: '' });
     await upstream?.calls[0]?.gone;
   });
+
+  test('an empty -m is no model: exit 2', async () => {
+    await mock({ keys: { k1: answer('ok') } });
+    const { exitCode, stderr } = await home.run(['chat', '-m', '', 'hi']);
+    expect([exitCode, stderr.split('\n')[0]]).toEqual([2, 'error: no model was named']);
+  });
+
+  test('-o stream=true cannot break the promise of --json', async () => {
+    await mock({ keys: { k1: chatStream('ok') } });
+    const { exitCode, stdout, stderr } = await home.run(['chat', '-m', 'mock/m', '--json', '-o', 'stream=true', 'hi']);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(JSON.parse(stderr).error.message).toBe(
+      '"-o stream" cannot be used with --json, which prints one whole object',
+    );
+  });
+
+  test('what is piped in must be text: bytes are not turned into question marks', async () => {
+    await mock({ keys: { k1: chatStream('ok') } });
+    const { exitCode, stderr } = await home.run(['chat', '-m', 'mock/m', 'what is this?'], {
+      stdin: new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0xff]),
+    });
+    expect([exitCode, stderr]).toEqual([
+      2,
+      'error: what was piped in is not text in UTF-8\nhint: an image is added with -f FILE; text in another encoding goes through iconv first\n',
+    ]);
+    expect(upstream?.calls).toHaveLength(0);
+  });
+
+  test('a directory is told apart from an unreadable file', async () => {
+    const { exitCode, stderr } = await home.run(['chat', '-m', 'demo/chat', '-f', '.', 'hi']);
+    expect([exitCode, stderr.split('\n')[0]]).toEqual([2, 'error: file "." is a directory']);
+  });
 });

@@ -25,6 +25,20 @@ describe('config check', () => {
     expect(home.json(outcome)).toEqual({ ok: true, path: home.configPath, warnings: [] });
   });
 
+  test('says what is in the file and has no effect', async () => {
+    home.config('providers:\n  groq: { keys: [same-key, same-key] }\n');
+    const { exitCode, stderr } = await home.run(['config', 'check']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toStartWith(
+      'note: providers.groq.keys[1] holds the same key as providers.groq.keys[0]; it is one credential\n',
+    );
+  });
+
+  test.skipIf(!existsSync('/dev/zero'))('a device without end is refused and not read', async () => {
+    const { exitCode, stderr } = await home.run(['--config', '/dev/zero', 'config', 'check']);
+    expect([exitCode, stderr]).toEqual([2, 'error: /dev/zero is a device; expected a file\n']);
+  });
+
   test('a bad one is exit 2 with every problem and its place', async () => {
     const path = home.config('server: { prot: 9000 }\ntimeouts: { idle: soon }\n');
     const { exitCode, stdout, stderr } = await home.run(['config', 'check']);
@@ -104,5 +118,17 @@ describe('config init', () => {
     const { exitCode } = await home.run(['config', 'init', '--config', 'here.yaml']);
     expect(exitCode).toBe(0);
     expect(existsSync(join(home.cwd, 'here.yaml'))).toBe(true);
+  });
+
+  test('says which file cannot be written', async () => {
+    const path = join(home.write('a-file', ''), 'rotator.yaml');
+    for (const argv of [
+      ['config', 'init'],
+      ['keys', 'add', 'groq', '--key', 'one-key'],
+    ]) {
+      const { exitCode, stderr } = await home.run([...argv, '--config', path]);
+      expect(exitCode).toBe(1);
+      expect(stderr.replace(/\(E\w+\)/, '(code)')).toBe(`error: ${path} cannot be written (code)\n`);
+    }
   });
 });

@@ -249,3 +249,47 @@ describe('keys test and keys reset', () => {
     expect(stderr).toMatch(/^no server runs on this state directory: .*\nreset groq-\w{10}\n$/);
   });
 });
+
+describe('keys add for a server that the config has already', () => {
+  beforeEach(() => {
+    home.config('providers:\n  my-vllm: { base_url: "http://127.0.0.1:1/v1", keys: [first-key] }\n');
+  });
+
+  test.each(['my-vllm', 'MY_VLLM'])('as %s needs no --base-url a second time', async (name) => {
+    const { exitCode, stderr } = await home.run(['keys', 'add', name, '--key', KEY]);
+    expect(stderr).toMatch(/added my-vllm-[0-9a-f]{10}\n$/);
+    expect(exitCode).toBe(0);
+    expect(await listed()).toMatchObject([{ provider: 'my-vllm' }, { provider: 'my-vllm' }]);
+  });
+
+  test('still wants the key, for it takes keys', async () => {
+    const { exitCode, stderr } = await home.run(['keys', 'add', 'my-vllm']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toStartWith('error: no key was given for my-vllm\n');
+  });
+
+  test('is what a near miss means', async () => {
+    const { exitCode, stderr } = await home.run(['keys', 'add', 'my-vlm', '--key', KEY]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('hint: did you mean "my-vllm"?');
+  });
+});
+
+test('a key that no header can carry is refused before it is written', async () => {
+  const { exitCode, stderr } = await home.run(['keys', 'add', 'groq', '--key', 'gsk_🎉0123456789']);
+  expect([exitCode, stderr.split('\n')[0]]).toEqual([
+    2,
+    'error: the key for groq has characters that no key has: only printable ASCII can be sent',
+  ]);
+  expect(existsSync(home.configPath)).toBe(false);
+});
+
+test.each(['remove', 'disable', 'enable', 'reset', 'test'])(
+  'keys %s "" means no key, not the only one',
+  async (verb) => {
+    home.config('providers:\n  groq: { keys: [only-key] }\n');
+    const { exitCode, stderr } = await home.run(['keys', verb, '']);
+    expect([exitCode, stderr.split('\n')[0]]).toEqual([2, 'error: an empty text names no credential']);
+    expect(home.readConfig()).toContain('only-key');
+  },
+);

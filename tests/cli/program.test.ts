@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandsDoc } from '../../src/cli/commands-doc.ts';
 import { Home } from './support/home.ts';
@@ -184,6 +185,41 @@ describe('completion', () => {
   });
 });
 
+describe('the completion script of bash', () => {
+  test('works where the bash-completion package is missing', async () => {
+    const { stdout: script } = await home.run(['completion', 'bash']);
+    home.write('bin/rotator', `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`);
+    chmodSync(join(home.path, 'bin/rotator'), 0o755);
+    // As readline breaks the line for a completion function: at blanks and at what COMP_WORDBREAKS names.
+    const offered = async (words: readonly string[], typed: string) => {
+      const list = words.map((word) => `'${word}'`).join(' ');
+      const commands = `${script}${script}
+compopt() { :; }
+COMP_LINE='${typed}' COMP_POINT=${typed.length} COMP_WORDS=(${list}) COMP_CWORD=${words.length - 1}
+__rotator_complete rotator
+printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const child = Bun.spawn(['bash', '--norc', '-c', commands], {
+        env: home.env({ PATH: `${join(home.path, 'bin')}:${process.env.PATH}` }),
+        cwd: home.cwd,
+        stderr: 'pipe',
+      });
+      const [stdout, stderr] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      expect(stderr).toBe('');
+      return stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.trim());
+    };
+    expect(await offered(['rotator', 'te'], 'rotator te')).toEqual(['test-route']);
+    expect(await offered(['rotator', 'keys', 'add', 'gr'], 'rotator keys add gr')).toEqual(['groq']);
+    expect(await offered(['rotator', 'chat', '--ma'], 'rotator chat --ma')).toEqual(['--max-tokens']);
+    expect(await offered(['rotator', 'completion', ''], 'rotator completion ')).toContain('fish');
+  });
+});
+
 describe('a process', () => {
   test('whose reader closes the pipe ends quietly', async () => {
     const command = `"${process.execPath}" "${MAIN}" completion bash | head -n 1; echo "\${PIPESTATUS[0]}"`;
@@ -196,4 +232,17 @@ describe('a process', () => {
     expect(stderr).toBe('');
     expect(stdout).toBe('# bash completion for rotator\n0\n');
   });
+
+  // /dev/full is Linux's own: every write to it fails as on a full disk.
+  test.skipIf(process.platform !== 'linux').each([['keys', 'list', '--json'], ['config', 'schema'], ['--help']])(
+    'whose output cannot be written fails and says so: %s',
+    async (...argv) => {
+      const words = argv.map((word) => `"${word}"`).join(' ');
+      const command = `"${process.execPath}" "${MAIN}" ${words} > /dev/full`;
+      const child = Bun.spawn(['bash', '-c', command], { env: home.env(), cwd: home.cwd, stderr: 'pipe' });
+      const [stderr, exitCode] = await Promise.all([new Response(child.stderr).text(), child.exited]);
+      expect(stderr).toContain('ENOSPC');
+      expect(exitCode).toBe(1);
+    },
+  );
 });

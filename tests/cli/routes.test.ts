@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { answer, refusal, reply, type ScriptedUpstream, startUpstream } from '../support/scripted-upstream.ts';
+import { answer, refusal, reply, type ScriptedUpstream, silence, startUpstream } from '../support/scripted-upstream.ts';
 import { Home } from './support/home.ts';
 
 let home: Home;
@@ -60,11 +60,42 @@ describe('models', () => {
     expect(stderr).toContain('error: no model list could be read from mock');
   });
 
+  test('a vendor’s names cannot write to the terminal', async () => {
+    home.config(`providers:\n${await mock({ models: ['m\u001b[2J\u202e'] })}`);
+    const people = await home.run(['models']);
+    expect(people.stdout).toContain('mock/m\ufffd[2J\ufffd');
+    expect(people.stdout).not.toContain('\u001b');
+    expect(home.json(await home.run(['models', '--json']))).toMatchObject([{ id: 'mock/m\u001b[2J\u202e' }]);
+  });
+
   test('an unknown provider is exit 2 with the nearest', async () => {
     home.config(`providers:\n${await mock({})}`);
     const { exitCode, stderr } = await home.run(['models', '--provider', 'mokc']);
     expect(exitCode).toBe(2);
     expect(stderr).toBe('error: provider "mokc" is not configured\nhint: did you mean "mock"?\n');
+  });
+
+  test('a known provider without a key is told apart from a name nobody knows', async () => {
+    home.config(`providers:\n${await mock({})}`);
+    const known = await home.run(['models', '--provider', 'groq']);
+    expect([known.exitCode, known.stderr]).toEqual([
+      2,
+      'error: provider "groq" is not configured\nhint: rotator keys add groq\n',
+    ]);
+    const unknown = await home.run(['models', '--provider', 'zzzzzz']);
+    expect([unknown.exitCode, unknown.stderr]).toEqual([
+      2,
+      'error: provider "zzzzzz" is not configured\nhint: configured are: mock\n',
+    ]);
+  });
+
+  test('names a provider that is still silent and does not pretend that it has no models', async () => {
+    const silent = await mock({ models: silence }, 'silent');
+    home.config(`providers:\n${await mock({})}${silent}`);
+    const { exitCode, stdout, stderr } = await home.run(['models']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('mock/m');
+    expect(stderr).toContain('warning: silent: has sent no model list');
   });
 
   test('shows the demo when it is asked for', async () => {
@@ -151,5 +182,54 @@ describe('test-route', () => {
     const { exitCode, stdout, stderr } = await home.run(['test-route', 'gemini-flsh']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toContain('gemini-flash');
+  });
+
+  test('a key that the operator disabled is told with the way to enable it', async () => {
+    home.config(`providers:\n${await mock({ keys: { k1: answer('ok') } })}`);
+    await home.run(['keys', 'disable', 'mock']);
+    const { exitCode, stderr } = await home.run(['test-route', 'mock/m']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/hint: rotator keys enable mock-\w{10}\n$/);
+  });
+
+  test('a key that waits to be reset is told with the way to reset it', async () => {
+    home.config(`providers:\n${await mock({ keys: { k1: refusal(402, { message: 'no credit' }) } })}`);
+    const command = home.start(['serve', '--port', '0']);
+    await command.stdout.until(/listening/);
+    await home.run(['chat', '-m', 'mock/m', 'hi']);
+    const { exitCode, stderr } = await home.run(['test-route', 'mock/m']);
+    command.signal('SIGTERM');
+    await command.ended;
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/hint: .*rotator keys reset mock-\w{10}/);
+  });
+
+  test('with --live mixed failures end as a request of a client would: a limit among them is exit 3', async () => {
+    const keys = { k1: refusal(429, { message: 'slow down' }), k2: refusal(401, { message: 'no such key' }) };
+    home.config(`providers:\n${await mock({ keys })}rotation: { tolerance: 0 }\n`);
+    const { exitCode, stderr } = await home.run(['test-route', 'mock/m', '--live']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toStartWith('error: the live request for "mock/m" failed: ');
+    expect(stderr).toContain('rate-limited (429)');
+    expect(stderr).toContain('key-rejected (401)');
+    expect(stderr).toContain('hint: rotator keys test asks each key and shows what the provider says\n');
+  });
+
+  test('with --live a model that the provider does not have is exit 2', async () => {
+    const missing = refusal(404, { message: 'The model `x` does not exist', code: 'model_not_found' });
+    home.config(`providers:\n${await mock({ keys: { k1: missing } })}`);
+    const { exitCode, stderr } = await home.run(['test-route', 'mock/x', '--live']);
+    expect([exitCode, stderr]).toEqual([
+      2,
+      'error: the live request for "mock/x" failed: model-missing (404)\nhint: rotator models lists what can be called\n',
+    ]);
+  });
+
+  test('--stream alone is exit 2: it would do nothing', async () => {
+    const { exitCode, stderr } = await home.run(['test-route', 'demo/chat', '--stream']);
+    expect([exitCode, stderr.split('\n')[0]]).toEqual([
+      2,
+      'error: --stream says how --live asks, and --live is missing',
+    ]);
   });
 });

@@ -179,6 +179,25 @@ describe('serve', () => {
     expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 
+  test('on every address says that others reach it, for the URL names only this machine', async () => {
+    const { command } = await serve(['--host', '0.0.0.0']);
+    await command.stderr.until(/^reachable +from other machines: it listens on every address \(0\.0\.0\.0\)$/m);
+    const own = await serve(['--state', join(home.path, 'other')]);
+    await own.command.stderr.until(/Try it:/);
+    expect(own.command.stderr.text).not.toContain('reachable');
+  });
+
+  test('prints a curl that a shell can run from any state directory', async () => {
+    const state = join(home.path, "it's mine");
+    const { command, url } = await serve(['--state', state]);
+    await command.stderr.until(/Try it:[^]*client-key/);
+    const curl = command.stderr.text.slice(command.stderr.text.indexOf('  curl ')).trim();
+    const child = Bun.spawn(['sh', '-c', `curl() { printf '%s\\n' "$@"; }\n${curl}`], { env: home.env() });
+    expect(await new Response(child.stdout).text()).toBe(
+      `${url}/v1/models\n-H\nauthorization: Bearer ${readFileSync(join(state, 'client-key'), 'utf8').trim()}\n`,
+    );
+  });
+
   test('open to everybody on another address than loopback is refused', async () => {
     home.config('server: { client_keys: none }\n');
     const { exitCode, stderr } = await home.run(['serve', '--port', '0', '--host', '0.0.0.0']);
@@ -267,5 +286,21 @@ describe('a running server', () => {
       'the server knows no demo',
       async () => (home.json(await home.run(['keys', 'list', '--json'])) as []).length === 0,
     );
+  });
+
+  test('that goes by another config than the one named here says so', async () => {
+    await mock({ keys: { k1: answer('from the server') } });
+    await serve();
+    const other = home.write('other.yaml', 'providers: { groq: { keys: [one-key] } }\n');
+    const listed = await home.run(['--config', other, 'keys', 'list']);
+    const note = `goes by ${home.configPath}, not by ${other}`;
+    expect(listed.stdout).toContain('mock-');
+    expect(listed.stderr).toContain(note);
+    expect(listed.stderr).toContain('--state');
+    const chat = await home.run(['--config', other, 'chat', '--no-stream', '-m', 'mock/m', 'hi']);
+    expect(chat.stdout).toBe('from the server\n');
+    expect(chat.stderr).toContain(note);
+    const same = await home.run(['--config', home.configPath, 'keys', 'list']);
+    expect(same.stderr).toBe('');
   });
 });

@@ -40,6 +40,18 @@ describe('on a terminal', () => {
     expect(home.readConfig()).toContain('mistral');
   });
 
+  test.each([
+    [['--no-color'], {}],
+    [['--no-color'], { FORCE_COLOR: '1' }],
+    [[], { NO_COLOR: '1' }],
+  ])('questions have no colour with %j and %j', async (flags, env) => {
+    await using command = new TerminalCommand(home, [...flags, 'keys', 'add', 'groq'], env);
+    await command.shows('Key for Groq');
+    command.type(CTRL_C);
+    expect(await command.ended).toBe(130);
+    expect(command.raw).not.toMatch(/\u001b\[[39]\dm/);
+  });
+
   test('keys add asks where an unknown server is', async () => {
     await using command = new TerminalCommand(home, ['keys', 'add', 'my-house-llm']);
     await command.shows('Where is its API?');

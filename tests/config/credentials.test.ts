@@ -193,3 +193,16 @@ describe('client keys', () => {
     expect(of('server: { client_keys: none }')).toBe('open');
   });
 });
+
+test('a variable whose text no header can carry is named and not used', () => {
+  const found = credentials(null, {
+    GROQ_API_KEY: 'gsk_🎉',
+    GROQ_API_KEY_1: 'two\nlines',
+    GROQ_API_KEY_2: ' good\r\n',
+  });
+  expect(keysOf(found)).toEqual({ groq: ['good'] });
+  expect(found.notes).toEqual([
+    'GROQ_API_KEY is not used for groq: only printable ASCII can be a key',
+    'GROQ_API_KEY_1 is not used for groq: only printable ASCII can be a key',
+  ]);
+});

@@ -14,7 +14,7 @@ import { credentialId } from '../../src/config/credentials.ts';
 import { addKey, createConfig, type NewKey, removeKey } from '../../src/config/edit.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { CliError } from '../../src/shared/cli-error.ts';
-import { temporaryDirectory } from './support.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 const literal = (value: string) => ({ kind: 'literal', value }) as const;
 const variable = (name: string) => ({ kind: 'variable', name }) as const;

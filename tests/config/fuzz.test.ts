@@ -7,7 +7,7 @@ import { loadConfig, readConfig } from '../../src/config/load.ts';
 import { exampleYaml } from '../../src/config/reference.ts';
 import { showConfig } from '../../src/config/show.ts';
 import { CliError } from '../../src/shared/cli-error.ts';
-import { temporaryDirectory } from './support.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 /** Stands nowhere else in a file. */
 const MARK = 'kq7-mark';

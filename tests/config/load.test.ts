@@ -7,7 +7,7 @@ import { ConfigError } from '../../src/config/problems.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { effectiveConfig, showConfig } from '../../src/config/show.ts';
 import { Secret } from '../../src/shared/secret.ts';
-import { temporaryDirectory } from './support.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 const read = (text: string, env: Env = {}, isFound = false): Config =>
   readConfig({ text, shown: 'rotator.yaml', path: '/etc/rotator/rotator.yaml', isFound }, { env }).config;

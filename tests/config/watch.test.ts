@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type ConfigWatch, watchConfig } from '../../src/config/watch.ts';
-import { temporaryDirectory } from './support.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 let close = () => {};
 afterEach(() => close());

@@ -4,6 +4,8 @@ import { ownProvider, providers } from '../../src/providers/index.ts';
 
 /** What stands in one file of `tests/fixtures/providers`; its README says what the fields mean. */
 export type ProviderFixture = {
+  readonly calls: { readonly chat: string; readonly models: string };
+  readonly tier: number | null;
   readonly requests: readonly {
     readonly name: string;
     readonly model: string;

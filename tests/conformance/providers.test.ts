@@ -8,36 +8,6 @@ import { JsonIndex } from '../../src/shared/json-bytes.ts';
 import { Secret } from '../../src/shared/secret.ts';
 import { RECORDED_AT, recorded } from './provider-fixture.ts';
 
-/** Where each vendor is called, as its documentation says. Written out so that a slip in an entry does not pass. */
-const PLACES: Readonly<Record<string, readonly [chat: string, models: string]>> = {
-  openai: ['https://api.openai.com/v1/chat/completions', 'https://api.openai.com/v1/models'],
-  openrouter: ['https://openrouter.ai/api/v1/chat/completions', 'https://openrouter.ai/api/v1/models'],
-  groq: ['https://api.groq.com/openai/v1/chat/completions', 'https://api.groq.com/openai/v1/models'],
-  mistral: ['https://api.mistral.ai/v1/chat/completions', 'https://api.mistral.ai/v1/models'],
-  nvidia: ['https://integrate.api.nvidia.com/v1/chat/completions', 'https://integrate.api.nvidia.com/v1/models'],
-  chutes: ['https://llm.chutes.ai/v1/chat/completions', 'https://llm.chutes.ai/v1/models'],
-  deepseek: ['https://api.deepseek.com/v1/chat/completions', 'https://api.deepseek.com/v1/models'],
-  cerebras: ['https://api.cerebras.ai/v1/chat/completions', 'https://api.cerebras.ai/v1/models'],
-  huggingface: ['https://router.huggingface.co/v1/chat/completions', 'https://router.huggingface.co/v1/models'],
-  moonshot: ['https://api.moonshot.ai/v1/chat/completions', 'https://api.moonshot.ai/v1/models'],
-  ollama: ['http://localhost:11434/v1/chat/completions', 'http://localhost:11434/v1/models'],
-  lm_studio: ['http://localhost:1234/v1/chat/completions', 'http://localhost:1234/v1/models'],
-  qwen_code: [
-    'https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions',
-    'https://dashscope-intl.aliyuncs.com/compatible-mode/v1/models',
-  ],
-  iflow: ['https://apis.iflow.cn/v1/chat/completions', 'https://apis.iflow.cn/v1/models'],
-  cohere: [
-    'https://api.cohere.ai/compatibility/v1/chat/completions',
-    'https://api.cohere.ai/v1/models?page_size=1000&endpoint=chat',
-  ],
-  gemini: [
-    'https://generativelanguage.googleapis.com/v1beta/openai/chat/completions',
-    'https://generativelanguage.googleapis.com/v1beta/openai/models',
-  ],
-  'my-vllm': ['http://127.0.0.1:8000/v1/chat/completions', 'http://127.0.0.1:8000/v1/models'],
-};
-
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const decode = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes));
 
@@ -52,10 +22,14 @@ const classified = recorded.flatMap(({ provider, fixture }) => fixture.errors.ma
 
 describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s', (_, { provider, fixture }) => {
   test('is called at its documented place, with or without a trailing slash', () => {
-    const [chat, models] = PLACES[provider.id] ?? [];
-    expect(chatUrl(provider, baseOf(provider))).toBe(chat ?? 'not in the table');
-    expect(chatUrl(provider, `${baseOf(provider)}/`)).toBe(chat ?? 'not in the table');
-    expect(modelsUrl(provider, baseOf(provider))).toBe(models ?? 'not in the table');
+    const { chat, models } = fixture.calls;
+    expect(chatUrl(provider, baseOf(provider))).toBe(chat);
+    expect(chatUrl(provider, `${baseOf(provider)}/`)).toBe(chat);
+    expect(modelsUrl(provider, baseOf(provider))).toBe(models);
+  });
+
+  test('has its place in the order of fallbacks', () => {
+    expect(provider.tier).toBe(fixture.tier);
   });
 
   test('gets the key where it looks for it, and none when there is none', () => {
@@ -100,7 +74,7 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
       'x-ratelimit-remaining-requests': '3',
       'transfer-encoding': 'chunked',
     });
-    expect([...downstreamHeaders(provider, upstream)]).toEqual([['content-type', 'text/event-stream']]);
+    expect(downstreamHeaders(provider, upstream)).toEqual({ 'content-type': 'text/event-stream' });
   });
 
   test.each(fixture.requests.map((request) => [request.name, request] as const))('request: %s', (_name, request) => {

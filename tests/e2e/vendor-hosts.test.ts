@@ -1,31 +1,19 @@
 // Every built-in vendor is called under its real host name, through a proxy that ends TLS on this machine. So what is
 // tested is the table of base URLs itself, and that keys and headers go where they belong.
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { providers } from '../../src/providers/index.ts';
+import { recorded } from '../conformance/provider-fixture.ts';
 import { endAll, ensureBinary, type RunningServer, startServer } from '../support/binary.ts';
 import { readCompletion, readStream } from '../support/chat-replies.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { startVendorProxy, type VendorProxy } from '../support/vendor-proxy.ts';
 
-/** From the vendors' own documentation, not from the code: a slip of the pen in either shows here. */
-const chatUrls: Readonly<Record<string, string>> = {
-  openai: 'https://api.openai.com/v1/chat/completions',
-  openrouter: 'https://openrouter.ai/api/v1/chat/completions',
-  groq: 'https://api.groq.com/openai/v1/chat/completions',
-  mistral: 'https://api.mistral.ai/v1/chat/completions',
-  nvidia: 'https://integrate.api.nvidia.com/v1/chat/completions',
-  chutes: 'https://llm.chutes.ai/v1/chat/completions',
-  deepseek: 'https://api.deepseek.com/v1/chat/completions',
-  cerebras: 'https://api.cerebras.ai/v1/chat/completions',
-  huggingface: 'https://router.huggingface.co/v1/chat/completions',
-  moonshot: 'https://api.moonshot.ai/v1/chat/completions',
-  qwen_code: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions',
-  iflow: 'https://apis.iflow.cn/v1/chat/completions',
-  cohere: 'https://api.cohere.ai/compatibility/v1/chat/completions',
-  gemini: 'https://generativelanguage.googleapis.com/v1beta/openai/chat/completions',
-};
-
-const remote = providers.filter((provider) => !provider.isLocal).map((provider) => provider.id);
+/** Every vendor that is not on this machine, with the address that its own documentation gives. */
+const chatUrls = new Map(
+  recorded
+    .filter(({ provider }) => provider.baseUrl !== null && !provider.isLocal)
+    .map(({ provider, fixture }) => [provider.id, fixture.calls.chat]),
+);
+const remote = [...chatUrls.keys()];
 const keyOf = (id: string) => `vendor-key-of-${id.replaceAll('_', '-')}-0123456789`;
 
 let home: TempHome;
@@ -49,10 +37,6 @@ afterAll(async () => {
   await home?.[Symbol.asyncDispose]();
 });
 
-test('the table names every vendor that is not on this machine', () => {
-  expect(Object.keys(chatUrls).sort()).toEqual([...remote].sort());
-});
-
 test.each(remote)(
   '%s is called at its own address, with its own key',
   async (id) => {
@@ -62,12 +46,13 @@ test.each(remote)(
       { cookie: 'session=1', 'openai-organization': 'org-of-the-client', 'x-forwarded-for': '10.0.0.1' },
     );
     expect(response.status).toBe(200);
-    expect((await readCompletion(response)).text).toBe(`hello from ${new URL(chatUrls[id] ?? '').host}`);
+    const url = chatUrls.get(id) ?? '';
+    expect((await readCompletion(response)).text).toBe(`hello from ${new URL(url).host}`);
     const sent = proxy
       .requests()
       .slice(before)
       .filter((request) => request.method === 'POST');
-    expect(sent.map((request) => request.url)).toEqual([chatUrls[id] ?? '']);
+    expect(sent.map((request) => request.url)).toEqual([url]);
     const headers = sent[0]?.headers ?? {};
     expect(headers['authorization']).toBe(`Bearer ${keyOf(id)}`);
     expect(headers['user-agent']).toMatch(/^rotator\/\d/);
@@ -89,7 +74,7 @@ test('a stream comes through the same way', async () => {
 }, 20_000);
 
 test('no host was called but the vendors’', () => {
-  const hosts = new Set(Object.values(chatUrls).map((url) => new URL(url).host));
+  const hosts = new Set([...chatUrls.values()].map((url) => new URL(url).host));
   expect(
     [...new Set(proxy.requests().map((request) => new URL(request.url).host))].filter((host) => !hosts.has(host)),
   ).toEqual([]);

@@ -404,12 +404,13 @@ describe('error.rotator', () => {
     });
   });
 
-  test('is absent, like the x-rotator headers, where expose_route is off', async () => {
+  test('tells no attempts, like the x-rotator headers, where expose_route is off', async () => {
     await using upstream = await startUpstream({ keys: { one: [rateLimited({ 'retry-after': '30' })], two: broken } });
     await using rotator = await startRotator({ upstream, server: { expose_route: false }, rotation: oneTry });
     const response = await rotator.chat();
     const error = await expectError(response, { status: 429, type: 'rate_limit_error' });
-    expect(error.rotator).toBeUndefined();
+    expect(error.rotator).toMatchObject({ request_id: response.headers.get('x-request-id') });
+    expect(error.rotator).not.toHaveProperty('attempts');
     expect([...response.headers.keys()].filter((name) => name.startsWith('x-rotator-'))).toEqual([]);
     expect(response.headers.get('x-request-id')).toBeTruthy();
   });

@@ -45,6 +45,7 @@ test('a request is one line with every column', () => {
     failure: null,
     stream: true,
     attempts: 2,
+    possibly_billed: false,
     failed: ['groq-aaaaaaaaaa:rate-limited'],
     queue_ms: 0,
     first_byte_ms: 123.5,

@@ -193,3 +193,40 @@ describe('a reply', () => {
     expect(third).toMatchObject({ choices: [], usage: whole.usage });
   });
 });
+
+test('a stream that nobody asked for becomes the answer that was', () => {
+  const frames = [
+    { id: 'c', model: 'm', choices: [{ index: 0, delta: { role: 'assistant', content: 'a' } }] },
+    {
+      choices: [
+        {
+          index: 0,
+          delta: { content: 'b', tool_calls: [{ index: 0, id: 't', function: { name: 'f', arguments: '{"x"' } }] },
+        },
+      ],
+    },
+    { choices: [{ index: 0, delta: { tool_calls: [{ index: 0, function: { arguments: ':1}' } }] } }] },
+    { choices: [{ index: 0, delta: {}, finish_reason: 'tool_calls' }] },
+    { choices: [], usage: { prompt_tokens: 1, completion_tokens: 2 } },
+  ];
+  const stream = `: hello\n\n${frames.map((each) => `data: ${JSON.stringify(each)}\n\n`).join('')}data: [DONE]\n\n`;
+  const whole = openAiChat.collect(bytes(stream));
+  expect(JSON.parse(new TextDecoder().decode(whole ?? bytes('null')))).toEqual({
+    id: 'c',
+    model: 'm',
+    object: 'chat.completion',
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          content: 'ab',
+          tool_calls: [{ id: 't', type: 'function', function: { name: 'f', arguments: '{"x":1}' } }],
+        },
+        finish_reason: 'tool_calls',
+      },
+    ],
+    usage: { prompt_tokens: 1, completion_tokens: 2 },
+  });
+  expect(openAiChat.collect(bytes('data: {"choices":[{"delta":{"content":"cut"}}]}\n\n'))).toBeNull();
+});

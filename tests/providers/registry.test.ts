@@ -21,26 +21,10 @@ describe('the registry', () => {
     },
   );
 
-  test('has the default order of fallbacks', () => {
-    const tiers = Object.fromEntries(providers.map((provider) => [provider.id, provider.tier]));
-    expect(tiers).toEqual({
-      openai: 1,
-      groq: 2,
-      openrouter: 2,
-      cerebras: 2,
-      gemini: 3,
-      mistral: 3,
-      cohere: 3,
-      nvidia: 3,
-      qwen_code: 5,
-      iflow: 5,
-      chutes: 5,
-      deepseek: null,
-      huggingface: null,
-      moonshot: null,
-      ollama: null,
-      lm_studio: null,
-    });
+  test('says whose model list answers without a key, so that reading it proves nothing about one', () => {
+    expect(providers.filter((provider) => provider.isListPublic).map((provider) => provider.id)).toEqual([
+      'openrouter',
+    ]);
   });
 
   test.each([

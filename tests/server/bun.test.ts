@@ -2,8 +2,8 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { CliError } from '../../src/shared/cli-error.ts';
 import { type Listener, type ListenOptions, listen } from '../../src/server/bun.ts';
 import { chat, fakeServer, withKey } from './fake-deps.ts';
-import { errorOf } from './error-of.ts';
-import { type RawConnection, rawConnection } from './raw-http.ts';
+import { errorOf } from '../support/expect-error.ts';
+import { type RawClient, rawClient } from '../support/raw-http.ts';
 
 const open: { stop(): void }[] = [];
 afterEach(() => {
@@ -16,8 +16,8 @@ function start(fetch: ListenOptions['fetch'], options: Partial<ListenOptions> = 
   return listener;
 }
 
-async function raw(listener: Listener): Promise<RawConnection> {
-  const connection = await rawConnection(listener.port);
+async function raw(listener: Listener): Promise<RawClient> {
+  const connection = await rawClient(`http://127.0.0.1:${listener.port}`);
   open.push({ stop: () => connection.close() });
   return connection;
 }
@@ -196,8 +196,8 @@ describe('Bun’s idle timer, here set to its shortest', () => {
     // The same timer cuts this one: by then the first two have been silent for as long.
     const slow = await raw(listener);
     slow.send(`POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n${KEY}Content-Length: 9\r\n\r\n{`);
-    expect(await slow.closed).not.toContain('200');
-    expect(await unused.closed).toStartWith('HTTP/1.1 200');
+    expect(await slow.ended).not.toContain('200');
+    expect(await unused.ended).toStartWith('HTTP/1.1 200');
     cut.resolve();
     expect(await quiet).toBe('late');
     expect(await stream).toBe('first\nlast\n');
@@ -263,8 +263,8 @@ describe('a stop', () => {
     await arrived.promise;
     expect(listener.pending()).toBe(1);
     const stopped = listener.stop(60_000);
-    await idle.closed;
-    expect(await rawConnection(listener.port).catch((error: Error) => error)).toBeInstanceOf(Error);
+    await idle.ended;
+    expect(await rawClient(`http://127.0.0.1:${listener.port}`).catch((error: Error) => error)).toBeInstanceOf(Error);
     finish.resolve();
     expect(await slow).toBe('done');
     expect(await stopped).toBe(true);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { createFetch } from '../../src/server/fetch.ts';
-import { errorOf } from './error-of.ts';
+import { errorOf } from '../support/expect-error.ts';
 import { ADMIN_TOKEN, CLIENT_KEY, chat, fakeServer, withAdmin, withKey } from './fake-deps.ts';
 
 describe('the request id', () => {
@@ -430,12 +430,12 @@ describe('a model call', () => {
 });
 
 describe('error.rotator', () => {
-  test('is told only where routes are exposed', async () => {
+  test('tells attempts only where routes are exposed', async () => {
     const shown = fakeServer({ settings: { exposeRoute: true } });
     const response = await shown.send('/nowhere', { headers: { 'x-request-id': 'r1' } });
     expect((await errorOf(response)).rotator).toEqual({ request_id: 'r1', target: null, attempts: [], retry_at: null });
     const hidden = fakeServer();
-    expect(await errorOf(await hidden.send('/nowhere'))).not.toHaveProperty('rotator');
+    expect((await errorOf(await hidden.send('/nowhere'))).rotator).not.toHaveProperty('attempts');
   });
 });
 

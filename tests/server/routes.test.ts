@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { errorOf } from './error-of.ts';
+import { errorOf } from '../support/expect-error.ts';
 import { fakeServer, withAdmin, withKey } from './fake-deps.ts';
 
 describe('GET /v1/models', () => {

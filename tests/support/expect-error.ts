@@ -44,6 +44,12 @@ export async function expectError(
   return error;
 }
 
+/** The error of an answer, whatever its status. */
+export async function errorOf(response: Response): Promise<ErrorBody> {
+  expect(response.headers.get('content-type')).toBe('application/json');
+  return readError(await response.json());
+}
+
 /** The error inside `{"error": …}`; throws when there is none. */
 export function readError(body: unknown): ErrorBody {
   if (typeof body !== 'object' || body === null || !('error' in body) || !isErrorBody(body.error)) {

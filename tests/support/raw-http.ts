@@ -11,20 +11,24 @@ export type RawClient = Disposable & {
   readonly received: string;
   /** Count of received bytes, also of those that `keeps: false` has dropped. */
   readonly size: number;
-  /** Resolves when what was received contains this text. */
-  until(text: string): Promise<void>;
-  /** Resolves when the connection has ended. */
-  readonly ended: Promise<void>;
+  /** Resolves with everything received as soon as that holds this; rejects when the connection ends first. */
+  until(wanted: string | RegExp): Promise<string>;
+  /** Resolves when the connection has ended, with everything received. */
+  readonly ended: Promise<string>;
+  close(): void;
 };
 
 export async function rawClient(url: string, options: { keeps?: boolean } = {}): Promise<RawClient> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
-  const ended = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
   let received = '';
   let size = 0;
   let isEnded = false;
-  let notify: () => void = () => {};
+  const waiting = new Set<() => void>();
+  const notify = () => {
+    for (const look of waiting) look();
+  };
   socket.on('data', (data) => {
     size += data.length;
     if (options.keeps !== false) received += data.toString('latin1');
@@ -33,7 +37,7 @@ export async function rawClient(url: string, options: { keeps?: boolean } = {}):
   socket.on('error', () => {});
   socket.on('close', () => {
     isEnded = true;
-    ended.resolve();
+    ended.resolve(received);
     notify();
   });
   await new Promise<void>((resolve, reject) => {
@@ -57,15 +61,21 @@ export async function rawClient(url: string, options: { keeps?: boolean } = {}):
     get size() {
       return size;
     },
-    until: async (text) => {
-      while (!received.includes(text)) {
-        if (isEnded) throw new Error(`the connection ended before ${JSON.stringify(text)} came: ${received}`);
-        await new Promise<void>((resolve) => {
-          notify = resolve;
-        });
-      }
-    },
+    until: (wanted) =>
+      new Promise((found, lost) => {
+        const look = () => {
+          if (typeof wanted === 'string' ? received.includes(wanted) : wanted.test(received)) found(received);
+          else if (isEnded) lost(new Error(`the connection ended before ${String(wanted)} came: ${received}`));
+          else return;
+          waiting.delete(look);
+        };
+        waiting.add(look);
+        look();
+      }),
     ended: ended.promise,
+    close: () => {
+      socket.destroy();
+    },
     [Symbol.dispose]: () => {
       socket.destroy();
     },
@@ -76,6 +86,5 @@ export async function rawClient(url: string, options: { keeps?: boolean } = {}):
 export async function rawExchange(url: string, head: readonly string[], body = ''): Promise<string> {
   using client = await rawClient(url);
   client.send(`${[...head, 'connection: close'].join('\r\n')}\r\n\r\n${body}`);
-  await client.ended;
-  return client.received;
+  return await client.ended;
 }

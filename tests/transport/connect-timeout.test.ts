@@ -9,7 +9,7 @@ import {
   type SocketServerOptions,
   startSocketServer,
 } from '../support/socket-server.ts';
-import { post, rejection } from './support.ts';
+import { post, rejection } from './upstream-call.ts';
 
 let blackhole: Blackhole;
 beforeAll(async () => {

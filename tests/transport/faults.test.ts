@@ -11,7 +11,7 @@ import {
   type SocketServerOptions,
   startSocketServer,
 } from '../support/socket-server.ts';
-import { post, rejection } from './support.ts';
+import { post, rejection } from './upstream-call.ts';
 
 const upstream = createUpstream({ ca: localCertificate.cert });
 const servers: SocketServer[] = [];

@@ -3,7 +3,7 @@ import { createSecureServer } from 'node:http2';
 import zlib from 'node:zlib';
 import { bodyFailure, createUpstream } from '../../src/transport/fetch-upstream.ts';
 import { http, localCertificate, startSocketServer } from '../support/socket-server.ts';
-import { post, rejection } from './support.ts';
+import { post, rejection } from './upstream-call.ts';
 
 const upstream = createUpstream({ ca: localCertificate.cert });
 afterAll(() => upstream.close());

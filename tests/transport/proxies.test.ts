@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createUpstream } from '../../src/transport/fetch-upstream.ts';
 import { type ProxyOptions, startHttpProxy, startSocksProxy, type TestProxy } from '../support/proxies.ts';
 import { freePort, http, localCertificate, type SocketServer, startSocketServer } from '../support/socket-server.ts';
-import { post, rejection } from './support.ts';
+import { post, rejection } from './upstream-call.ts';
 
 let plain: SocketServer;
 let secure: SocketServer;
@@ -35,7 +35,7 @@ for (const [kind, start] of Object.entries(kinds)) {
     for (const scheme of ['http', 'https'] as const) {
       const origin = () => (scheme === 'http' ? plain : secure);
 
-      test(`the bytes of an ${scheme} call really go through it`, async () => {
+      test(`the bytes of a call really go through it (${scheme})`, async () => {
         using proxy = await start();
         using upstream = upstreamWith();
         const response = await upstream.call(post(`${origin().url}/v1/chat?a=1`, { proxy: proxy.url }));
@@ -147,7 +147,7 @@ test('ambient variables of the process itself do not reach loopback or an exempt
   const directory = mkdtempSync(join(tmpdir(), 'rotator-proxy-'));
   const script = join(directory, 'call.ts');
   const source = new URL('../../src/transport/fetch-upstream.ts', import.meta.url).pathname;
-  const support = new URL('./support.ts', import.meta.url).pathname;
+  const support = new URL('./upstream-call.ts', import.meta.url).pathname;
   writeFileSync(
     script,
     `import { createUpstream } from ${JSON.stringify(source)};

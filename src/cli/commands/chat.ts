@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Readable } from 'node:stream';
+import type { Command } from 'commander';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import { type AnswerEvent, AnswerReader, readError, readWhole, type TokenUsage } from '../chat-answer.ts';
 import { type ChatDoor, openChatDoor } from '../chat-door.ts';
@@ -9,8 +10,10 @@ import { Interrupted } from '../interrupted.ts';
 import { readAll } from '../io.ts';
 import { missingCredentials } from '../missing-credentials.ts';
 import { isDemoModel, withLocalApp } from '../operations.ts';
+import { decimal, positiveInteger } from '../option-values.ts';
 import { findPlace, type Place } from '../place.ts';
 import { MarkdownBlocks } from '../ui/markdown-blocks.ts';
+import { plainLines } from '../ui/plain-text.ts';
 
 type Options = {
   readonly model?: string;
@@ -58,7 +61,13 @@ async function chat(context: Context, words: readonly string[], options: Options
   const { io, globals, output } = context;
   const attachments = (options.file ?? []).map((path) => readAttachment(path, io.cwd));
   const fields = Object.fromEntries((options.option ?? []).map(readOption));
-  const prompt = joinPrompt(words, io.isTerminal.stdin ? '' : await readAll(io.stdin));
+  if (globals.json && fields.stream === true)
+    throw new CliError(
+      ExitCode.usage,
+      'usage',
+      '"-o stream" cannot be used with --json, which prints one whole object',
+    );
+  const prompt = joinPrompt(words, io.isTerminal.stdin ? '' : await pipedText(io.stdin));
   if (prompt === '' && attachments.length === 0)
     throw new CliError(
       ExitCode.usage,
@@ -67,7 +76,9 @@ async function chat(context: Context, words: readonly string[], options: Options
       'write it as arguments or pipe it in: echo "explain this" | rotator chat -m MODEL',
     );
   const place = await findPlace(context);
-  const model = options.model ?? place.loaded.config.chat.model ?? (await refuseWithoutModel(context, place));
+  // An unset variable in `-m "$MODEL"` names no model and is not sent as one.
+  const named = options.model === undefined ? place.loaded.config.chat.model : options.model.trim();
+  const model = named || (await refuseWithoutModel(context, place));
   const isStream = options.stream && !globals.json;
   const body = chatBody({
     model,
@@ -103,6 +114,22 @@ async function chat(context: Context, words: readonly string[], options: Options
   } finally {
     for (const stop of stopListening) stop();
     await door?.close();
+  }
+}
+
+/** Bytes that are no text would reach the model as question marks, without a word to anybody. */
+async function pipedText(stdin: Readable): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readAll(stdin));
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new CliError(
+      ExitCode.usage,
+      'unreadable_input',
+      'what was piped in is not text in UTF-8',
+      'an image is added with -f FILE; text in another encoding goes through iconv first',
+      cause,
+    );
   }
 }
 
@@ -159,13 +186,15 @@ async function print(
         if (event.kind === 'error') throw chatFailure(model, null, hasText ? cut(event.error) : event.error, null);
         if (event.kind === 'reasoning' && showsReasoning) {
           isThinking = true;
-          output.error(output.paintMessage.dim(event.text));
+          output.error(output.paintMessage.dim(plainLines(event.text)));
         } else if (event.kind === 'text') {
           if (isThinking) output.error('\n\n');
           isThinking = false;
           hasText = true;
-          if (blocks) for (const block of blocks.push(event.text)) await write(render(block));
-          else await write(event.text);
+          // A file or a program gets every byte; a terminal gets nothing that it would obey.
+          const text = io.isTerminal.stdout ? plainLines(event.text) : event.text;
+          if (blocks) for (const block of blocks.push(text)) await write(render(block));
+          else await write(text);
         } else if (event.kind === 'finish') isFinished = true;
         else if (event.kind === 'usage') seen.push(event);
       }
@@ -186,7 +215,7 @@ function tellUsage({ output }: Context, options: Options, events: readonly Answe
   output.error(`${usage ? usageText(usage) : 'usage: not reported'}\n`);
 }
 
-export function usageText({ inputTokens, outputTokens, cost }: TokenUsage): string {
+function usageText({ inputTokens, outputTokens, cost }: TokenUsage): string {
   const count = (tokens: number | null) => (tokens === null ? 'unknown' : tokens.toLocaleString('en-US'));
   const price = cost === null ? 'unknown' : `$${cost.toFixed(6)}`;
   return `usage: ${count(inputTokens)} input tokens, ${count(outputTokens)} output tokens, cost ${price}`;
@@ -217,7 +246,7 @@ async function refuseWithoutModel(context: Context, place: Place): Promise<never
   const one = new Map<string, string>();
   for (const model of models) if (!one.has(model.provider)) one.set(model.provider, model.id);
   // One of each provider first: three of one vendor would hide the others.
-  const candidates = [...new Set([...one.values(), ...models.map((model) => model.id), ...DEMO])].slice(0, 3);
+  const candidates = [...new Set([...one.values(), ...models.map((model) => model.id), ...EXAMPLES])].slice(0, 3);
   throw new CliError(
     ExitCode.usage,
     'no_model',
@@ -226,17 +255,7 @@ async function refuseWithoutModel(context: Context, place: Place): Promise<never
   );
 }
 
-const DEMO = ['demo/chat', 'demo/reasoner', 'groq/llama-3.3-70b-versatile'];
+/** What works, or is easily made to, where nothing is configured. */
+const EXAMPLES = ['demo/chat', 'demo/reasoner', 'groq/llama-3.3-70b-versatile'];
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
-
-function decimal(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
-  return value;
-}
-
-function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('expected a whole number above 0.');
-  return Number(text);
-}

@@ -44,8 +44,10 @@ export function addConfig(program: Command, start: Start): void {
 
 async function check(context: Context): Promise<void> {
   const { output, globals } = context;
-  const { path, warnings } = (await readConfig(context))();
+  const { config, path, warnings } = (await readConfig(context))();
   for (const warning of warnings) output.warn(warning);
+  const { credentialsOf } = await import('../../config/credentials.ts');
+  for (const note of credentialsOf(config, context.io.env, []).notes) output.note(`note: ${note}`);
   if (globals.json) return await output.json({ ok: true, path, warnings });
   output.note(path === null ? 'there is no config file: the built-in defaults are used' : `${path} is valid`);
 }

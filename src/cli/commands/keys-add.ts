@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { KeySource } from '../../config/edit.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { isSendable } from '../../config/sendable.ts';
+import { ownProtocols } from '../../config/own-protocols.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import { nearest } from '../../shared/near-miss.ts';
 import type { Provider } from '../../providers/provider.ts';
@@ -8,6 +11,7 @@ import type { Context, Start } from '../context.ts';
 import { readAll } from '../io.ts';
 import { notSupported } from '../later.ts';
 import { withLocalApp } from '../operations.ts';
+import { positiveInteger } from '../option-values.ts';
 import { findPlace, readConfig } from '../place.ts';
 import { type Prompts, prompts } from '../ui/prompts.ts';
 import { refuseFailed, testTable } from './keys-test.ts';
@@ -34,7 +38,7 @@ export function defineKeysAdd(keys: Command, start: Start): void {
     .option('--label <text>', 'a name for people')
     .option('--priority <n>', '1 is used first (default: 10)', positiveInteger)
     .option('--base-url <url>', 'where the API is, with its version segment')
-    .addOption(new Option('--protocol <name>', 'wire format of a server of your own').choices(['openai-chat']))
+    .addOption(new Option('--protocol <name>', 'wire format of a server of your own').choices(ownProtocols))
     .option('--test', 'ask the provider whether it accepts the key')
     .addHelpText(
       'after',
@@ -59,15 +63,15 @@ async function add(context: Context, written: string | undefined, options: Optio
     import('../../config/edit.ts'),
   ]);
   const ask = await prompts(context);
-  const target = await chooseProvider(written, options, ask);
   const around = { path: globals.config, env: io.env, cwd: io.cwd };
   const found = configPath(around)?.path;
   const path = found !== undefined && existsSync(found) ? found : newConfigPath(around);
   // A file that is already wrong is told before a key is asked for or anything is changed.
   const isNew = !existsSync(path);
-  if (!isNew) (await readConfig(context))();
+  const own = isNew ? [] : await ownServers((await readConfig(context))());
+  const target = await chooseProvider(written, options, own, ask);
   const key = await chooseKeySource(context, target, options, ask);
-  const { credential, provider } = await addKey(
+  const { credential, provider, backup } = await addKey(
     path,
     {
       provider: target.id,
@@ -81,6 +85,7 @@ async function add(context: Context, written: string | undefined, options: Optio
   );
   const id = key.kind === 'none' ? `${provider}-none` : credential;
   output.note(`${isNew ? 'created' : 'changed'} ${path}: added ${id ?? `a key of ${provider}`}`);
+  if (backup !== null) output.note(`the file was written in place; what it held before is in ${backup}`);
   if (key.kind === 'variable' && id === null) output.warn(`${key.name} is not set: the key is skipped until it is`);
   if (globals.json) await output.json({ id, provider, path, created: isNew });
   if (options.test && id !== null) await testAdded(context, id);
@@ -97,8 +102,23 @@ type Target = {
   readonly keyUrl: string | null;
 };
 
-async function chooseProvider(written: string | undefined, options: Options, ask: Prompts | null): Promise<Target> {
-  const { findProvider, providers } = await import('../../providers/index.ts');
+/** The servers of the user's own that the config has already, as it writes them. */
+async function ownServers({ config }: LoadedConfig): Promise<readonly OwnServer[]> {
+  const { findProvider } = await import('../../providers/index.ts');
+  return Object.entries(config.providers)
+    .filter(([name]) => !findProvider(name))
+    .map(([name, { keys }]) => ({ name, isKeyless: !Array.isArray(keys) }));
+}
+
+type OwnServer = { readonly name: string; readonly isKeyless: boolean };
+
+async function chooseProvider(
+  written: string | undefined,
+  options: Options,
+  own: readonly OwnServer[],
+  ask: Prompts | null,
+): Promise<Target> {
+  const { findProvider, normalizeProviderId, providerNames, providers } = await import('../../providers/index.ts');
   const name = written ?? (await ask?.choose('Which provider?', providers.map(choiceOf)));
   if (name === undefined) throw missing('no provider was named', 'rotator keys add PROVIDER');
   const known = findProvider(name);
@@ -110,13 +130,20 @@ async function chooseProvider(written: string | undefined, options: Options, ask
       isKeyOptional: known.key === 'optional',
       keyUrl: known.keyUrl ?? null,
     };
-  const { LATER_PROVIDERS } = await import('../../config/later.ts');
   const id = name.toLowerCase();
-  if (options.baseUrl === undefined && LATER_PROVIDERS.has(id.replaceAll('-', '_'))) throw notSupported(name);
-  const near = nearest(
-    name,
-    providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])]),
-  );
+  const wanted = normalizeProviderId(name);
+  const server = own.find((one) => normalizeProviderId(one.name) === wanted);
+  if (server)
+    return {
+      id: server.name,
+      title: server.name,
+      baseUrl: options.baseUrl ?? null,
+      isKeyOptional: server.isKeyless,
+      keyUrl: null,
+    };
+  const { LATER_PROVIDERS } = await import('../../config/later.ts');
+  if (options.baseUrl === undefined && LATER_PROVIDERS.has(wanted)) throw notSupported(name);
+  const near = nearest(name, [...own.map((one) => one.name), ...providerNames]);
   const hint = near === undefined ? 'give --base-url for a server of your own' : `did you mean "${near}"?`;
   if (near !== undefined && options.baseUrl === undefined)
     throw unknownProvider(name, `${hint} A server of your own needs --base-url`);
@@ -146,7 +173,7 @@ async function chooseKeySource(
     return { kind: 'variable', name: options.env };
   }
   if (options.key !== undefined) return literal(options.key, target);
-  if (options.stdin) return literal(await readAll(io.stdin), target);
+  if (options.stdin) return literal((await readAll(io.stdin)).toString('utf8'), target);
   if (!ask) {
     if (target.isKeyOptional) return { kind: 'none' };
     throw missing(`no key was given for ${target.id}`, 'pipe it in with --stdin, or name a variable with --env NAME');
@@ -165,6 +192,11 @@ function literal(text: string, target: Target): KeySource {
   if (value === '') throw missing(`the key for ${target.id} is empty`, 'nothing was changed');
   // A pasted line break or a whole `export NAME=…` line would be refused by every vendor, much later.
   if (/\s/.test(value)) throw missing(`the key for ${target.id} has blanks in it`, 'nothing was changed');
+  if (!isSendable(value))
+    throw missing(
+      `the key for ${target.id} has characters that no key has: only printable ASCII can be sent`,
+      'nothing was changed; copy the key again',
+    );
   return { kind: 'literal', value };
 }
 
@@ -181,9 +213,4 @@ async function testAdded(context: Context, id: string): Promise<void> {
     );
   if (!globals.json) await output.data(testTable([result], output.maxColumns, output.paint));
   refuseFailed([result]);
-}
-
-function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('expected a whole number above 0.');
-  return Number(text);
 }

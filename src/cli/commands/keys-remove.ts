@@ -32,7 +32,8 @@ async function remove(context: Context, written: string): Promise<void> {
       `${key.id} comes from the environment variable ${key.sourceName ?? 'of its provider'} and cannot be removed here`,
       `unset the variable, or: rotator keys disable ${key.id}`,
     );
-  await removeKey(loaded.path, key.id, io.env);
+  const { backup } = await removeKey(loaded.path, key.id, io.env);
   if (globals.json) return await output.json({ id: key.id, path: loaded.path });
   output.note(`changed ${loaded.path}: removed ${key.id}`);
+  if (backup !== null) output.note(`the file was written in place; what it held before is in ${backup}`);
 }

@@ -4,7 +4,8 @@ import type { Context } from '../context.ts';
 import { chooseKey } from '../key-choice.ts';
 import { withOperations } from '../operations.ts';
 import type { Paint } from '../ui/colour.ts';
-import { duration } from '../ui/human-time.ts';
+import { elapsed } from '../ui/human-time.ts';
+import { plainText } from '../ui/plain-text.ts';
 import { table } from '../ui/table.ts';
 
 /** Asks the providers, and fails when one key is not accepted. */
@@ -44,10 +45,14 @@ export function testTable(results: readonly KeyTest[], maxColumns: number | null
     result.id,
     result.ok ? paint.green(result.result) : paint.red(result.result),
     result.status === null ? '-' : String(result.status),
-    duration(result.ms),
-    result.ok ? '' : result.message,
+    elapsed(result.ms),
+    result.ok ? '' : plainText(result.message),
   ]);
-  return table(['ID', 'RESULT', 'STATUS', 'TIME', 'MESSAGE'], rows, { maxColumns, styleHead: paint.dim });
+  return table(['ID', 'RESULT', 'STATUS', 'TIME', 'MESSAGE'], rows, {
+    maxColumns,
+    styleHead: paint.dim,
+    dropFirst: ['STATUS', 'TIME'],
+  });
 }
 
 export function refuseFailed(results: readonly KeyTest[]): void {

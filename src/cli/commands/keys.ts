@@ -5,6 +5,7 @@ import { chooseKey } from '../key-choice.ts';
 import { withOperations } from '../operations.ts';
 import type { Paint } from '../ui/colour.ts';
 import { fromNow } from '../ui/human-time.ts';
+import { plainText } from '../ui/plain-text.ts';
 import { table } from '../ui/table.ts';
 import { defineKeysAdd } from './keys-add.ts';
 import { defineKeysRemove } from './keys-remove.ts';
@@ -68,7 +69,9 @@ async function list(context: Context): Promise<void> {
   if (keys.length === 0) return output.note('no keys yet: rotator keys add PROVIDER');
   const rows = keys.map((key) => keyRow(key, output.paint, Date.now()));
   const head = ['ID', 'PROVIDER', 'LABEL', 'KEY', 'SOURCE', 'STATE', 'REQUESTS', 'FAILED', 'BLOCKS'];
-  await output.data(table(head, rows, { maxColumns: output.maxColumns, styleHead: output.paint.dim }));
+  // The id begins with the provider; the rest goes by how little one does about it.
+  const dropFirst = ['PROVIDER', 'SOURCE', 'FAILED', 'REQUESTS', 'KEY', 'LABEL'];
+  await output.data(table(head, rows, { maxColumns: output.maxColumns, styleHead: output.paint.dim, dropFirst }));
 }
 
 const stateStyle = (paint: Paint) => ({
@@ -78,11 +81,11 @@ const stateStyle = (paint: Paint) => ({
   disabled: paint.dim,
 });
 
-export function keyRow(key: CredentialView, paint: Paint, now: number): readonly string[] {
+function keyRow(key: CredentialView, paint: Paint, now: number): readonly string[] {
   return [
     key.id,
     key.provider,
-    key.label ?? '',
+    plainText(key.label ?? ''),
     key.masked,
     key.source,
     stateStyle(paint)[key.state](key.state),

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ModelView } from '../../gateway/operations.ts';
+import { normalizeProviderId } from '../../providers/provider-id.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import { nearest } from '../../shared/near-miss.ts';
 import { matchesAny, namePattern } from '../../shared/wildcard.ts';
@@ -8,6 +9,7 @@ import type { Context, Start } from '../context.ts';
 import { reserveOption } from '../later.ts';
 import { isDemoModel, withLocalApp } from '../operations.ts';
 import { findPlace } from '../place.ts';
+import { plainText } from '../ui/plain-text.ts';
 import { table } from '../ui/table.ts';
 
 type Options = { readonly provider?: string; readonly refresh?: true };
@@ -41,22 +43,30 @@ async function models(context: Context, pattern: string | undefined, options: Op
   const { findServer } = await import('../../server/server-file.ts');
   const server = await findServer(place.stateDir);
   const isDemo = isAsked || (server !== null && (await servesDemo(context, place, server.url)));
-  const { found, errors, providers } = await withLocalApp(
-    context,
-    place,
-    { isDemo, isKept: false },
-    async ({ operations }) => {
-      const known = await operations.providers();
-      const provider = options.provider === undefined ? undefined : chooseProvider(options.provider, known);
-      const list = await operations.models({
-        ...(provider === undefined ? {} : { provider }),
-        ...(options.refresh ? { isRefresh: true } : {}),
-      });
-      return { found: list.models, errors: list.errors, providers: known };
-    },
-  );
+  const {
+    found,
+    errors,
+    providers,
+    provider: asked,
+  } = await withLocalApp(context, place, { isDemo, isKept: false }, async ({ operations }) => {
+    const known = await operations.providers();
+    const provider = options.provider === undefined ? undefined : await chooseProvider(options.provider, known);
+    const list = await operations.models({
+      ...(provider === undefined ? {} : { provider }),
+      ...(options.refresh ? { isRefresh: true } : {}),
+    });
+    return { found: list.models, errors: list.errors, providers: await operations.providers(), provider };
+  });
   const shown = pattern === undefined ? found : found.filter((model) => isMeant(pattern, model));
   for (const error of errors) output.warn(`${error.provider}: ${error.message}`);
+  const silent = providers.filter(
+    ({ id, credentials, models: known }) =>
+      (asked === undefined || id === asked) &&
+      credentials.ready > 0 &&
+      known === 0 &&
+      !errors.some((error) => error.provider === id),
+  );
+  for (const { id } of silent) output.warn(`${id}: has sent no model list so far, or an empty one`);
   if (globals.json) await output.json(shown);
   else if (shown.length > 0) await output.data(modelTable(shown, output.maxColumns, output.paint.dim));
   if (shown.length > 0) return;
@@ -67,9 +77,9 @@ async function models(context: Context, pattern: string | undefined, options: Op
 }
 
 /** The provider's id as shown, or a usage error with the nearest. */
-function chooseProvider(written: string, known: readonly { readonly id: string }[]): string {
-  const normal = (id: string) => id.toLowerCase().replaceAll('-', '_');
-  const found = known.find((provider) => normal(provider.id) === normal(written));
+async function chooseProvider(written: string, known: readonly { readonly id: string }[]): Promise<string> {
+  const wanted = normalizeProviderId(written);
+  const found = known.find((provider) => normalizeProviderId(provider.id) === wanted);
   if (found) return found.id;
   const near = nearest(
     written,
@@ -79,22 +89,29 @@ function chooseProvider(written: string, known: readonly { readonly id: string }
     ExitCode.usage,
     'unknown_provider',
     `provider "${written}" is not configured`,
-    near === undefined ? `rotator keys add ${written}` : `did you mean "${near}"?`,
+    near === undefined ? await wayToProvider(written, known) : `did you mean "${near}"?`,
   );
 }
 
+async function wayToProvider(written: string, known: readonly { readonly id: string }[]): Promise<string> {
+  const { findProvider } = await import('../../providers/index.ts');
+  const vendor = findProvider(written);
+  if (vendor || known.length === 0) return `rotator keys add ${vendor?.id ?? 'PROVIDER'}`;
+  return `configured are: ${known.map(({ id }) => id).join(', ')}`;
+}
+
 /** A plain word means any part of the name; wildcards mean the whole of it, with or without the provider. */
-export function isMeant(pattern: string, model: Pick<ModelView, 'id' | 'provider'>): boolean {
+function isMeant(pattern: string, model: Pick<ModelView, 'id' | 'provider'>): boolean {
   if (!/[*?[]/.test(pattern)) return model.id.toLowerCase().includes(pattern.toLowerCase());
   return matchesAny([namePattern(pattern)], model.id, model.id.slice(model.provider.length + 1));
 }
 
 function modelTable(list: readonly ModelView[], maxColumns: number | null, dim: (text: string) => string): string {
   const rows = list.map((model) => [
-    model.id,
+    plainText(model.id),
     tokens(model.context_length),
     tokens(model.max_output_tokens),
-    model.owned_by ?? '',
+    plainText(model.owned_by ?? ''),
   ]);
   return table(['MODEL', 'CONTEXT', 'MAX OUTPUT', 'OWNER'], rows, { maxColumns, styleHead: dim });
 }

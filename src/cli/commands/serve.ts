@@ -1,12 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Start } from '../context.ts';
-
-export type ServeOptions = {
-  readonly host?: string;
-  readonly port?: number;
-  readonly demo?: true;
-  readonly watch: boolean;
-};
+import { port } from '../option-values.ts';
+import type { ServeOptions } from '../serving.ts';
 
 export function addServe(program: Command, start: Start): void {
   program
@@ -31,10 +26,4 @@ Examples:
       const { serve } = await import('../serving.ts');
       await serve(start(command), options);
     });
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('expected a port from 0 to 65535.');
-  return value;
 }

@@ -5,7 +5,8 @@ import type { Context, Start } from '../context.ts';
 import { missingCredentials } from '../missing-credentials.ts';
 import { isDemoModel, withOperations } from '../operations.ts';
 import type { Paint } from '../ui/colour.ts';
-import { duration, fromNow } from '../ui/human-time.ts';
+import { elapsed, fromNow } from '../ui/human-time.ts';
+import { plainText } from '../ui/plain-text.ts';
 import { table } from '../ui/table.ts';
 
 type Options = { readonly live?: true; readonly stream?: true };
@@ -30,6 +31,13 @@ Examples:
 }
 
 async function testRoute(context: Context, model: string, options: Options): Promise<void> {
+  if (options.stream && !options.live)
+    throw new CliError(
+      ExitCode.usage,
+      'usage',
+      '--stream says how --live asks, and --live is missing',
+      `rotator test-route ${model} --live --stream`,
+    );
   const { output, globals } = context;
   const report = await withOperations(
     context,
@@ -50,19 +58,19 @@ async function testRoute(context: Context, model: string, options: Options): Pro
 }
 
 /** The report for people. `now`: milliseconds since the epoch. */
-export function routeText(report: RouteReport, paint: Paint, now: number): string {
+function routeText(report: RouteReport, paint: Paint, now: number): string {
   const served = report.would_serve;
   const verdict = served
-    ? `${paint.green('✓')} ${report.model} would be served by ${paint.bold(served.target)} with ${paint.bold(served.credential)}`
-    : `${paint.red('✗')} ${report.model} would not be served now`;
+    ? `${paint.green('✓')} ${plainText(report.model)} would be served by ${paint.bold(plainText(served.target))} with ${paint.bold(served.credential)}`
+    : `${paint.red('✗')} ${plainText(report.model)} would not be served now`;
   const parts = [`${verdict}\n`, ...report.targets.map((target, i) => targetText(target, i, paint, now))];
   if (report.attempts.length > 0) {
     const rows = report.attempts.map((attempt) => [
-      attempt.target,
+      plainText(attempt.target),
       attempt.credential,
       attempt.status === null ? '-' : String(attempt.status),
       attempt.failure === null ? paint.green('ok') : paint.red(attempt.failure),
-      duration(attempt.ms),
+      elapsed(attempt.ms),
     ]);
     const text = table(['ATTEMPT', 'KEY', 'STATUS', 'RESULT', 'TIME'], rows, {
       maxColumns: null,
@@ -75,7 +83,7 @@ export function routeText(report: RouteReport, paint: Paint, now: number): strin
 
 function targetText(target: RouteTarget, index: number, paint: Paint, now: number): string {
   const tier = target.tier === null ? '' : `, tier ${target.tier}`;
-  const lines = [`${index + 1}. ${paint.bold(target.target)} ${paint.dim(`(${target.lane}${tier})`)}`];
+  const lines = [`${index + 1}. ${paint.bold(plainText(target.target))} ${paint.dim(`(${target.lane}${tier})`)}`];
   if (target.skipped !== null) lines.push(`   ${paint.yellow('skipped:')} ${target.skipped}`);
   for (const change of target.changes) lines.push(`   changes ${change}`);
   const width = Math.max(0, ...target.credentials.map((key) => key.id.length));
@@ -85,7 +93,7 @@ function targetText(target: RouteTarget, index: number, paint: Paint, now: numbe
 
 function credentialLine(key: RouteCredential, width: number, paint: Paint, now: number): string {
   const style = key.verdict === 'chosen' ? paint.green : key.verdict === 'ready' ? paint.reset : paint.yellow;
-  const label = key.label === null ? '' : ` ${paint.dim(`(${key.label})`)}`;
+  const label = key.label === null ? '' : ` ${paint.dim(`(${plainText(key.label)})`)}`;
   const next = soonest(key.blocks, now);
   const back = next === null ? '' : paint.dim(` · back ${fromNow(next, now)}`);
   return `${key.id.padEnd(width)} ${style(key.verdict.padEnd(8))} ${key.why}${label}${back}`;
@@ -99,31 +107,49 @@ function soonest(blocks: RouteCredential['blocks'], now: number): number | null 
 }
 
 function refuse(report: RouteReport, now: number): void {
-  const last = report.attempts.at(-1);
-  if (last && last.failure !== null) {
-    const [exitCode, code] = liveFailure(report.attempts.map((attempt) => attempt.failure));
-    const status = last.status === null ? '' : ` (${last.status})`;
-    throw new CliError(exitCode, code, `the live request for "${report.model}" failed: ${last.failure}${status}`);
+  if (report.attempts.length > 0 && report.attempts.at(-1)?.failure !== null) {
+    const kinds = report.attempts.map((attempt) => attempt.failure);
+    const texts = report.attempts.map(({ failure, status }) => `${failure}${status === null ? '' : ` (${status})`}`);
+    const { exitCode, code, hint } = liveFailure(kinds);
+    const what = [...new Set(texts)].join(', ');
+    throw new CliError(exitCode, code, `the live request for "${report.model}" failed: ${what}`, hint);
   }
   if (report.would_serve) return;
-  const ends = report.targets
-    .flatMap((target) => target.credentials.map((key) => soonest(key.blocks, now)))
-    .filter((end) => end !== null);
-  const providers = [...new Set(report.targets.map((target) => target.target.split('/')[0] ?? target.target))];
-  throw new CliError(
-    ExitCode.noCredential,
-    'no_credential',
-    `no credential can serve "${report.model}" now`,
-    ends.length > 0
-      ? `the next one is back ${fromNow(Math.min(...ends), now)}`
-      : `rotator keys add ${providers[0] ?? 'PROVIDER'}`,
-  );
+  const message = `no credential can serve "${report.model}" now`;
+  throw new CliError(ExitCode.noCredential, 'no_credential', message, wayOut(report, now));
 }
 
-/** By what all attempts failed with; mixed failures are a plain one. */
-function liveFailure(failures: readonly (string | null)[]): readonly [ExitCode, string] {
-  const areAll = (...kinds: string[]) => failures.every((failure) => failure !== null && kinds.includes(failure));
-  if (areAll('key-rejected', 'forbidden')) return [ExitCode.rejected, 'rejected'];
-  if (areAll('rate-limited', 'billing')) return [ExitCode.noCredential, 'no_credential'];
-  return [ExitCode.failed, 'live_failed'];
+/** What lets the model be served again: time, or what a person has to do about the first key that needs it. */
+function wayOut(report: RouteReport, now: number): string {
+  const keys = report.targets.flatMap((target) => target.credentials);
+  const ends = keys.map((key) => soonest(key.blocks, now)).filter((end) => end !== null);
+  const stuck = keys.find((key) => key.verdict === 'blocked' && key.blocks.some((block) => block.until === null));
+  const disabled = keys.find((key) => key.verdict === 'disabled');
+  const ways = [
+    ...(ends.length > 0 ? [`the next one is back ${fromNow(Math.min(...ends), now)}`] : []),
+    ...(stuck ? [`rotator keys reset ${stuck.id}`] : []),
+    ...(ends.length === 0 && !stuck && disabled ? [`rotator keys enable ${disabled.id}`] : []),
+  ];
+  if (ways.length > 0) return ways.join('; or ');
+  const skipped = report.targets.find((target) => target.skipped !== null && target.skipped !== 'no credentials');
+  if (skipped?.skipped === 'filtered') return 'models.allow or models.deny of the config leave this model out';
+  if (skipped) return `${skipped.target} is skipped: ${skipped.skipped}`;
+  if (keys.length > 0) return 'the list above says why each key cannot';
+  return `rotator keys add ${report.targets[0]?.target.split('/')[0] ?? 'PROVIDER'}`;
+}
+
+type LiveFailure = { readonly exitCode: ExitCode; readonly code: string; readonly hint?: string };
+
+const ASK_KEYS = 'rotator keys test asks each key and shows what the provider says';
+
+/** By the rule for a client's request: a limit among the failures counts first, a refusal only where all are refused. */
+function liveFailure(failures: readonly (string | null)[]): LiveFailure {
+  const isOf = (kinds: readonly string[]) => (failure: string | null) => failure !== null && kinds.includes(failure);
+  if (failures.some(isOf(['rate-limited', 'billing'])))
+    return { exitCode: ExitCode.noCredential, code: 'no_credential', hint: ASK_KEYS };
+  if (failures.every(isOf(['key-rejected', 'forbidden'])))
+    return { exitCode: ExitCode.rejected, code: 'rejected', hint: ASK_KEYS };
+  if (failures.at(-1) === 'model-missing')
+    return { exitCode: ExitCode.usage, code: 'unknown_model', hint: 'rotator models lists what can be called' };
+  return { exitCode: ExitCode.failed, code: 'live_failed', hint: ASK_KEYS };
 }

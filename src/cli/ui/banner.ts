@@ -1,4 +1,5 @@
 import type { AppSummary } from '../../app.ts';
+import { isLoopbackHost } from '../../config/loopback.ts';
 import type { Paint } from './colour.ts';
 
 export type BannerFacts = {
@@ -8,6 +9,8 @@ export type BannerFacts = {
   readonly stateDir: string | null;
   /** For the example request; null when nobody knows one. */
   readonly model: string | null;
+  /** Where it listens, as configured: the URL names this machine even when others reach it too. */
+  readonly host: string;
   /** `client_keys: none`. */
   readonly isOpen: boolean;
   /** How a shell finds the client key: `$NAME` or `$(cat …)`; null when it cannot. */
@@ -23,6 +26,10 @@ export function bannerText(facts: BannerFacts, paint: Paint): string {
     fact('config', summary.configPath ?? 'none: built-in defaults'),
     fact('state', facts.stateDir ?? 'in memory'),
   ];
+  if (!isLoopbackHost(facts.host)) {
+    const where = /^(0\.0\.0\.0|\[?::\]?)$/.test(facts.host) ? `every address (${facts.host})` : facts.host;
+    lines.push(fact('reachable', `from other machines: it listens on ${where}`));
+  }
   const usable = summary.providers.filter((provider) => provider.credentials > 0);
   if (usable.length > 0) {
     const counts = usable.map((provider) => `${provider.id} ${provider.credentials}`);

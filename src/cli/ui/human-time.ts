@@ -13,6 +13,14 @@ export function duration(ms: number): string {
   return pair(Math.ceil(ms / HOUR), 24, 'd', 'h');
 }
 
+/** How long something took, rounded: `12 ms`, `3.3 s`, `61 s`, `3 min`. */
+export function elapsed(ms: number): string {
+  const whole = Math.round(ms);
+  if (whole < SECOND) return `${whole} ms`;
+  if (ms < 10 * SECOND) return `${Number((ms / SECOND).toFixed(1))} s`;
+  return duration(Math.round(ms / SECOND) * SECOND);
+}
+
 function pair(count: number, per: number, large: string, small: string): string {
   const rest = count % per;
   return rest === 0 ? `${count / per} ${large}` : `${Math.floor(count / per)} ${large} ${rest} ${small}`;

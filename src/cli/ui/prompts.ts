@@ -12,9 +12,14 @@ export type Prompts = {
 };
 
 /** Null where nobody can answer: a question needs a terminal on both sides, and `--json` promises machine use. */
-export async function prompts({ io, globals }: Context): Promise<Prompts | null> {
+export async function prompts({ io, globals, output }: Context): Promise<Prompts | null> {
   if (!io.isTerminal.stdin || !io.isTerminal.stderr || globals.json) return null;
   const clack = await import('@clack/prompts');
+  // It asks the process's own environment and knows no flag.
+  if (output.paintMessage.level === 0) {
+    delete process.env.FORCE_COLOR;
+    process.env.NO_COLOR = '1';
+  }
   const streams = { input: io.stdin, output: io.stderr };
   const answered = (value: string | symbol | undefined): string => {
     if (typeof value === 'symbol') throw new Interrupted(130);

@@ -1,12 +1,39 @@
+export type TableOptions = {
+  readonly maxColumns: number | null;
+  readonly styleHead: (text: string) => string;
+  /** Columns that go, in this order, before the first one is shortened: an id with a part missing cannot be copied. */
+  readonly dropFirst?: readonly string[];
+};
+
 /** Rows in aligned columns, by what a terminal shows: wide characters count two, colour codes none. */
-export function table(
+export function table(head: readonly string[], rows: readonly (readonly string[])[], options: TableOptions): string {
+  const { maxColumns, dropFirst = [] } = options;
+  const [dropped, ...rest] = dropFirst;
+  if (maxColumns !== null && dropped !== undefined && narrowest(head, rows) > maxColumns) {
+    const at = head.indexOf(dropped);
+    const without = (row: readonly string[]) => row.filter((_, i) => i !== at);
+    return table(without(head), rows.map(without), { ...options, dropFirst: rest });
+  }
+  return draw(head, rows, options);
+}
+
+/** How wide the table is when every column but the first is as narrow as it may be; the last one holds sentences. */
+function narrowest(head: readonly string[], rows: readonly (readonly string[])[]): number {
+  const [first = 0, ...others] = widthsOf(head, rows);
+  const leastOf = (i: number) => (i === others.length - 1 ? SENTENCE : NARROWEST);
+  return others.reduce((sum, width, i) => sum + GAP.length + Math.min(width, leastOf(i)), first);
+}
+
+const widthsOf = (head: readonly string[], rows: readonly (readonly string[])[]) =>
+  head.map((_, i) => Math.max(...[head, ...rows].map((row) => Bun.stringWidth(row[i] ?? ''))));
+
+function draw(
   head: readonly string[],
   rows: readonly (readonly string[])[],
-  options: { readonly maxColumns: number | null; readonly styleHead: (text: string) => string },
+  { maxColumns, styleHead, dropFirst }: TableOptions,
 ): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, i) => Math.max(...all.map((row) => Bun.stringWidth(row[i] ?? ''))));
-  if (options.maxColumns !== null) shrink(widths, options.maxColumns);
+  const widths = widthsOf(head, rows);
+  if (maxColumns !== null) shrink(widths, maxColumns, dropFirst === undefined ? 0 : 1);
   const line = (row: readonly string[], style: (text: string) => string) =>
     head
       .map((_, i) => {
@@ -17,19 +44,20 @@ export function table(
       })
       .join(GAP)
       .trimEnd();
-  return `${[line(head, options.styleHead), ...rows.map((row) => line(row, (text) => text))].join('\n')}\n`;
+  return `${[line(head, styleHead), ...rows.map((row) => line(row, (text) => text))].join('\n')}\n`;
 }
 
 const GAP = '  ';
 const NARROWEST = 8;
+const SENTENCE = 24;
 
-/** Takes columns from the widest until the row fits or nothing is left to take. */
-function shrink(widths: number[], maxColumns: number): void {
+/** Takes columns from the widest, but for the first `kept`, until the row fits or nothing is left to take. */
+function shrink(widths: number[], maxColumns: number, kept: number): void {
   let excess = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - maxColumns;
   while (excess > 0) {
-    const widest = Math.max(...widths);
+    const widest = Math.max(...widths.slice(kept));
     if (widest <= NARROWEST) return;
-    widths[widths.indexOf(widest)] = widest - 1;
+    widths[widths.indexOf(widest, kept)] = widest - 1;
     excess--;
   }
 }

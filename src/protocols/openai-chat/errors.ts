@@ -45,7 +45,7 @@ function envelope(problem: Problem, detail: ProblemDetail | null): object {
         rotator: {
           request_id: detail.requestId,
           target: detail.target,
-          attempts: detail.attempts,
+          ...(detail.attempts && { attempts: detail.attempts }),
           retry_at: detail.retryAt,
         },
       }),

@@ -1,4 +1,5 @@
 import type { Codec } from '../codec.ts';
+import { collect } from './collect.ts';
 import { encodeError, errorFrames } from './errors.ts';
 import { readReply, streamOf } from './reply.ts';
 import { readRequest } from './request.ts';
@@ -10,6 +11,7 @@ export const openAiChat: Codec = {
   readRequest,
   streamReader,
   readReply,
+  collect,
   streamOf,
   encodeError,
   errorFrames,

@@ -19,13 +19,21 @@ export const modelRoutes: readonly Route[] = [
     access: 'client',
     answer: async ({ deps, client, id, query }) => {
       const cards = await deps.models.list(client);
-      const card = cards.find((candidate) => candidate.id === id);
+      const card =
+        cards.find((candidate) => candidate.id === id) ?? cards.find((candidate) => sameModel(candidate.id, id));
       // A model that this client may not use does not exist for it.
       if (!card) return refuse({ kind: 'model-not-found', status: 404, message: `there is no model "${id}"` });
       return jsonResponse(written(card, wantsMore(query)));
     },
   },
 ];
+
+/** `-` and `_` are the same in provider names. */
+function sameModel(a: string, b: string): boolean {
+  const [slashA, slashB] = [a.indexOf('/'), b.indexOf('/')];
+  const provider = (name: string, slash: number) => name.slice(0, slash).toLowerCase().replaceAll('-', '_');
+  return slashA > 0 && provider(a, slashA) === provider(b, slashB) && a.slice(slashA) === b.slice(slashB);
+}
 
 const wantsMore = (query: string) => new URLSearchParams(query).get('enriched') !== 'false';
 

@@ -10,7 +10,7 @@ export type Outcome = { readonly exitCode: number; readonly stdout: string; read
 type Surroundings = {
   readonly env?: Readonly<Record<string, string>>;
   /** What is piped in; absent: nothing, and the pipe ends at once. */
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
 };
 
 /** A person's home in a temporary directory, in which commands run inside the test's own process. */
@@ -72,7 +72,7 @@ export class RunningCommand {
 
   constructor(home: Home, argv: readonly string[], { env = {}, stdin = '' }: Surroundings) {
     const io: Io = {
-      stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]),
+      stdin: Readable.from(stdin.length === 0 ? [] : [Buffer.from(stdin)]),
       stdout: this.stdout,
       stderr: this.stderr,
       stderrFile: null,

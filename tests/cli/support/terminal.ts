@@ -9,6 +9,8 @@ const END = 'end-of-output';
 export class TerminalCommand implements AsyncDisposable {
   /** Everything shown so far, without colours and cursor moves. */
   text = '';
+  /** The same with colours and cursor moves. */
+  raw = '';
   readonly ended: Promise<number>;
   readonly #decoder = new TextDecoder();
   readonly #terminal: Bun.Terminal;
@@ -20,7 +22,9 @@ export class TerminalCommand implements AsyncDisposable {
       cols: 100,
       rows: 30,
       data: (_, bytes) => {
-        this.text += Bun.stripANSI(this.#decoder.decode(bytes, { stream: true }));
+        const shown = this.#decoder.decode(bytes, { stream: true });
+        this.raw += shown;
+        this.text += Bun.stripANSI(shown);
         this.#changed.resolve();
         this.#changed = Promise.withResolvers();
       },

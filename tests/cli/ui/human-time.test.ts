@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { duration, fromNow } from '../../../src/cli/ui/human-time.ts';
+import { duration, elapsed, fromNow } from '../../../src/cli/ui/human-time.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -19,6 +19,17 @@ describe('a length of time for people', () => {
     [24 * HOUR, '1 d'],
     [76 * HOUR, '3 d 4 h'],
   ])('%d ms is %s', (ms, text) => expect(duration(ms)).toBe(text));
+
+  test.each([
+    [0.4, '0 ms'],
+    [12.6, '13 ms'],
+    [999.6, '1 s'],
+    [3004, '3 s'],
+    [3260, '3.3 s'],
+    [15_013, '15 s'],
+    [61_000, '61 s'],
+    [3 * MINUTE, '3 min'],
+  ])('what took %d ms took %s: rounded, not up', (ms, text) => expect(elapsed(ms)).toBe(text));
 
   test('a moment to come is said from now, a passed one is now', () => {
     expect(fromNow(41_000, 0)).toBe('in 41 s');

@@ -36,6 +36,15 @@ describe('a table', () => {
     for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(20);
   });
 
+  test('drops columns in the given order before it shortens the first, which is there to be copied', () => {
+    const head = ['ID', 'PROVIDER', 'STATE', 'BLOCKS'];
+    const rows = [['groq-1a2b3c4d5e', 'groq', 'blocked', 'key auth (back in 5 min)']];
+    const drawn = (columns: number) => table(head, rows, { ...plain(columns), dropFirst: ['PROVIDER', 'STATE'] });
+    expect(drawn(60)).toContain('groq-1a2b3c4d5e  groq      blocked  key auth (back in 5 min)');
+    expect(drawn(50)).toBe('ID               STATE    BLOCKS\ngroq-1a2b3c4d5e  blocked  key auth (back in 5 min)\n');
+    expect(drawn(30)).toBe('ID               BLOCKS\ngroq-1a2b3c4d5e  key auth (ba…\n');
+  });
+
   test('keeps narrow columns readable even where nothing fits', () => {
     expect(table(['A', 'B'], [['12345678', '12345678']], plain(5))).toBe('A         B\n12345678  12345678\n');
   });

@@ -1,0 +1,82 @@
+import type { Clock } from '../shared/clock.ts';
+import { IdleTimer } from './idle-timer.ts';
+import type { Timeouts } from './gateway.ts';
+import { type StopCause, Stopped } from './stopped.ts';
+
+export type LeashLimits = {
+  readonly timeouts: Timeouts;
+  readonly isStream: boolean;
+  /** Milliseconds since the epoch; in force until `commit`. */
+  readonly deadline: number;
+};
+
+/** What ends one upstream call from our side: the client's going, the deadline, a timeout. */
+export class Leash {
+  readonly #abort = new AbortController();
+  /** Of the call. */
+  readonly signal: AbortSignal = this.#abort.signal;
+  readonly #client: AbortSignal;
+  readonly #idleMs: number;
+  /** Of a stream only. Told of every chunk; fires first for the first byte, later for a pause. */
+  readonly silence: IdleTimer | null;
+  readonly #cancelDeadline: () => void;
+  readonly #onClientGone = () => this.#stop('client-gone');
+  #hasEvents = false;
+
+  constructor(client: AbortSignal, { timeouts, isStream, deadline }: LeashLimits, clock: Clock) {
+    this.#client = client;
+    this.#idleMs = timeouts.idleMs;
+    if (client.aborted) this.#onClientGone();
+    else client.addEventListener('abort', this.#onClientGone);
+    const leftMs = deadline - clock.now();
+    // A whole reply has one limit, the nearer of the two; a stream is watched for silence besides its deadline.
+    this.silence = isStream
+      ? new IdleTimer(clock, timeouts.firstByteMs, () => this.#stop(this.#hasEvents ? 'idle' : 'first-byte'))
+      : null;
+    const isTotalNearer = !isStream && timeouts.totalMs < leftMs;
+    this.#cancelDeadline = isTotalNearer
+      ? clock.schedule(timeouts.totalMs, () => this.#stop('total'))
+      : clock.schedule(leftMs, () => this.#stop('deadline'));
+  }
+
+  /** Why the call was ended from our side; null when it was not. */
+  get cause(): StopCause | null {
+    const { reason, aborted } = this.signal;
+    return aborted && reason instanceof Stopped ? reason.stopCause : null;
+  }
+
+  /** Something came: the time for the first byte is over, or the time of silence starts anew. */
+  touch(): void {
+    if (this.#hasEvents) this.silence?.touch();
+    else {
+      this.#hasEvents = true;
+      this.silence?.restart(this.#idleMs);
+    }
+  }
+
+  /** The client takes its time to read: that is not the upstream's silence. */
+  hold(): void {
+    this.silence?.hold();
+  }
+
+  unhold(): void {
+    this.silence?.release();
+  }
+
+  /** The answer begins: the deadline no longer holds. */
+  commit(): void {
+    this.#cancelDeadline();
+  }
+
+  /** Ends timers and listeners; aborts the call unless it is over by itself. */
+  release(isOver: boolean): void {
+    this.silence?.stop();
+    this.#cancelDeadline();
+    this.#client.removeEventListener('abort', this.#onClientGone);
+    if (!isOver) this.#stop('client-gone');
+  }
+
+  #stop(cause: StopCause): void {
+    this.#abort.abort(new Stopped(cause));
+  }
+}
