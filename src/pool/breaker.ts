@@ -1,6 +1,6 @@
 import { assertNever } from '../shared/assert-never.ts';
 import type { Random } from '../shared/random.ts';
-import { CLEAR, climb, guess, hold, lift, ripen, type ScopeState } from './blocks.ts';
+import { CLEAR, climb, guess, hold, lift, ripen, type ScopeState, shiftScope } from './blocks.ts';
 import type { CredentialId } from './credential.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -117,4 +117,11 @@ export function observeReach(before: ScopeState, event: ProviderEvent, now: numb
   const ms = guess(Math.min(UNREACHABLE_MS * 2 ** doublings, MAX_UNREACHABLE_MS), MAX_UNREACHABLE_MS, random);
   const block = { scope: 'provider', kind: 'unreachable', until: now + ms, reason: event.reason, source: 'guess' };
   return hold(climbed, { ...block, kind: 'unreachable' }, now);
+}
+
+/** The clock was set back; see `shiftScope`. */
+export function shiftModel(state: ModelState, byMs: number): ModelState {
+  if (state === QUIET) return state;
+  const failures = state.failures.map((failure) => ({ ...failure, at: failure.at + byMs }));
+  return { ...state, scope: shiftScope(state.scope, byMs), failures };
 }

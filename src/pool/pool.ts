@@ -43,7 +43,7 @@ export type BlockKind =
 
 /** A reason why a credential may not be used now. */
 export type Block = {
-  /** `key`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. */
+  /** `key`, `group:NAME`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. */
   readonly scope: string;
   readonly kind: BlockKind;
   /** Milliseconds since the epoch; null: until a probe or the operator lifts it. */
@@ -155,6 +155,7 @@ export type PoolStatus = {
 export type PoolSettings = {
   /** `sequential` stays with one credential until it is exhausted. */
   readonly mode: 'balanced' | 'sequential';
+  /** What evens out among peers since the last daily reset. Cost falls back to tokens while no price is known. */
   readonly balanceBy: 'requests' | 'tokens' | 'cost';
   readonly isAffinityOn: boolean;
   /** When day counters roll and guessed blocks are cleared. */
