@@ -7,15 +7,19 @@ import { type AskTools, listModels } from './gateway/ask.ts';
 import { createOperations } from './gateway/create-operations.ts';
 import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
-import type { ModelListError, Operations } from './gateway/operations.ts';
+import type { EngineEvent, ModelListError, Operations } from './gateway/operations.ts';
 import { clientMay } from './gateway/plan.ts';
+import { OutputMeans } from './gateway/token-estimate.ts';
 import { visibleModels } from './gateway/visible-models.ts';
 import { modelCard } from './models/card.ts';
 import { createModelDirectory } from './models/directory.ts';
+import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts';
+import { EventFeed } from './observe/event-feed.ts';
 import type { Log } from './observe/log.ts';
 import { requestLine } from './observe/request-line.ts';
 import { createPool } from './pool/create-pool.ts';
 import type { CredentialId } from './pool/credential.ts';
+import { lastReset } from './pool/daily-reset.ts';
 import type { Pool } from './pool/pool.ts';
 import { findProvider, normalizeProviderId, providers } from './providers/index.ts';
 import { type ProviderPlan, planOf, poolCredentials, poolSettings, runtimeOf, timeoutsOf } from './runtimes.ts';
@@ -29,7 +33,7 @@ import { type Clock, systemClock } from './shared/clock.ts';
 import { type Random, systemRandom } from './shared/random.ts';
 import { Secret } from './shared/secret.ts';
 import { namePattern } from './shared/wildcard.ts';
-import { openStore, type Store } from './store/database.ts';
+import { openStore, type Store, type StoreOptions } from './store/database.ts';
 import { createUpstream } from './transport/fetch-upstream.ts';
 import { version } from './version.ts';
 
@@ -37,6 +41,13 @@ import { version } from './version.ts';
 const LIST_TTL_MS = 10 * 60_000;
 /** A bare model name waits at most this long for lists that were never read. */
 const COLD_LIST_WAIT_MS = 2_000;
+const NO_LIMITS = {
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  requestsPerDay: null,
+  tokensPerDay: null,
+  concurrency: null,
+};
 /** How soon a change that another process wrote to the database is seen. */
 const OTHER_WRITERS_MS = 2_000;
 
@@ -51,6 +62,8 @@ export type AppSources = {
   /** Reads the config file again; absent: a reload has nothing to read. Throws the config's problems. */
   readonly reread?: () => LoadedConfig;
   readonly withDemo: boolean;
+  /** False: another process keeps the pools' state in this directory. Default true. */
+  readonly savesPools?: boolean;
 };
 
 /** What `serve` tells a person at start. */
@@ -71,6 +84,8 @@ export interface App {
   /** Goes into `server.json`; `/health` tells its hash. */
   readonly nonce: string;
   summary(): AppSummary;
+  /** The end is near: who only listens is let go, so that open requests alone are waited for. */
+  drain(): void;
   /** Asks for the model lists in the background, so that the first request for a bare name need not wait. */
   warmUp(): void;
   /** Another config, from now on. Counters, blocks, leases and open streams of what is still there survive. */
@@ -85,7 +100,12 @@ export async function createApp(sources: AppSources): Promise<App> {
   const random = sources.random ?? systemRandom;
   const startedAt = clock.now();
   const nonce = newNonce();
-  const store = stateDir === null ? null : openOverrides(stateDir, log);
+  const changedPools = new Set<string>();
+  const store = openHistory(sources, () =>
+    poolSnapshots(sources.savesPools !== false ? changedPools : new Set(), pools),
+  );
+  const restored = readSnapshots(store, log);
+  const feed = new EventFeed<EngineEvent>((count) => ({ type: 'events-missed', at: isoTime(clock.now()), count }));
   const upstream = createUpstream({ env });
   const demo = sources.withDemo ? startDemo(clock) : null;
   const keys = keptKeys(sources);
@@ -93,7 +113,7 @@ export async function createApp(sources: AppSources): Promise<App> {
   // A reload cannot move the socket; the rules for Host and routes go by where it really listens.
   const boundHost = sources.loaded.config.server.host;
   let { loaded } = sources;
-  let overrides = store?.overrides.all() ?? new Map<string, boolean>();
+  let overrides: ReadonlyMap<string, boolean> = store.overrides.all();
   let current = configure();
 
   function configure() {
@@ -120,7 +140,19 @@ export async function createApp(sources: AppSources): Promise<App> {
       existing.update(credentials, plan.poolSettings);
       return existing;
     }
-    const pool = createPool({ provider: plan.id, credentials, settings: plan.poolSettings, clock, random });
+    const pool = createPool({
+      provider: plan.id,
+      credentials,
+      settings: plan.poolSettings,
+      clock,
+      random,
+      restore: restored.get(id),
+      onEvent: (event) => {
+        // What a demo went through is nobody's memory.
+        if (!plan.provider.isExplicitOnly) changedPools.add(id);
+        if (feed.hasReaders) feed.publish(engineEvent(event));
+      },
+    });
     pools.set(id, pool);
     return pool;
   }
@@ -168,15 +200,20 @@ export async function createApp(sources: AppSources): Promise<App> {
       [...current.runtimes.values()].find((runtime) => runtime.pool === pool)?.credentials.get(id),
     warmLists: ({ maxMs = COLD_LIST_WAIT_MS, isEnough } = {}) =>
       directory.warm(withCredentials(), Math.min(maxMs, COLD_LIST_WAIT_MS), isEnough),
+    outputMeans: new OutputMeans(),
     onFinished: (record) => {
-      if (loaded.config.logging.requests !== 'off') requestLine(log, record);
+      for (const row of usageRows(record)) store.writer.usage(row);
+      if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
+      if (loaded.config.logging.requests === 'off') return;
+      store.writer.request(record);
+      requestLine(log, record);
     },
     onBug: (error) => log.error('internal error', { error }),
   };
   const gateway = createGateway(gatewayDeps);
 
   function applyOverrides() {
-    overrides = store?.overrides.all() ?? overrides;
+    overrides = store.overrides.all();
     for (const plan of current.plans) poolOf(plan);
   }
 
@@ -189,8 +226,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       directory.refresh(provider === null ? withCredentials() : [normalizeProviderId(provider)]),
     listErrors: (): readonly ModelListError[] => [...listErrors].map(([provider, message]) => ({ provider, message })),
     setOverride: (id: CredentialId, isEnabled: boolean) => {
-      if (store) store.overrides.set(id, isEnabled);
-      else overrides = new Map(overrides).set(id, isEnabled);
+      store.overrides.set(id, isEnabled);
       applyOverrides();
     },
     reload: async () => {
@@ -202,6 +238,12 @@ export async function createApp(sources: AppSources): Promise<App> {
         if (!(error instanceof CliError)) throw error;
         return error.message;
       }
+    },
+    history: store,
+    events: (signal) => feed.subscribe(signal),
+    day: () => {
+      const { daily_reset, timezone } = loaded.config.rotation;
+      return { since: lastReset(clock.now(), { ...daily_reset, timezone }), timezone };
     },
     about: () => ({ version, startedAt, configPath: loaded.path, stateDir }),
   });
@@ -241,7 +283,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     isReady: () => [...current.runtimes.values()].some((runtime) => isServing(runtime.pool)),
   });
 
-  const stopWatching = store ? watchOtherWriters(store, clock, log, applyOverrides) : () => undefined;
+  const stopWatching = watchOtherWriters(store, clock, log, applyOverrides);
 
   return {
     fetch,
@@ -255,6 +297,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       notes: current.notes,
       clientKey: keys.client,
     }),
+    drain: () => feed.close(),
     warmUp: () => void directory.warm(withCredentials(), 0),
     apply,
     async close() {
@@ -263,7 +306,8 @@ export async function createApp(sources: AppSources): Promise<App> {
       for (const pool of pools.values()) pool.close();
       demo?.stop();
       upstream.close();
-      store?.close();
+      feed.close();
+      store.close();
     },
   };
 }
@@ -310,15 +354,42 @@ function serverSettings({ config }: LoadedConfig, keys: Keys, host: string): Ser
   };
 }
 
-function openOverrides(stateDir: string, log: Log): Store | null {
+/** In memory where there is no directory, or none that can be used. */
+function openHistory({ stateDir, log, loaded, clock }: AppSources, collect: StoreOptions['collect']): Store {
+  const inMemory = () => openStore(':memory:', { ...(clock && { clock }) });
+  if (stateDir === null) return inMemory();
   try {
-    const store = openStore(join(stateDir, 'rotator.db'));
+    const store = openStore(join(stateDir, 'rotator.db'), {
+      retentionMs: loaded.config.storage.retention,
+      onTrouble: (message) => log.warn(message),
+      ...(collect && { collect }),
+      ...(clock && { clock }),
+    });
     if (store.warning) log.warn(store.warning);
     return store;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    log.warn(`the database cannot be opened (${reason}); overrides last as long as this process`);
-    return null;
+    log.warn(`the database cannot be opened (${reason}); what happens is remembered as long as this process lives`);
+    return inMemory();
+  }
+}
+
+/** The state of every pool that has changed since the last time. */
+function* poolSnapshots(changed: Set<string>, pools: ReadonlyMap<string, Pool>): Generator<[string, unknown]> {
+  for (const id of changed) {
+    const pool = pools.get(id);
+    if (pool) yield [id, pool.snapshot()];
+  }
+  changed.clear();
+}
+
+/** A state that cannot be read is no reason not to start: the pools begin anew. */
+function readSnapshots(store: Store, log: Log): ReadonlyMap<string, unknown> {
+  try {
+    return new Map([...store.snapshots()].map(([provider, { value }]) => [provider, value]));
+  } catch (error) {
+    log.warn(`what was known of the keys cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    return new Map();
   }
 }
 
@@ -371,8 +442,10 @@ function startDemo(clock: Clock) {
         priority: 10,
         weight: 1,
         models: [],
+        limits: NO_LIMITS,
+        quotaPool: null,
       })),
-      poolSettings: poolSettings(config.rotation, { max_per_key: 0, optimal_per_key: 1, priority_multipliers: {} }),
+      poolSettings: poolSettings(config.rotation, { max_per_key: 0, optimal_per_key: 1, priority_multipliers: {} }, {}),
     }),
   };
 }

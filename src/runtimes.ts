@@ -1,13 +1,18 @@
 import type { ConfiguredProvider } from './config/credentials.ts';
 import type { Config } from './config/schema.ts';
 import type { CredentialAccess, ProviderRuntime, Timeouts } from './gateway/gateway.ts';
-import type { CredentialId, PoolCredential } from './pool/credential.ts';
+import type { CredentialId, KeyLimits, PoolCredential } from './pool/credential.ts';
 import type { Pool, PoolSettings } from './pool/pool.ts';
 import { namePattern } from './shared/wildcard.ts';
 
 /** The config's words turned into the settings of pool and gateway. */
 
-export type ConfiguredCredential = CredentialAccess & { readonly weight: number; readonly models: readonly string[] };
+export type ConfiguredCredential = CredentialAccess & {
+  readonly weight: number;
+  readonly models: readonly string[];
+  readonly limits: KeyLimits;
+  readonly quotaPool: string | null;
+};
 
 /** A provider as the config describes it, or as the demo stands in for one. */
 export type ProviderPlan = Omit<ProviderRuntime, 'pool' | 'credentials'> & {
@@ -45,8 +50,16 @@ export function planOf(configured: ConfiguredProvider): ProviderPlan {
       priority: key.priority,
       weight: key.weight,
       models: key.models,
+      limits: {
+        requestsPerMinute: key.limits.rpm,
+        tokensPerMinute: key.limits.tpm,
+        requestsPerDay: key.limits.rpd,
+        tokensPerDay: key.limits.tpd,
+        concurrency: key.limits.concurrency,
+      },
+      quotaPool: key.quotaPool,
     })),
-    poolSettings: poolSettings(rotation, settings.concurrency),
+    poolSettings: poolSettings(rotation, settings.concurrency, settings.quota_groups),
   };
 }
 
@@ -64,9 +77,15 @@ export function timeoutsOf(timeouts: Config['timeouts']): Timeouts {
 export function poolSettings(
   rotation: Config['rotation'],
   concurrency: ConfiguredProvider['settings']['concurrency'],
+  groups: ConfiguredProvider['settings']['quota_groups'],
 ): PoolSettings {
   const { cooldowns } = rotation;
   return {
+    mode: rotation.mode,
+    balanceBy: rotation.balance_by,
+    isAffinityOn: rotation.affinity,
+    dailyReset: { ...rotation.daily_reset, timezone: rotation.timezone },
+    groups: Object.entries(groups).map(([name, models]) => ({ name, models: models.map(namePattern) })),
     tolerance: rotation.tolerance,
     maxWaiting: rotation.max_waiting,
     cooldowns: {
@@ -98,6 +117,8 @@ export function poolCredentials(plan: ProviderPlan, overrides: ReadonlyMap<strin
     priority: credential.priority,
     weight: credential.weight,
     models: credential.models.map(namePattern),
+    limits: credential.limits,
+    quotaPool: credential.quotaPool,
     isEnabled: credential.isEnabledInConfig && overrides.get(credential.id) !== false,
   }));
 }

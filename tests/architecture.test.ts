@@ -15,6 +15,7 @@ const rootRooms: Readonly<Record<string, Room>> = {
   'main.ts': 'main',
   'raise-connection-limits.ts': 'main',
   'app.ts': 'app',
+  'memory-rows.ts': 'app',
   'runtimes.ts': 'app',
   'version.ts': 'version',
 };

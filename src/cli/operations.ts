@@ -63,7 +63,11 @@ export async function openLocalApp(
       `the state directory ${place.stateDir} cannot be written`,
       'name another with --state DIR',
     );
-  const [{ createApp }, { createLog }] = await Promise.all([import('../app.ts'), import('../observe/log.ts')]);
+  const [{ createApp }, { createLog }, { findServer }] = await Promise.all([
+    import('../app.ts'),
+    import('../observe/log.ts'),
+    import('../server/server-file.ts'),
+  ]);
   return await createApp({
     loaded,
     env: io.env,
@@ -75,6 +79,8 @@ export async function openLocalApp(
       write: (line) => output.error(`${line}\n`),
     }),
     withDemo: needs.isDemo,
+    // A server on this directory keeps the pools' state itself; two writers would undo each other.
+    savesPools: (await findServer(place.stateDir)) === null,
   });
 }
 

@@ -5,7 +5,9 @@ import { addConfig } from './commands/config.ts';
 import { addKeys } from './commands/keys.ts';
 import { addModels } from './commands/models.ts';
 import { addServe } from './commands/serve.ts';
+import { addStatus } from './commands/status.ts';
 import { addTestRoute } from './commands/test-route.ts';
+import { addUsage } from './commands/usage.ts';
 import type { Context, Start } from './context.ts';
 import { endingOf, tell } from './failure.ts';
 import type { Io } from './io.ts';
@@ -44,6 +46,8 @@ Examples:
   addKeys(program, start);
   addModels(program, start);
   addTestRoute(program, start);
+  addStatus(program, start);
+  addUsage(program, start);
   addConfig(program, start);
   addCompletion(program, start);
   reserveCommands(program);

@@ -2,9 +2,11 @@ import type {
   CredentialView,
   KeyTest,
   Operations,
+  QuotaRefresh,
   RouteReport,
   StatusReport,
   UnknownModel,
+  UsageReport,
 } from '../gateway/operations.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import type { Secret } from '../shared/secret.ts';
@@ -12,7 +14,7 @@ import type { Secret } from '../shared/secret.ts';
 /** What the command line asks of a gateway, in this process or in a running server. */
 export type ServerOperations = Pick<
   Operations,
-  'keys' | 'setEnabled' | 'reset' | 'test' | 'testRoute' | 'status' | 'reload'
+  'keys' | 'setEnabled' | 'reset' | 'test' | 'testRoute' | 'status' | 'usage' | 'refreshQuota' | 'reload'
 >;
 
 export type Endpoint = { readonly url: string; readonly token: Secret };
@@ -45,6 +47,11 @@ export function remoteOperations(endpoint: Endpoint): ServerOperations {
       return await read<RouteReport>(await succeeded(reply, endpoint));
     },
     status: async () => read<StatusReport>(await succeeded(await call('GET', '/admin/status'), endpoint)),
+    usage: async ({ by, since }) => {
+      const query = new URLSearchParams({ by, since: new Date(since).toISOString() });
+      return read<UsageReport>(await succeeded(await call('GET', `/admin/usage?${query}`), endpoint));
+    },
+    refreshQuota: async () => read<QuotaRefresh>(await succeeded(await call('POST', '/admin/quota/refresh'), endpoint)),
     reload: async () => {
       const reply = await call('POST', '/admin/reload');
       return reply.ok ? null : await messageOf(reply);

@@ -94,6 +94,7 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
         output.note(
           `waiting up to 30 s for ${pending} open request${pending === 1 ? '' : 's'}; once more ends at once`,
         );
+      app.drain();
       const drained = listener.stop(GRACE_MS).then(() => null);
       const second = await Promise.race([drained, signals.second]);
       if (second !== null) {
@@ -187,6 +188,7 @@ function restartFields({ config: running }: LoadedConfig, { config: next }: Load
     ...(running.server.host === next.server.host ? [] : ['server.host']),
     ...(running.server.port === next.server.port ? [] : ['server.port']),
     ...(running.storage.dir === next.storage.dir ? [] : ['storage.dir']),
+    ...(running.storage.retention === next.storage.retention ? [] : ['storage.retention']),
   ];
 }
 

@@ -18,16 +18,20 @@ export type ConfiguredKey = {
   /** Patterns; empty means all. */
   readonly models: string[];
   readonly proxy: Secret | null;
+  readonly limits: KeyConfig['limits'];
+  /** Keys of one provider with the same name share quota blocks. */
+  readonly quotaPool: string | null;
   readonly isEnabled: boolean;
   readonly source: 'config' | 'env';
   /** The variable's name, for keys from the environment. */
   readonly sourceName: string | null;
 };
 
-/** A provider's fields with what `timeouts` and `rotation` of the top give filled in. */
-export type ProviderSettings = Omit<ProviderConfig, 'timeouts' | 'rotation' | 'keys'> & {
+/** A provider's fields with what `timeouts` and `rotation` of the top, and the vendor's entry, give filled in. */
+export type ProviderSettings = Omit<ProviderConfig, 'timeouts' | 'rotation' | 'concurrency' | 'keys'> & {
   readonly timeouts: Config['timeouts'];
   readonly rotation: Config['rotation'];
+  readonly concurrency: Omit<ProviderConfig['concurrency'], 'optimal_per_key'> & { readonly optimal_per_key: number };
 };
 
 export type ConfiguredProvider = {
@@ -70,7 +74,7 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
     if (!isNamed && collector.keys.length === 0) return;
     const base = variables.length > 0 && fields.base_url === null ? baseFromEnvironment(provider, env) : null;
     if (base) notes.push(`the base URL of ${id} comes from ${base.name}`);
-    const settings = { ...settingsOf(config, fields), ...(base && { base_url: base.value }) };
+    const settings = { ...settingsOf(config, provider, fields), ...(base && { base_url: base.value }) };
     result.set(id, { id, provider, settings, keys: collector.keys });
   };
 
@@ -118,9 +122,15 @@ class KeyCollector {
     this.#notes = notes;
   }
 
-  addConfigured({ enabled, ...rest }: KeyConfig, index: number): boolean {
+  addConfigured({ enabled, quota_pool, ...rest }: KeyConfig, index: number): boolean {
     const where = `providers.${this.#provider}.keys[${index}]`;
-    return this.#add(where, rest.key.reveal(), { ...rest, isEnabled: enabled, source: 'config', sourceName: null });
+    return this.#add(where, rest.key.reveal(), {
+      ...rest,
+      quotaPool: quota_pool,
+      isEnabled: enabled,
+      source: 'config',
+      sourceName: null,
+    });
   }
 
   addFound(name: string, value: string): boolean {
@@ -151,8 +161,8 @@ class KeyCollector {
   }
 }
 
-const { enabled: isEnabled, key: _key, ...keyDefaults } = shortKey;
-const UNLABELLED = { ...keyDefaults, isEnabled };
+const { enabled: isEnabled, quota_pool: quotaPool, key: _key, ...keyDefaults } = shortKey;
+const UNLABELLED = { ...keyDefaults, quotaPool, isEnabled };
 
 /** The environment's keys of a provider: `NAME_API_KEY`, then `_1`, `_2`… in order, gaps allowed, empty ones ignored. */
 function keyVariables(provider: Provider, env: Env): { name: string; value: string }[] {
@@ -209,10 +219,16 @@ function readBase(value: string | undefined): string | null {
   return ['http:', 'https:'].includes(protocol) && !username && !password ? trimmed : null;
 }
 
-function settingsOf(config: Config, { timeouts, rotation, keys, ...rest }: ProviderConfig): ProviderSettings {
+function settingsOf(config: Config, provider: Provider, fields: ProviderConfig): ProviderSettings {
+  const { timeouts, rotation, keys: _, ...rest } = fields;
   const { cooldowns, ...rotationRest } = rotation;
   return {
     ...rest,
+    concurrency: {
+      ...rest.concurrency,
+      optimal_per_key: optimalPerKey(config, fields),
+    },
+    quota_groups: quotaGroups(rest.quota_groups, provider),
     timeouts: { ...config.timeouts, ...withoutUndefined(timeouts) },
     rotation: {
       ...config.rotation,
@@ -220,6 +236,19 @@ function settingsOf(config: Config, { timeouts, rotation, keys, ...rest }: Provi
       cooldowns: { ...config.rotation.cooldowns, ...withoutUndefined(cooldowns) },
     },
   };
+}
+
+/** Who wants one credential after the other does not want them side by side. */
+export function optimalPerKey(config: Config, { concurrency, rotation }: ProviderConfig): number {
+  const mode = rotation.mode ?? config.rotation.mode;
+  return concurrency.optimal_per_key ?? (mode === 'balanced' ? 1 : 0);
+}
+
+/** The user's groups go first, so that theirs is the one a model is found in; an empty one takes the vendor's away. */
+function quotaGroups(own: ProviderConfig['quota_groups'], provider: Provider): Record<string, string[]> {
+  const vendors = Object.entries(provider.quotaGroups ?? {}).filter(([name]) => !Object.hasOwn(own, name));
+  const groups = [...Object.entries(own), ...vendors].filter(([, models]) => models.length > 0);
+  return Object.fromEntries(groups.map(([name, models]) => [name, [...models]]));
 }
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -127,6 +127,55 @@ export const duration = (options: { readonly isZeroAllowed?: boolean } = {}) => 
   });
 };
 
+export type TimeOfDay = { readonly hour: number; readonly minute: number };
+
+const TIME_PATTERN = '(?:[01]\\d|2[0-3]):[0-5]\\d';
+const timeExpression = new RegExp(`^${TIME_PATTERN}$`);
+
+export const timeOfDay = () => {
+  const expected = 'a time of day such as "03:30"';
+  return leaf({
+    kind: 'time of day',
+    expected,
+    read: (value): TimeOfDay | Mistake => {
+      const written = textOf(value).trim();
+      if (!timeExpression.test(written)) {
+        return new Mistake(expected, timeExpression.test(`0${written}`) ? `0${written}` : undefined);
+      }
+      const [hour = 0, minute = 0] = written.split(':').map(Number);
+      return { hour, minute };
+    },
+    format: ({ hour, minute }) => `${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')}`,
+    json: { anyOf: [{ type: 'string', pattern: `^${TIME_PATTERN}$` }, HAS_REFERENCE] },
+  });
+};
+
+/** A name of the IANA time zone database, such as this runtime knows. */
+export const timeZone = () => {
+  const expected = 'a time zone such as UTC or Europe/Berlin';
+  return leaf({
+    kind: 'time zone',
+    expected,
+    read: (value) => {
+      const written = textOf(value).trim();
+      if (isTimeZone(written)) return written;
+      return new Mistake(expected, nearest(written, ['UTC', ...Intl.supportedValuesOf('timeZone')]));
+    },
+    json: { type: 'string' },
+  });
+};
+
+function isTimeZone(name: string): boolean {
+  // An offset such as +02:00 is a zone to `Intl`, but one without summer and winter: nobody's midnight.
+  if (!/^[a-z]/i.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const size = () =>
   leaf({
     kind: 'size',
@@ -139,15 +188,20 @@ export const size = () =>
     json: { anyOf: [{ type: 'integer', minimum: 1 }, { type: 'string', pattern: `^${SIZE_PATTERN}$` }, HAS_REFERENCE] },
   });
 
-export const count = () =>
-  leaf({
+export const count = (minimum: 0 | 1 = 0) => {
+  const expected = `a count such as 1000 or 200k${minimum === 1 ? ', 1 or more' : ''}`;
+  return leaf({
     kind: 'count',
-    expected: 'a count such as 1000 or 200k',
-    read: (value) => parseCount(textOf(value)) ?? new Mistake('a count such as 1000 or 200k'),
+    expected,
+    read: (value) => {
+      const number = parseCount(textOf(value));
+      return number !== null && number >= minimum ? number : new Mistake(expected);
+    },
     json: {
-      anyOf: [{ type: 'integer', minimum: 0 }, { type: 'string', pattern: `^${COUNT_PATTERN}$` }, HAS_REFERENCE],
+      anyOf: [{ type: 'integer', minimum }, { type: 'string', pattern: `^${COUNT_PATTERN}$` }, HAS_REFERENCE],
     },
   });
+};
 
 export const integer = (minimum: number, maximum: number = Number.MAX_SAFE_INTEGER) => {
   const expected =

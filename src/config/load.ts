@@ -3,7 +3,7 @@ import path from 'node:path';
 import { CliError } from '../shared/cli-error.ts';
 import { sha256Hex } from './client-keys.ts';
 import { isReadableByOthers, readConfigFile, shownPath } from './config-file.ts';
-import { credentialsOf } from './credentials.ts';
+import { credentialsOf, optimalPerKey } from './credentials.ts';
 import { type ParsedDocument, parseDocument } from './document.ts';
 import type { Env } from './environment.ts';
 import { removeLater } from './later.ts';
@@ -119,9 +119,12 @@ export function problemsOf(source: ConfigText, env: Env): readonly string[] {
 function finishConfig(config: Config, source: ConfigText | null, env: Env): Config {
   const { dir } = config.storage;
   const base = source ? path.dirname(source.path) : '.';
+  for (const provider of Object.values(config.providers)) {
+    provider.concurrency.optimal_per_key = optimalPerKey(config, provider);
+  }
   return {
     ...config,
-    storage: { dir: dir === null ? null : path.resolve(base, expandHome(dir, env)) },
+    storage: { ...config.storage, dir: dir === null ? null : path.resolve(base, expandHome(dir, env)) },
     // Without a config file nothing is named, so `auto` means everything that is found.
     discover_env: source === null && config.discover_env === 'auto' ? 'all' : config.discover_env,
   };

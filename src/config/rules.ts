@@ -64,6 +64,7 @@ function checkProviders(tree: Tree): Finding[] {
       continue;
     }
     seen.set(id, name);
+    findings.push(...checkQuotaGroups(name, fields));
     if (known) continue;
     if (id === 'demo') {
       findings.push({ path, part: 'name', message: 'this name is taken by the demo provider (serve --demo)' });
@@ -72,6 +73,28 @@ function checkProviders(tree: Tree): Finding[] {
       findings.push({ path, part: 'name', message });
     } else if (treeAt(fields, ['base_url']) === undefined && (fields === undefined || isFields(fields))) {
       findings.push({ path, part: 'name', ...unknownProvider(name, id) });
+    }
+  }
+  return findings;
+}
+
+/** A model is of one group: a pattern that stands in two would silently count in the first. */
+function checkQuotaGroups(name: string, fields: Tree): Finding[] {
+  const groups = treeAt(fields, ['quota_groups']);
+  if (!isFields(groups)) return [];
+  const findings: Finding[] = [];
+  const first = new Map<string, string>();
+  for (const [group, patterns] of Object.entries(groups)) {
+    for (const [i, pattern] of isList(patterns) ? patterns.entries() : []) {
+      if (!isWritten(pattern)) continue;
+      const text = textOf(pattern).toLowerCase();
+      const before = first.get(text);
+      if (before === undefined) first.set(text, group);
+      else {
+        const path = ['providers', name, 'quota_groups', group, i];
+        const where = before === group ? 'twice in this group' : `also in group "${before}"`;
+        findings.push({ path, part: 'value', message: `the same pattern is ${where}` });
+      }
     }
   }
   return findings;

@@ -18,6 +18,8 @@ import {
   secret,
   size,
   text,
+  timeOfDay,
+  timeZone,
 } from './leaf.ts';
 import { isLoopbackHost } from './loopback.ts';
 import { ownProtocols } from './own-protocols.ts';
@@ -109,7 +111,7 @@ const server = z
 
 /** Fields that stand at the top and again in every provider. */
 type FieldTable = Readonly<
-  Record<string, readonly [schema: Leaf<unknown>, standard: string | number, description: string]>
+  Record<string, readonly [schema: Leaf<unknown>, standard: string | number | boolean, description: string]>
 >;
 type ValueOf<Schema> = Schema extends Leaf<infer Value> ? Value : never;
 
@@ -153,8 +155,18 @@ const timeoutOverrides = z
   .meta({ description: 'Overrides of `timeouts` for this provider.', examples: [{ first_byte: '5m' }] });
 
 const rotationFields = {
-  mode: [choice(['balanced']), 'balanced', 'How the next credential is chosen: `balanced` spreads the load.'],
+  mode: [
+    choice(['balanced', 'sequential']),
+    'balanced',
+    'How the next credential is chosen: `balanced` spreads the load, `sequential` stays with one until it is exhausted.',
+  ],
+  balance_by: [
+    choice(['requests', 'tokens', 'cost']),
+    'requests',
+    'What `balanced` spreads, per credential and model since the last daily reset. `cost` goes by tokens where no price is known.',
+  ],
   tolerance: [number(0), 3, '0 is strict least-used, larger is more random.'],
+  affinity: [flag(), true, 'A conversation stays with the credential that served it, for the vendor’s prompt cache.'],
   retries_same_key: [integer(0, 10), 1, 'Further tries on the same credential after an upstream error.'],
   wait_same_key: [
     duration({ isZeroAllowed: true }),
@@ -162,6 +174,12 @@ const rotationFields = {
     'A `Retry-After` shorter than this is waited for when no other credential is ready.',
   ],
   max_waiting: [count(), 1000, 'Requests that may wait for a credential of one provider; above, 503 at once.'],
+  daily_reset: [
+    timeOfDay(),
+    '00:00',
+    'When day counters roll and ladders and guessed blocks are cleared; blocks with a time from the vendor stay.',
+  ],
+  timezone: [timeZone(), 'UTC', 'Time zone of `daily_reset`, an IANA name; vendors often reset at their own midnight.'],
 } as const satisfies FieldTable;
 
 const cooldownFields = {
@@ -223,6 +241,25 @@ export const longKey = z.strictObject({
     'Outbound proxy of this key: `http`, `https`, `socks5` or `socks5h`.',
     'socks5://127.0.0.1:1080',
   ),
+  quota_pool: absent(
+    text('a name'),
+    'Keys with the same name draw on one quota (keys of one project) and share quota blocks.',
+    'project-a',
+  ),
+  limits: z
+    .strictObject({
+      rpm: absent(count(1), 'Requests per minute.', 10),
+      tpm: absent(count(1), 'Tokens per minute, input and output.', '250k'),
+      rpd: absent(count(1), 'Requests per day, from one `daily_reset` to the next.', 250),
+      tpd: absent(count(1), 'Tokens per day.', '5m'),
+      concurrency: absent(integer(1), 'Requests at the same time; goes before `concurrency.max_per_key`.', 2),
+    })
+    .prefault({})
+    .meta({
+      description:
+        'Limits of this key, kept before anything is sent: of your own, or the vendor’s where it does not tell.',
+      examples: [{ rpm: 10, tpm: '250k', rpd: 250, tpd: '5m', concurrency: 2 }],
+    }),
   enabled: field(flag(), true, 'False takes the key out of rotation without removing it.'),
 });
 
@@ -241,6 +278,8 @@ const headerName = z
   .string()
   .refine((name) => HEADER_NAME.test(name), { error: 'is no header name', abort: true })
   .refine((name) => !OWN_HEADERS.test(name), { error: 'is a header that cannot be set' });
+
+const groupName = z.string().regex(/^[\w.-]+$/, { error: 'is no name; expected letters, digits, "-", "_" and "."' });
 
 export const providerSchema = z
   .strictObject({
@@ -275,10 +314,10 @@ export const providerSchema = z
     concurrency: z
       .strictObject({
         max_per_key: field(integer(0), 0, 'Requests at the same time on one key, a hard limit; 0 is unlimited.'),
-        optimal_per_key: field(
+        optimal_per_key: absent(
           integer(0),
+          'Spread over other keys before one key has more than this at the same time; 0 is no such wish. Absent: 1 in mode `balanced`, 0 in mode `sequential`.',
           1,
-          'Spread over other keys before one key has more than this at the same time; 0 is no such wish.',
         ),
         priority_multipliers: z
           .record(z.string().regex(/^[1-9]\d*$/, { error: 'is no priority; expected 1, 2, …' }), number(0, true))
@@ -291,6 +330,15 @@ export const providerSchema = z
       })
       .prefault({})
       .meta({ description: 'How many requests one key serves at the same time.' }),
+    quota_groups: z
+      .record(groupName, z.array(text('a model pattern')))
+      .default({})
+      .meta({
+        description:
+          'Models that draw on one allowance, by a name of your own: they share blocks and windows. A model is of the first group with a pattern that fits. An empty list takes away a group that the provider comes with.',
+        default: {},
+        examples: [{ pro: ['gemini-2.5-pro', 'gemini-3-pro*'] }],
+      }),
     models: z
       .strictObject({
         allow: list(
@@ -357,9 +405,10 @@ export const configSchema = z.strictObject({
         'State directory; relative to this file. Absent: `$XDG_STATE_HOME/rotator` (`~/.local/state/rotator`, on Windows `%LOCALAPPDATA%\\rotator`). `--state` and `ROTATOR_STATE` go before. Needs a restart.',
         '~/.local/state/rotator',
       ),
+      retention: field(duration(), '90d', 'How long usage by hour and the request log are kept. Needs a restart.'),
     })
     .prefault({})
-    .meta({ description: 'Where rotator keeps its state.' }),
+    .meta({ description: 'Where rotator keeps its state, and for how long.' }),
   discover_env: field(
     choice(['auto', 'all', 'off']),
     'auto',

@@ -1,10 +1,14 @@
 import type { Codec, Usage } from '../protocols/codec.ts';
+import { redact } from '../observe/redact.ts';
 import { adaptReplyBytes, eventAdapter } from '../providers/adapt.ts';
 import { classifyReply } from '../providers/classify.ts';
 import type { Failure } from '../providers/failure.ts';
+import type { LearnedLimits } from '../providers/provider.ts';
+import { readRateHeaders } from '../providers/rate-headers.ts';
 import { downstreamHeaders } from '../providers/request.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { Secret } from '../shared/secret.ts';
 import { bodyFailure } from '../transport/fetch-upstream.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import type { CredentialAccess } from './gateway.ts';
@@ -20,6 +24,8 @@ const MAX_UNCOMMITTED_BYTES = 256 * 1024;
 const MAX_REPLY_BYTES = 128 * 1024 * 1024;
 // Nobody explains an error in more.
 const MAX_ERROR_BYTES = 64 * 1024;
+// Of an error's words, for the request log.
+const MAX_SAID_LENGTH = 2048;
 
 export type AttemptInput = {
   readonly target: Target;
@@ -58,7 +64,12 @@ export type CommittedStream = {
   readonly close: (isOver: boolean) => void;
 };
 
-export type Attempted =
+/** What a reply's head told, whatever came of it. */
+type Head = { readonly learned: LearnedLimits | null };
+
+export type Attempted = Head & Result;
+
+type Result =
   | {
       readonly kind: 'reply';
       readonly headers: Readonly<Record<string, string>>;
@@ -71,7 +82,8 @@ export type Attempted =
       readonly headers: Readonly<Record<string, string>>;
       readonly committed: CommittedStream;
     }
-  | { readonly kind: 'failure'; readonly failure: Failure };
+  /** `said`: the first of the upstream's own words, without secrets, for the request log. */
+  | { readonly kind: 'failure'; readonly failure: Failure; readonly said: string | null };
 
 /** One try with one lease. Owns the upstream call, its timers and the commit point. Never rejects. */
 export async function attempt(input: AttemptInput, tools: AttemptTools): Promise<Attempted> {
@@ -80,7 +92,8 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   const { isStream } = prepared.context;
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
   let isSent = false;
-  let attempted: Attempted;
+  let learned: LearnedLimits | null = null;
+  let attempted: Result;
   try {
     const response = await tools.upstream(
       callWith(target, prepared, input.access, {
@@ -91,8 +104,9 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
       }),
     );
     isSent = true;
+    learned = readRateHeaders(response.headers, target.runtime.provider, tools.clock.now());
     const isAnswer = response.status >= 200 && response.status < 300;
-    if (!isAnswer) attempted = failed(await refusalOf(response, input, tools));
+    if (!isAnswer) attempted = await refusalOf(response, input, tools);
     else if (isStream && isEventStream(response)) attempted = await streamOf(response, input, leash, tools);
     else attempted = replyOf(response, await readWhole(response), input, tools);
   } catch (error) {
@@ -100,17 +114,27 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
     attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, isSent, target.name));
   }
   if (attempted.kind !== 'stream') leash.release(attempted.kind === 'reply');
-  return attempted;
+  if (attempted.kind === 'failure') attempted = withoutKey(attempted, input.access.key);
+  return { ...attempted, learned };
 }
 
-function failed(failure: Failure): Attempted {
-  return { kind: 'failure', failure };
+/** Some servers repeat the key they were given; a pattern need not know its shape to keep it from logs and clients. */
+function withoutKey(refused: Extract<Result, { kind: 'failure' }>, key: Secret | null): Result {
+  if (!key) return refused;
+  const { failure, said } = refused;
+  const message = redact(failure.message, [key]);
+  return { kind: 'failure', failure: { ...failure, message }, said: said === null ? null : redact(said, [key]) };
 }
 
-async function refusalOf(response: Response, input: AttemptInput, tools: AttemptTools): Promise<Failure> {
+function failed(failure: Failure, said: string | null = null): Result {
+  return { kind: 'failure', failure, said };
+}
+
+async function refusalOf(response: Response, input: AttemptInput, tools: AttemptTools): Promise<Result> {
   const text = await readText(response, MAX_ERROR_BYTES);
-  if (response.status === 508) return loopFailure(input.target.name);
-  return classify(response, text, parseJson(text), input, tools, response.status);
+  if (response.status === 508) return failed(loopFailure(input.target.name));
+  const failure = classify(response, text, parseJson(text), input, tools, response.status);
+  return failed(failure, text === '' ? null : redact(text.slice(0, MAX_SAID_LENGTH)));
 }
 
 /** `status` is 200 for an error that travels inside a success. */
@@ -125,7 +149,7 @@ function classify(
   return classifyReply(target.runtime.provider, { status, headers, text, json, model: target.model, now: clock.now() });
 }
 
-function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput, tools: AttemptTools): Attempted {
+function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput, tools: AttemptTools): Result {
   if (raw === null) {
     const message = `${input.target.name}: the reply is larger than ${MAX_REPLY_BYTES >> 20} MB`;
     return failed({ kind: 'upstream-error', status: 200, message });
@@ -151,12 +175,7 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
 }
 
 /** Reads up to the commit point: the first piece of content, or the end of an answer without any. */
-async function streamOf(
-  response: Response,
-  input: AttemptInput,
-  leash: Leash,
-  tools: AttemptTools,
-): Promise<Attempted> {
+async function streamOf(response: Response, input: AttemptInput, leash: Leash, tools: AttemptTools): Promise<Result> {
   const { target, prepared } = input;
   const { provider } = target.runtime;
   const stream = new UpstreamStream(response.body ?? new ReadableStream({ start: (c) => c.close() }), {

@@ -1,5 +1,5 @@
 import type { CredentialId } from '../pool/credential.ts';
-import type { Block } from '../pool/pool.ts';
+import type { Block, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
 import { openAiChat } from '../protocols/openai-chat/index.ts';
 import { findProvider } from '../providers/index.ts';
@@ -7,6 +7,7 @@ import type { ListedModel } from '../providers/provider.ts';
 import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
+import { type History, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
 import type { GatewayDeps } from './handle.ts';
 import { isUnlisted, planWithLists } from './handle.ts';
 import { prepare } from './lane.ts';
@@ -21,6 +22,7 @@ import type {
   RouteReport,
   RouteTarget,
   UnknownModel,
+  WindowReport,
 } from './operations.ts';
 import { pingBody } from './ping.ts';
 import { isPlan, type Plan, plan, type Routes, type Target } from './plan.ts';
@@ -41,6 +43,10 @@ export type OperationsDeps = {
   /** Stores the operator's override and applies it. */
   readonly setOverride: (id: CredentialId, isEnabled: boolean) => void;
   readonly reload: () => Promise<string | null>;
+  readonly history: History;
+  readonly events: Operations['events'];
+  /** The last daily reset, milliseconds since the epoch, and the zone in which days are counted. */
+  readonly day: () => { readonly since: number; readonly timezone: string };
   readonly about: () => {
     readonly version: string;
     readonly startedAt: number;
@@ -83,7 +89,11 @@ export function createOperations(deps: OperationsDeps): Operations {
 
     async test(id) {
       const found = find(id);
-      return found && testKey(found.runtime, found.access, { ask: deps.ask, attempt: deps.gatewayDeps });
+      if (!found) return null;
+      const result = await testKey(found.runtime, found.access, { ask: deps.ask, attempt: deps.gatewayDeps });
+      // A key that was refused or out of credit comes back by proof, not by time.
+      if (result.ok) found.runtime.pool.prove(found.access.id);
+      return result;
     },
 
     async testRoute(model, { isLive, isStream }) {
@@ -99,12 +109,23 @@ export function createOperations(deps: OperationsDeps): Operations {
 
     async status() {
       const { version, startedAt, configPath, stateDir } = deps.about();
-      const keys = await operations.keys();
-      const views = await operations.providers();
-      const providers = views.map((view) => {
-        const pool = deps.runtimes().get(view.id)?.pool.status();
-        return { ...view, blocks: (pool?.blocks ?? []).map(blockView), waiting: pool?.waiting ?? 0 };
-      });
+      const { since } = deps.day();
+      const used = { provider: usageBy(deps.history, 'provider', since), key: usageBy(deps.history, 'key', since) };
+      const pools = new Map(runtimes().map((runtime) => [runtime.id, runtime.pool.status()]));
+      const windows = new Map(
+        [...pools.values()].flatMap(({ credentials }) => credentials.map((each) => [each.id as string, each.windows])),
+      );
+      const keys = (await operations.keys()).map((key) => ({
+        ...key,
+        windows: (windows.get(key.id) ?? []).map(windowReport),
+        today: used.key.of.get(key.id) ?? NO_USAGE,
+      }));
+      const providers = (await operations.providers()).map((view) => ({
+        ...view,
+        blocks: (pools.get(view.id)?.blocks ?? []).map(blockView),
+        waiting: pools.get(view.id)?.waiting ?? 0,
+        today: used.provider.of.get(view.id) ?? NO_USAGE,
+      }));
       return {
         version,
         started_at: new Date(startedAt).toISOString(),
@@ -112,6 +133,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         state: stateDir,
         in_flight: keys.reduce((sum, key) => sum + key.in_flight, 0),
         waiting: providers.reduce((sum, provider) => sum + provider.waiting, 0),
+        today: { since: new Date(since).toISOString(), ...used.provider.total },
         providers,
         keys,
       };
@@ -132,6 +154,15 @@ export function createOperations(deps: OperationsDeps): Operations {
         errors: deps.listErrors().filter((error) => names.has(error.provider)),
       };
     },
+
+    async usage(query) {
+      return usageReport(deps.history, query, deps.day().timezone, (id) => find(id)?.access.label ?? null);
+    },
+    requests: async (query) => requestList(deps.history, query),
+    request: async (id) => requestById(deps.history, id),
+    events: (signal) => deps.events(signal),
+    // No provider of this version can be asked what is left.
+    refreshQuota: async () => ({ refreshed: [], unsupported: runtimes().map(({ id }) => id), errors: [] }),
 
     reload: () => deps.reload(),
   };
@@ -223,6 +254,10 @@ export function blockView(block: Block): BlockView {
   };
 }
 
+function windowReport({ resetAt, ...window }: WindowView): WindowReport {
+  return { ...window, reset_at: resetAt === null ? null : new Date(resetAt).toISOString() };
+}
+
 function unknownModel(model: string, message: string): UnknownModel {
   return { unknown: model, message, hint: null };
 }
@@ -261,7 +296,7 @@ function skippedRoute(model: string, routes: Routes): RouteReport | null {
 function explainTarget(target: Target, isStream: boolean): RouteTarget {
   const { runtime, model } = target;
   const credentials = runtime.pool
-    .explain({ model, exclude: new Set(), bytes: 0 })
+    .explain({ model, exclude: new Set(), bytes: 0, tokens: 0, affinity: null })
     .map(({ id, label, verdict, why, blocks }) => ({ id, label, verdict, why, blocks: blocks.map(blockView) }));
   return {
     target: target.name,

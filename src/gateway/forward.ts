@@ -1,6 +1,6 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { LeaseUsage } from '../pool/outcome.ts';
-import { isRefusal, type Lease, type Pool, type Refusal } from '../pool/pool.ts';
+import { type Affinity, isRefusal, type Lease, type Pool, type Refusal } from '../pool/pool.ts';
 import type { Codec, Envelope, Usage } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
@@ -11,6 +11,7 @@ import { prepare } from './lane.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Target } from './plan.ts';
 import { isMaybeBilled, mayRevisit, nextStep } from './retry.ts';
+import { estimateTokens, type OutputMeans } from './token-estimate.ts';
 import { type TargetFailure, verdict } from './verdict.ts';
 
 // A server that just failed is given a moment before the same key is used again.
@@ -27,10 +28,14 @@ export type ForwardInput = {
   /** Only shortens the targets' own request timeout; null where the client named none. */
   readonly timeoutMs: number | null;
   readonly targets: readonly Target[];
+  /** The conversation it belongs to; null: none. */
+  readonly affinity: Affinity | null;
 };
 
 export type ForwardTools = AttemptTools & {
   readonly random: Random;
+  /** What models answer on average; the answers that are settled here go into it. */
+  readonly outputMeans: OutputMeans;
   /** A credential that a reload has added since the request was planned; undefined when it is gone. */
   readonly addedCredential: (pool: Pool, id: CredentialId) => CredentialAccess | undefined;
 };
@@ -38,6 +43,8 @@ export type ForwardTools = AttemptTools & {
 /** What happened on the way; grows while the request runs. */
 export class Trace {
   readonly attempts: AttemptRecord[] = [];
+  /** Of each attempt what the upstream said when it failed, without secrets; for the request log alone. */
+  readonly said: (string | null)[] = [];
   /** Milliseconds spent waiting for a free credential, and between retries. */
   waitedMs = 0;
   /** Milliseconds spent waiting for upstreams, up to the commit point. */
@@ -92,6 +99,13 @@ async function forwardTo(
   const { pool, timeouts, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
   const deadline = input.arrivedAt + Math.min(timeouts.requestMs, input.timeoutMs ?? Number.POSITIVE_INFINITY);
   const prepared = prepare(target, input.envelope);
+  const { outputMeans } = tools;
+  const want = {
+    model: target.model,
+    bytes: prepared.body.length,
+    tokens: estimateTokens(input.envelope.index, outputMeans.meanOf(target.runtime.id, target.model)),
+    affinity: input.affinity,
+  };
   const exclude = new Set<CredentialId>();
   // Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole.
   const suspects = new Set<CredentialId>();
@@ -111,7 +125,7 @@ async function forwardTo(
     const waitStart = performance.now();
     let leased: Lease | Refusal | null = null;
     if (repeat) {
-      leased = pool.lease({ model: target.model, exclude, bytes: prepared.body.length, only: repeat.id }, askedAt);
+      leased = pool.lease({ ...want, exclude, only: repeat.id }, askedAt);
       if (isRefusal(leased)) {
         // Blocked or taken meanwhile: the repeat is spent, another credential is looked for.
         exclude.add(repeat.id);
@@ -120,7 +134,7 @@ async function forwardTo(
       }
     }
     leased ??= await pool.acquire(
-      { model: target.model, exclude, bytes: prepared.body.length },
+      { ...want, exclude },
       {
         deadline: Math.min(deadline, askedAt + timeouts.acquireMs),
         // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
@@ -138,7 +152,7 @@ async function forwardTo(
     const access = credentials.get(lease.credentialId) ?? tools.addedCredential(pool, lease.credentialId);
     if (!access) {
       // A reload removed it between planning and leasing.
-      pool.settle(lease, { outcome: { kind: 'neutral' }, usage: null, reason: 'credential removed' });
+      pool.settle(lease, { ...UNUSED, reason: 'credential removed' });
       exclude.add(lease.credentialId);
       continue;
     }
@@ -159,7 +173,7 @@ async function forwardTo(
         tools,
       );
     } catch (bug) {
-      pool.settle(lease, { outcome: { kind: 'neutral' }, usage: null, reason: 'internal error' });
+      pool.settle(lease, { ...UNUSED, reason: 'internal error' });
       throw bug;
     }
     const tookMs = performance.now() - startedAt;
@@ -171,16 +185,22 @@ async function forwardTo(
       failure: attempted.kind === 'failure' ? attempted.failure.kind : null,
       ms: Math.round(tookMs),
     });
+    trace.said.push(attempted.kind === 'failure' ? (attempted.said ?? attempted.failure.message) : null);
 
     if (attempted.kind !== 'failure') {
       suspects.delete(lease.credentialId);
       if (suspects.size > 0) pool.rest(suspects, target.model);
-      const settle: OpenLease['settle'] = (failure, usage) =>
+      // What is past its commit point works, however long the rest of the stream takes.
+      if (attempted.kind === 'stream') pool.confirm(lease);
+      const settle: OpenLease['settle'] = (failure, usage) => {
+        if (!failure) outputMeans.add(target.runtime.id, target.model, usage?.outputTokens ?? null);
         pool.settle(lease, {
           outcome: failure ? outcomeOf(failure, access.proxy !== null) : { kind: 'success' },
           usage: leaseUsage(usage),
           reason: failure?.message ?? 'served',
+          learned: attempted.learned,
         });
+      };
       return {
         kind: 'answer',
         target,
@@ -194,7 +214,12 @@ async function forwardTo(
     const { failure } = attempted;
     failures.push(failure);
     const isProxied = access.proxy !== null;
-    pool.settle(lease, { outcome: outcomeOf(failure, isProxied), usage: null, reason: failure.message });
+    pool.settle(lease, {
+      outcome: outcomeOf(failure, isProxied),
+      usage: null,
+      reason: failure.message,
+      learned: attempted.learned,
+    });
     if (failure.kind === 'upstream-error' || failure.kind === 'overloaded') suspects.add(lease.credentialId);
     if (isMaybeBilled(failure)) spent.maybeBilled++;
     if (failure.kind === 'timeout' && failure.phase !== 'connect') spent.timeouts++;
@@ -220,6 +245,8 @@ async function forwardTo(
     }
   }
 }
+
+const UNUSED = { outcome: { kind: 'neutral' }, usage: null, learned: null } as const;
 
 async function pause(
   ms: number,

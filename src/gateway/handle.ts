@@ -3,6 +3,7 @@ import { type Envelope, isProblem, type Usage } from '../protocols/codec.ts';
 import type { Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
+import { affinityOf } from './affinity-hint.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
 import type { Client, Gateway, GatewayCall } from './gateway.ts';
 import { VIA_HEADER } from './lane.ts';
@@ -46,6 +47,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
           clientSignal: life.signal,
           arrivedAt: call.arrivedAt,
           timeoutMs: call.timeoutMs,
+          affinity: affinityOf(call.headers, envelope, call.client.name),
           targets: call.isFallbackOff ? planned.targets.slice(0, 1) : planned.targets,
         };
         return forward(input, life.trace, deps);
@@ -261,11 +263,17 @@ class RequestLife {
     }
   }
 
+  #loggedAttempts(): RequestRecord['attempts'] {
+    const { attempts, said } = this.trace;
+    return attempts.map((attempt, index) => ({ ...attempt, error: said[index] ?? null }));
+  }
+
   /** The attempt had been noted as the one that served; it did not, in the end. */
   #noteBroken(failure: Failure | null, served: Served): void {
     const last = this.trace.attempts.at(-1);
     if (!failure || !last || last.credential !== served.credential) return;
     this.trace.attempts[this.trace.attempts.length - 1] = { ...last, failure: failure.kind };
+    this.trace.said[this.trace.said.length - 1] = failure.message;
   }
 
   #problemOf(failure: Failure, target: string): Problem {
@@ -352,7 +360,8 @@ class RequestLife {
       model: this.#model,
       target: end.target,
       credential: end.credential,
-      attempts: this.trace.attempts,
+      at: this.#call.arrivedAt,
+      attempts: this.#loggedAttempts(),
       status: end.status,
       failure: end.failure,
       isStream: this.#isStream,
@@ -362,6 +371,8 @@ class RequestLife {
       overheadMs: this.#overheadMs(),
       inputTokens: end.usage?.inputTokens ?? null,
       outputTokens: end.usage?.outputTokens ?? null,
+      cachedTokens: end.usage?.cachedTokens ?? null,
+      reasoningTokens: end.usage?.reasoningTokens ?? null,
       costUsd: null,
     });
   }

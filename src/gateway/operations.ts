@@ -34,6 +34,42 @@ export type CredentialView = {
   };
 };
 
+/** How much of a limit is used, as JSON. */
+export type WindowReport = {
+  /** `key`, `group:NAME` or `model:NAME`. */
+  readonly scope: string;
+  readonly name: 'rpm' | 'tpm' | 'rpd' | 'tpd';
+  readonly used: number;
+  /** Null: nobody has said how much there is. */
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  /** ISO 8601, or null when nobody knows. */
+  readonly reset_at: string | null;
+  /** The user's own limit, or one read from the provider's headers. */
+  readonly source: 'config' | 'learned';
+};
+
+/** What was used. Every upstream call is one request, so a client's request that rotated counts at each key it tried. */
+export type UsageTotals = {
+  readonly requests: number;
+  readonly failures: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  /** Of the input tokens: those the provider had cached. */
+  readonly cached_tokens: number;
+  /** Of the output tokens: those of reasoning. */
+  readonly reasoning_tokens: number;
+  /** Null where no price is known, never 0 for that. */
+  readonly cost_usd: number | null;
+};
+
+/** A credential in `status`. */
+export type CredentialReport = CredentialView & {
+  readonly windows: readonly WindowReport[];
+  /** Since the last daily reset; `usage` is everything since it was first used. */
+  readonly today: UsageTotals;
+};
+
 export type RouteCredential = {
   readonly id: string;
   readonly label: string | null;
@@ -110,8 +146,130 @@ export type StatusReport = {
   readonly state: string | null;
   readonly in_flight: number;
   readonly waiting: number;
-  readonly providers: readonly (ProviderView & { readonly blocks: readonly BlockView[]; readonly waiting: number })[];
-  readonly keys: readonly CredentialView[];
+  /** `since`: the last daily reset, ISO 8601. */
+  readonly today: UsageTotals & { readonly since: string };
+  readonly providers: readonly ProviderReport[];
+  readonly keys: readonly CredentialReport[];
+};
+
+export type ProviderReport = ProviderView & {
+  /** Blocks of the provider as a whole, or of one model for all its credentials. */
+  readonly blocks: readonly BlockView[];
+  readonly waiting: number;
+  readonly today: UsageTotals;
+};
+
+export const USAGE_GROUPS = ['provider', 'model', 'key', 'client', 'day'] as const;
+export type UsageGroup = (typeof USAGE_GROUPS)[number];
+
+export const isUsageGroup = (value: string): value is UsageGroup => USAGE_GROUPS.some((group) => group === value);
+
+export type UsageEntry = UsageTotals & {
+  /**
+   * The provider's id, `provider/model`, the credential's id, the client key's name (null for the anonymous client) or
+   * the day as `2026-01-31` in the config's timezone.
+   */
+  readonly name: string | null;
+  /** A credential's label; null for everything else, and for credentials that are no longer configured. */
+  readonly label: string | null;
+};
+
+/** `usage --json` and `GET /admin/usage`. Days in order, everything else with the most requests first. */
+export type UsageReport = {
+  readonly by: UsageGroup;
+  /** ISO 8601. Use is counted by the hour, so this is the beginning of one. */
+  readonly since: string;
+  readonly rows: readonly UsageEntry[];
+  readonly total: UsageTotals;
+};
+
+/** One line of the request log. */
+export type RequestView = {
+  /** Counts up; unlike `id`, which the client may choose, it names one request alone. */
+  readonly seq: number;
+  /** `x-request-id` of the answer. */
+  readonly id: string;
+  /** When it arrived, ISO 8601. */
+  readonly at: string;
+  readonly client: string | null;
+  readonly model: string | null;
+  readonly target: string | null;
+  readonly credential: string | null;
+  readonly status: number;
+  readonly failure: string | null;
+  readonly stream: boolean;
+  readonly queue_ms: number;
+  readonly first_byte_ms: number | null;
+  readonly total_ms: number;
+  readonly overhead_ms: number;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  readonly cached_tokens: number | null;
+  readonly reasoning_tokens: number | null;
+  readonly cost_usd: number | null;
+  readonly attempts: readonly LoggedAttempt[];
+};
+
+export type LoggedAttempt = AttemptView & {
+  /** The first 2 KB of what the upstream said, without anything that looks like a secret; null when it served. */
+  readonly error: string | null;
+};
+
+export type RequestQuery = {
+  readonly limit: number;
+  /** Only requests that failed. */
+  readonly failedOnly: boolean;
+  /** Only those before this `seq`: the page after one that ended with it. Null: from the newest. */
+  readonly before: number | null;
+};
+
+/** What happens, as it happens. Plain data; `at` is ISO 8601. */
+export type EngineEvent =
+  | {
+      readonly type: 'credential-blocked';
+      readonly at: string;
+      readonly provider: string;
+      readonly credential: string;
+      readonly block: BlockView;
+    }
+  | {
+      readonly type: 'credential-unblocked';
+      readonly at: string;
+      readonly provider: string;
+      readonly credential: string;
+      readonly scope: string;
+    }
+  | {
+      readonly type: 'lease-settled';
+      readonly at: string;
+      readonly provider: string;
+      readonly credential: string;
+      readonly model: string;
+      readonly outcome: string;
+      readonly input_tokens: number | null;
+      readonly output_tokens: number | null;
+    }
+  | {
+      readonly type: 'request-finished';
+      readonly at: string;
+      readonly id: string;
+      readonly client: string | null;
+      readonly model: string | null;
+      readonly target: string | null;
+      readonly credential: string | null;
+      readonly status: number;
+      readonly failure: string | null;
+      readonly total_ms: number;
+    }
+  /** This reader was too slow: so many events before this one are missing. */
+  | { readonly type: 'events-missed'; readonly at: string; readonly count: number };
+
+/** What asking the providers for their quotas brought. */
+export type QuotaRefresh = {
+  readonly refreshed: readonly { readonly provider: string; readonly credentials: number }[];
+  /** Configured providers that nobody can ask. */
+  readonly unsupported: readonly string[];
+  readonly errors: readonly { readonly provider: string; readonly credential: string; readonly message: string }[];
 };
 
 /** One line of `rotator models --json`. */
@@ -144,6 +302,16 @@ export interface Operations {
     readonly provider?: string;
     readonly isRefresh?: boolean;
   }): Promise<{ readonly models: readonly ModelView[]; readonly errors: readonly ModelListError[] }>;
+  /** `since`: milliseconds since the epoch. What is not written yet is counted too. */
+  usage(query: { readonly by: UsageGroup; readonly since: number }): Promise<UsageReport>;
+  /** The newest first. */
+  requests(query: RequestQuery): Promise<readonly RequestView[]>;
+  /** The newest request with this `x-request-id`, or the one with this `seq`. */
+  request(id: string): Promise<RequestView | null>;
+  /** Never ends by itself but when the gateway closes; the caller stops it with the signal. Never rejects. */
+  events(signal: AbortSignal): AsyncIterable<EngineEvent>;
+  /** Asks every provider that can be asked what is left of its quotas. */
+  refreshQuota(): Promise<QuotaRefresh>;
   /** Reads the config file again. What was wrong, or null. */
   reload(): Promise<string | null>;
 }

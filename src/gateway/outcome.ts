@@ -26,6 +26,7 @@ export function outcomeOf(failure: Failure, isProxied: boolean): Outcome {
         isQuota: failure.isQuota,
         scope: failure.scope,
         isPermanent: failure.isPermanent,
+        window: failure.window,
       };
     case 'billing':
       return { kind: 'billing' };

@@ -53,6 +53,14 @@ export function verdict(failed: TargetFailure, now: number): Problem {
       ...wait,
     };
   }
+  if (failed.refusal?.cause === 'over-limit' && failed.failures.length === 0) {
+    return {
+      kind: 'rate-limited',
+      status: 429,
+      message: `every credential for ${target} is at the limits set for it`,
+      ...soonest(failed, wait),
+    };
+  }
   if (has('rate-limited', 'billing') || isBlockedBy('rate_limit', 'quota', 'billing')) {
     return {
       kind: 'rate-limited',

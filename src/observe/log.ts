@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../shared/clock.ts';
+import { printable } from '../shared/printable.ts';
 import { Secret } from '../shared/secret.ts';
 import { redact } from './redact.ts';
 
@@ -63,14 +64,6 @@ function prettyLine(paint: (level: LogLevel, text: string) => string) {
 function shown(value: unknown): string {
   if (typeof value === 'string') return /^[\w./:@+~%*,…-]+$/.test(value) ? value : printable(JSON.stringify(value));
   return printable(stringify(value));
-}
-
-/** Control characters as escapes, those of the terminal's second set and Unicode's line and direction marks included. */
-function printable(text: string): string {
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function plainFields(fields: LogFields): Record<string, unknown> {

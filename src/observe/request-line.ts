@@ -3,6 +3,8 @@ import type { Log } from './log.ts';
 /** What is known of a request when it is over. */
 export type RequestRecord = {
   readonly id: string;
+  /** When it arrived, milliseconds since the epoch. */
+  readonly at: number;
   /** The client key's name; null for the anonymous client. */
   readonly client: string | null;
   /** The model as the client wrote it; null when the request could not be read. */
@@ -26,11 +28,23 @@ export type RequestRecord = {
   readonly overheadMs: number;
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
+  /** Of the input tokens. */
+  readonly cachedTokens: number | null;
+  /** Of the output tokens. */
+  readonly reasoningTokens: number | null;
   /** Null where no price is known. */
   readonly costUsd: number | null;
 };
 
-export type AttemptSummary = { readonly credential: string; readonly failure: string | null };
+export type AttemptSummary = {
+  readonly target: string;
+  readonly credential: string;
+  readonly status: number | null;
+  readonly failure: string | null;
+  readonly ms: number;
+  /** The upstream's own words, without secrets; never in the log line. */
+  readonly error: string | null;
+};
 
 /**
  * One line per request; never a word of what was asked or answered. A `warn` when it was an upstream or this server

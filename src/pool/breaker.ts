@@ -1,6 +1,6 @@
 import { assertNever } from '../shared/assert-never.ts';
 import type { Random } from '../shared/random.ts';
-import { CLEAR, climb, guess, hold, lift, MAX_WAIT_MS, ripen, type ScopeState } from './blocks.ts';
+import { CLEAR, climb, guess, hold, lift, ripen, type ScopeState, shiftScope } from './blocks.ts';
 import type { CredentialId } from './credential.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -16,6 +16,7 @@ const TRIP_WINDOW_MS = 60_000;
 const OPEN_MS = 30_000;
 const MAX_OPEN_MS = 300_000;
 const OVERLOAD_MS = 30_000;
+const MAX_OVERLOAD_MS = 8 * 24 * 60 * 60_000;
 const MODEL_MISSING_MS = 5 * 60_000;
 const UNREACHABLE_MS = 1_000;
 const MAX_UNREACHABLE_MS = 30_000;
@@ -81,7 +82,7 @@ export function observeModel(before: ModelState, event: ProviderEvent, now: numb
     case 'overloaded': {
       const isTold = outcome.waitMs !== null && !Number.isNaN(outcome.waitMs);
       if (isTold && outcome.waitMs <= 0) return { ...state, scope: lift(state.scope, (b) => b.kind === 'overload') };
-      const ms = isTold ? Math.min(outcome.waitMs, MAX_WAIT_MS) : guess(OVERLOAD_MS, OVERLOAD_MS * 1.1, random);
+      const ms = isTold ? Math.min(outcome.waitMs, MAX_OVERLOAD_MS) : guess(OVERLOAD_MS, OVERLOAD_MS * 1.1, random);
       const source = isTold ? 'provider' : 'guess';
       const block = { scope: scopeName, kind: 'overload', until: now + ms, reason, source } as const;
       return { ...state, scope: hold(state.scope, block, now, isTold) };
@@ -114,6 +115,13 @@ export function observeReach(before: ScopeState, event: ProviderEvent, now: numb
   // Doubling without end would overflow after a thousand failures.
   const doublings = Math.min(climbed.streak - 1, 10);
   const ms = guess(Math.min(UNREACHABLE_MS * 2 ** doublings, MAX_UNREACHABLE_MS), MAX_UNREACHABLE_MS, random);
-  const { reason } = event;
-  return hold(climbed, { scope: 'provider', kind: 'unreachable', until: now + ms, reason, source: 'guess' }, now);
+  const block = { scope: 'provider', kind: 'unreachable', until: now + ms, reason: event.reason, source: 'guess' };
+  return hold(climbed, { ...block, kind: 'unreachable' }, now);
+}
+
+/** The clock was set back; see `shiftScope`. */
+export function shiftModel(state: ModelState, byMs: number): ModelState {
+  if (state === QUIET) return state;
+  const failures = state.failures.map((failure) => ({ ...failure, at: failure.at + byMs }));
+  return { ...state, scope: shiftScope(state.scope, byMs), failures };
 }

@@ -1,17 +1,49 @@
+import { assertNever } from '../shared/assert-never.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Random } from '../shared/random.ts';
-import { CLEAR, type CredentialEvent, firstEndOf, observe, ripen, type ScopeState } from './blocks.ts';
-import { observeModel, observeReach, QUIET, ripenModel } from './breaker.ts';
+import { AffinityMap } from './affinity.ts';
+import {
+  CLEAR,
+  type CredentialEvent,
+  type CredentialState,
+  firstEndOf,
+  limitScope,
+  observe,
+  ripen,
+  scopeAt,
+  type ScopeState,
+  shiftScope,
+  shiftState,
+} from './blocks.ts';
+import { observeModel, observeReach, QUIET, ripenModel, shiftModel } from './breaker.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
+import { nextReset } from './daily-reset.ts';
 import { type Due, DueHeap } from './due-heap.ts';
 import { explainWant } from './explain.ts';
-import type { Outcome, Settlement } from './outcome.ts';
-import { bySoonest, plain, refusalOf } from './outlook.ts';
-import type { CredentialStatus, Explanation, Lease, Pool, PoolSettings, PoolStatus, Refusal, Want } from './pool.ts';
-import { isOpenToAll, ModelLedger, Member, Roster, type Trial } from './roster.ts';
+import { CredentialLimits, type Reservation } from './limits.ts';
+import type { LeaseUsage, Outcome, Settlement } from './outcome.ts';
+import { bySoonest, plain, type Prospect, prospectOf } from './outlook.ts';
+import type {
+  Block,
+  CredentialStatus,
+  Explanation,
+  Lease,
+  Pool,
+  PoolEvent,
+  PoolSettings,
+  PoolStatus,
+  Refusal,
+  Want,
+} from './pool.ts';
+import { isEligible, isOpenToAll, Lane, Member, Roster, type Spot, type Trial } from './roster.ts';
+import { readSnapshot, writeSnapshot } from './snapshot.ts';
 
 /** Bodies are held while their requests wait. */
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
+/** Clocks are nudged all the time; only what is more than this is a clock that was set back. */
+const MAX_NUDGE_MS = 1000;
+/** By tokens, so many count like one request: the tolerance then means about the same in both. */
+const TOKENS_PER_USE = 1000;
 
 export type PoolOptions = {
   /** Id of the provider, for patterns written as `provider/model`. */
@@ -20,6 +52,10 @@ export type PoolOptions = {
   readonly settings: PoolSettings;
   readonly clock: Clock;
   readonly random: Random;
+  /** What `snapshot` gave before the restart. What is past, unknown or malformed in it is left out. */
+  readonly restore?: unknown;
+  /** Told as it is noticed: the end of a block when the pool is next looked at or asked. Must not call the pool. */
+  readonly onEvent?: (event: PoolEvent) => void;
 };
 
 export function createPool(options: PoolOptions): Pool {
@@ -29,18 +65,31 @@ export function createPool(options: PoolOptions): Pool {
 type Limits = { readonly deadline: number; readonly blockedDeadline: number; readonly signal: AbortSignal };
 
 /** What a lease holds. */
-type Held = { readonly member: Member; readonly ledger: ModelLedger; readonly trials: readonly Trial[] };
+type Held = {
+  readonly member: Member;
+  readonly lane: Lane;
+  readonly spot: Spot;
+  readonly want: Want;
+  trials: readonly Trial[];
+  readonly reservation: Reservation | null;
+  /** When the lease began; unlike the lease's own time it follows a clock that is set back. */
+  startedAt: number;
+  /** Null before the commit point. */
+  confirmedAt: number | null;
+  /** What it counts for among its peers' use. */
+  use: number;
+};
 
 class Waiter implements Due {
   dueAt = Number.POSITIVE_INFINITY;
   readonly want: Want;
-  readonly ledger: ModelLedger;
-  readonly limits: Limits;
+  readonly lane: Lane;
+  limits: Limits;
   readonly end: (result: Lease | Refusal) => void;
 
-  constructor(want: Want, ledger: ModelLedger, limits: Limits, end: (result: Lease | Refusal) => void) {
+  constructor(want: Want, lane: Lane, limits: Limits, end: (result: Lease | Refusal) => void) {
     this.want = want;
-    this.ledger = ledger;
+    this.lane = lane;
     this.limits = limits;
     this.end = end;
   }
@@ -52,7 +101,19 @@ class Reach implements Due {
   scope: ScopeState = CLEAR;
 }
 
+/** The next daily reset. */
+class Day implements Due {
+  dueAt = Number.POSITIVE_INFINITY;
+}
+
 const NO_TRIALS: readonly Trial[] = [];
+const NO_LIMITS = {
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  requestsPerDay: null,
+  tokensPerDay: null,
+  concurrency: null,
+} as const;
 
 /**
  * The invariant on which the line's fairness rests: after every call, nobody waits who could be served. So whatever
@@ -62,7 +123,13 @@ class CredentialPool implements Pool {
   readonly #clock: Clock;
   readonly #random: Random;
   #settings: PoolSettings;
-  readonly #due = new DueHeap<Member | ModelLedger | Reach | Waiter>();
+  readonly #provider: string;
+  readonly #onEvent: ((event: PoolEvent) => void) | null;
+  readonly #due = new DueHeap<Member | Lane | Reach | Waiter | Day>();
+  readonly #day = new Day();
+  readonly #affinity = new AffinityMap();
+  /** The latest time that was read. */
+  #latest: number;
   readonly #roster: Roster;
   readonly #reach = new Reach();
   readonly #held = new Map<Lease, Held>();
@@ -79,23 +146,30 @@ class CredentialPool implements Pool {
     this.#random = options.random;
     this.#settings = options.settings;
     this.#roster = new Roster(options.provider, (owner, at) => this.#due.set(owner, at));
-    this.#roster.replace(options.credentials, options.settings.concurrency);
+    this.#provider = options.provider;
+    this.#onEvent = options.onEvent ?? null;
+    const now = this.#clock.now();
+    this.#latest = now;
+    this.#roster.replace(options.credentials, options.settings, now);
+    this.#beginDay(now);
+    if (options.restore !== undefined) this.#restore(options.restore, now);
   }
 
   lease(want: Want, now: number): Lease | Refusal {
+    if (now < this.#latest - MAX_NUDGE_MS) this.#setBack(now);
     this.#catchUp(now);
-    const ledger = this.#roster.look(want.model);
-    return this.#take(want, ledger, now) ?? this.#refuse(want, ledger);
+    const lane = this.#roster.look(want.model);
+    return this.#take(want, lane, now) ?? this.#prospect(want, lane, now).refusal;
   }
 
   acquire(want: Want, limits: Limits): Promise<Lease | Refusal> {
-    const now = this.#clock.now();
+    const now = this.#now();
     if (limits.signal.aborted) return Promise.resolve({ kind: 'refused', cause: 'aborted', blocks: [], retryAt: null });
     this.#catchUp(now);
-    const ledger = this.#roster.look(want.model);
-    const lease = this.#take(want, ledger, now);
+    const lane = this.#roster.look(want.model);
+    const lease = this.#take(want, lane, now);
     if (lease) return Promise.resolve(lease);
-    const refusal = this.#refuse(want, ledger);
+    const { refusal, roomAt } = this.#prospect(want, lane, now);
     if (isHopeless(refusal, limits, now)) return Promise.resolve(refusal);
     const isFull =
       this.#waiters.size >= this.#settings.maxWaiting || this.#waitingBytes + want.bytes > MAX_WAITING_BYTES;
@@ -109,33 +183,264 @@ class CredentialPool implements Pool {
         limits.signal.removeEventListener('abort', abort);
         resolve(result);
       };
-      const waiter = new Waiter(want, ledger, limits, end);
+      const waiter = new Waiter(want, lane, limits, end);
       limits.signal.addEventListener('abort', abort, { once: true });
-      ledger.waiting++;
-      this.#roster.keep(ledger, now);
+      lane.waiting++;
+      this.#roster.keep(lane, now);
       this.#waiters.add(waiter);
       this.#waitingBytes += want.bytes;
-      this.#due.set(waiter, limits.deadline);
+      this.#due.set(waiter, Math.min(limits.deadline, roomAt));
       this.#arm();
     });
+  }
+
+  confirm(lease: Lease): void {
+    const held = this.#held.get(lease);
+    if (!held) throw new Error(`the lease of ${lease.credentialId} is settled already, or of another pool`);
+    if (held.confirmedAt !== null) return;
+    const now = this.#now();
+    held.confirmedAt = now;
+    const { member, lane, trials } = held;
+    // It has proved what it was sent for; the rest of its stream does not hold up the next one.
+    for (const trial of trials) trial.count--;
+    held.trials = NO_TRIALS;
+    this.#ripenDue(now);
+    this.#judge(held, lease, { kind: 'success' }, 'answered', false, now);
+    if (trials.length > 0) this.#placeTrials(lane, member);
+    this.#bind(held, now);
+    this.#wake(now);
   }
 
   settle(lease: Lease, settlement: Settlement): void {
     const held = this.#held.get(lease);
     if (!held) throw new Error(`the lease of ${lease.credentialId} is settled already, or of another pool`);
     this.#held.delete(lease);
-    const now = this.#clock.now();
-    const { member, ledger, trials } = held;
+    const now = this.#now();
+    const { member, lane, trials } = held;
+    const { outcome, reason, usage, learned } = settlement;
     member.inFlight--;
-    ledger.inFlight--;
+    lane.inFlight--;
     for (const trial of trials) trial.count--;
     count(member, settlement);
+    this.#countUse(held, usage);
     // Ends that have passed meanwhile come first: the outcome is judged against what holds now.
     this.#ripenDue(now);
-    const { outcome, reason } = settlement;
-    const { model, at: startedAt, credentialId } = lease;
+    this.#judge(held, lease, outcome, reason, held.confirmedAt !== null, now);
+    if (member.limits || learned) this.#countLimits(held, settlement, now);
+    if (outcome.kind === 'success') this.#bind(held, now);
+    this.#roster.place(member);
+    if (trials.length > 0) this.#placeTrials(lane, member);
+    this.#roster.dropIfDone(member);
+    this.#onEvent?.({
+      kind: 'lease-settled',
+      provider: this.#provider,
+      credential: lease.credentialId,
+      model: lease.model,
+      outcome: outcome.kind,
+      inputTokens: usage?.inputTokens ?? null,
+      outputTokens: usage?.outputTokens ?? null,
+      at: now,
+    });
+    this.#wake(now);
+  }
+
+  prove(id: CredentialId): void {
+    const now = this.#now();
+    this.#ripenDue(now);
+    const member = this.#roster.members.get(id);
+    if (!member) return;
+    this.#observe(member, { kind: 'proven' }, now);
+    this.#wake(now);
+  }
+
+  snapshot(): unknown {
+    const now = this.#now();
+    this.#catchUp(now);
+    return writeSnapshot(this.#roster, this.#affinity, this.#day.dueAt, now);
+  }
+
+  rest(credentials: Iterable<CredentialId>, model: string): void {
+    const now = this.#now();
+    this.#ripenDue(now);
+    const lane = this.#roster.look(model);
+    for (const id of credentials) {
+      const member = this.#roster.members.get(id);
+      if (!member) continue;
+      // What is known of a model is kept with its lane, so that both are forgotten together.
+      this.#roster.keep(lane, now);
+      this.#roster.spot(lane, member);
+      this.#observe(member, { kind: 'rested', model }, now);
+      this.#isOutlookStale = true;
+    }
+    this.#wake(now);
+  }
+
+  explain(want: Want): readonly Explanation[] {
+    const now = this.#now();
+    this.#catchUp(now);
+    const lane = this.#roster.look(want.model);
+    const bound = this.#boundTo(want, now, true);
+    const preferred = bound && this.#isHonoured(bound, want, lane, now) ? bound : null;
+    const session = bound ? null : this.#sessionOf(want);
+    return explainWant(this.#roster, this.#reach.scope, lane, want, this.#settings, preferred, session, now);
+  }
+
+  status(): PoolStatus {
+    const now = this.#now();
+    this.#catchUp(now);
+    const blocks = [...this.#reach.scope.blocks];
+    for (const lane of this.#roster.lanes.values()) blocks.push(...lane.state.scope.blocks);
+    return {
+      credentials: [...this.#roster.members.values()].map((member) => statusOf(member, now)),
+      blocks: blocks.sort(bySoonest).map(plain),
+      waiting: this.#waiters.size,
+    };
+  }
+
+  reset(id?: CredentialId): void {
+    const now = this.#now();
+    this.#ripenDue(now);
+    for (const member of this.#roster.members.values()) {
+      if (id !== undefined && member.credential.id !== id) continue;
+      member.limits?.forgetLearned();
+      this.#roster.weigh(member, null, now);
+      this.#observe(member, { kind: 'reset' }, now);
+    }
+    // What stands against the provider stands against each of its credentials, and is shown with them.
+    for (const lane of this.#roster.lanes.values()) this.#roster.laneBecomes(lane, QUIET);
+    this.#reachBecomes(CLEAR);
+    this.#wake(now);
+  }
+
+  update(credentials: readonly PoolCredential[], settings: PoolSettings): void {
+    const now = this.#now();
+    this.#ripenDue(now);
+    const before = this.#settings;
+    this.#settings = settings;
+    const arrived = this.#roster.replace(credentials, settings, now);
+    if (before.balanceBy !== settings.balanceBy) this.#recountUse();
+    for (const member of arrived) this.#shareQuotaWith(member, now);
+    this.#beginDay(now);
+    this.#isOutlookStale = true;
+    this.#wake(now);
+  }
+
+  close(): void {
+    const now = this.#now();
+    this.#roster.replace([], this.#settings, now);
+    this.#isOutlookStale = true;
+    this.#wake(now);
+  }
+
+  #take(want: Want, lane: Lane, now: number): Lease | null {
+    if (this.#reach.scope.blocks.length > 0 || lane.state.scope.blocks.length > 0 || lane.isBusy) return null;
+    const member =
+      want.affinity === null || want.only !== undefined
+        ? this.#roster.choose(lane, want, null, now, this.#random)
+        : this.#chooseFor(want, lane, now);
+    if (!member) return null;
+    this.#roster.keep(lane, now);
+    const spot = this.#roster.spot(lane, member);
+    const use = this.#settings.balanceBy === 'requests' || want.tokens <= 0 ? 1 : want.tokens / TOKENS_PER_USE;
+    spot.use += use;
+    member.inFlight++;
+    lane.inFlight++;
+    const { group, scope } = lane.unit;
+    const { key, groups, models } = member.state;
+    const onModel = models.get(lane.model);
+    const onGroup = group === null ? undefined : groups.get(group);
+    let trials = NO_TRIALS;
+    if (key.probation || onModel?.probation || onGroup?.probation || lane.state.scope.probation) {
+      trials = [
+        ...(key.probation ? [member.trial] : []),
+        ...(onModel?.probation ? [spot.trial] : []),
+        ...(onGroup?.probation && group !== null ? [this.#roster.groupTrial(member, group)] : []),
+        ...(lane.state.scope.probation ? [lane.trial] : []),
+      ];
+      for (const trial of trials) trial.count++;
+      this.#placeTrials(lane, member);
+    }
+    const reservation = member.limits?.reserve(scope, want.tokens, now) ?? null;
+    if (reservation) this.#roster.weigh(member, lane.unit, now);
+    this.#roster.place(member);
+    const lease: Lease = { credentialId: member.credential.id, model: want.model, at: now };
+    const held = { member, lane, spot, want, trials, reservation, startedAt: now, confirmedAt: null, use };
+    this.#held.set(lease, held);
+    return lease;
+  }
+
+  /** For a conversation: the credential that served it, else whoever the mode prefers, who serves it from then on. */
+  #chooseFor(want: Want, lane: Lane, now: number): Member | null {
+    const { affinity } = want;
+    const bound = this.#boundTo(want, now, false);
+    if (bound && this.#isHonoured(bound, want, lane, now)) return bound;
+    const session = this.#sessionOf(want);
+    const member = this.#roster.choose(lane, want, bound ? null : session, now, this.#random);
+    if (bound && affinity && !this.#roster.canServe(bound, lane, want, now)) this.#affinity.unbind(affinity.key);
+    // The first requests of a conversation may come together; they need not wait for an answer to stay together.
+    if (member && session !== null && this.#affinity.peek(session, now) === null) {
+      this.#affinity.bind(session, member.credential.id, now);
+    }
+    return member;
+  }
+
+  /** The conversation, when it may choose for the request. */
+  #sessionOf({ affinity, only }: Want): string | null {
+    if (affinity === null || only !== undefined || !this.#settings.isAffinityOn) return null;
+    return affinity.isExplicit || affinity.isHonoured ? affinity.key : null;
+  }
+
+  /** Who served this conversation last. */
+  #boundTo({ affinity, only }: Want, now: number, isLook: boolean): Member | null {
+    if (affinity === null || only !== undefined || !this.#settings.isAffinityOn) return null;
+    const id = isLook ? this.#affinity.peek(affinity.key, now) : this.#affinity.find(affinity.key, now);
+    return (id === null ? undefined : this.#roster.members.get(id)) ?? null;
+  }
+
+  /** What the client named itself always counts; what was inferred yields where that spreads the load. */
+  #isHonoured(bound: Member, want: Want, lane: Lane, now: number): boolean {
+    const { affinity } = want;
+    if (affinity === null || !(affinity.isExplicit || affinity.isHonoured)) return false;
+    if (!isEligible(want, bound) || !this.#roster.canServe(bound, lane, want, now)) return false;
+    if (affinity.isExplicit || bound.inFlight < bound.softMax) return true;
+    return !this.#roster.hasSparePeer(bound, lane, want, now);
+  }
+
+  /** The one that served is the one that has the conversation's cache. */
+  #bind({ want: { affinity }, member }: Held, now: number): void {
+    if (affinity !== null && this.#settings.isAffinityOn && member.tier) {
+      this.#affinity.bind(affinity.key, member.credential.id, now);
+    }
+  }
+
+  #prospect(want: Want, lane: Lane, now: number): Prospect {
+    const { changes, hasLimits } = this.#roster;
+    const reach = this.#reach.scope;
+    if (!isOpenToAll(want)) return prospectOf(this.#roster, reach, lane, want, now);
+    const tokens = hasLimits ? want.tokens : 0;
+    const known = lane.outlook;
+    if (known?.changes === changes && known.reach === reach && known.tokens === tokens && now < known.prospect.roomAt) {
+      return known.prospect;
+    }
+    const prospect = prospectOf(this.#roster, reach, lane, want, now);
+    lane.outlook = { changes, reach, tokens, prospect };
+    return prospect;
+  }
+
+  #placeTrials(lane: Lane, member: Member): void {
+    this.#roster.place(member);
+    this.#roster.placeOn(lane, member);
+    if (lane.unit.group !== null) this.#roster.placeOnUnit(lane.unit, member);
+  }
+
+  /** What an outcome says of the credential, of its quota pool, of the model and of the way to the provider. */
+  #judge(held: Held, lease: Lease, outcome: Outcome, reason: string, isConfirmed: boolean, now: number): void {
+    const { member, lane, startedAt } = held;
+    const { model, credentialId } = lease;
+    const { group } = lane.unit;
     const before = member.state;
-    this.#observe(member, { kind: 'settled', model, startedAt, outcome, reason }, now);
+    this.#observe(member, { kind: 'settled', model, group, startedAt, outcome, reason, isConfirmed }, now);
+    if (outcome.kind === 'rate-limited') this.#shareQuota(member, before, lane, outcome, now);
     const providerEvent = {
       model,
       credentialId,
@@ -144,120 +449,197 @@ class CredentialPool implements Pool {
       reason,
       isOnlyCredential: outcome.kind === 'upstream-error' && this.#roster.isOnly(member, model),
     };
-    const ledgerBefore = ledger.state;
-    this.#roster.ledgerBecomes(ledger, observeModel(ledgerBefore, providerEvent, now, this.#random));
+    const laneBefore = lane.state;
+    this.#roster.laneBecomes(lane, observeModel(laneBefore, providerEvent, now, this.#random));
     const reachBefore = this.#reach.scope;
     this.#reachBecomes(observeReach(reachBefore, providerEvent, now, this.#random));
-    if (member.state !== before || ledger.state !== ledgerBefore || this.#reach.scope !== reachBefore) {
+    if (member.state !== before || lane.state !== laneBefore || this.#reach.scope !== reachBefore) {
       this.#isOutlookStale = true;
     }
-    this.#roster.place(member);
-    if (trials.length > 0) this.#roster.placeOn(ledger, member);
-    this.#roster.dropIfDone(member);
-    this.#wake(now);
   }
 
-  rest(credentials: Iterable<CredentialId>, model: string): void {
-    const now = this.#clock.now();
-    this.#ripenDue(now);
-    const ledger = this.#roster.look(model);
-    for (const id of credentials) {
-      const member = this.#roster.members.get(id);
-      if (!member) continue;
-      // What is known of a model is kept with its ledger, so that both are forgotten together.
-      this.#roster.keep(ledger, now);
-      this.#roster.spot(ledger, member);
-      this.#observe(member, { kind: 'rested', model }, now);
-      this.#isOutlookStale = true;
+  /** Keys of one project share its quota: what one of them met, the others need not meet. */
+  #shareQuota(
+    member: Member,
+    before: CredentialState,
+    lane: Lane,
+    outcome: Outcome & { kind: 'rate-limited' },
+    now: number,
+  ): void {
+    // What is gone from the config may not be of the same project any more.
+    if (member.credential.quotaPool === null || !member.tier || outcome.isPermanent) return;
+    const scope = limitScope(outcome.scope, lane.model, lane.unit.group);
+    const was = scopeAt(before, scope);
+    const { blocks, dayRefusedAt } = scopeAt(member.state, scope);
+    const block = blocks.find(isQuota) ?? null;
+    if (was.blocks.find(isQuota) === (block ?? undefined) && was.dayRefusedAt === dayRefusedAt) return;
+    for (const peer of this.#roster.quotaPeers(member)) {
+      // What is known of a model is kept with its lane, so that both are forgotten together.
+      if (scope.kind === 'model') this.#roster.spot(lane, peer);
+      this.#observe(peer, { kind: 'quota-shared', scope, block, dayRefusedAt }, now);
     }
-    this.#wake(now);
   }
 
-  explain(want: Want): readonly Explanation[] {
+  /** A newcomer to a quota pool finds the quota as its peers have left it. */
+  #shareQuotaWith(member: Member, now: number): void {
+    const [peer] = this.#roster.quotaPeers(member);
+    if (!peer) return;
+    const { key, groups, models } = peer.state;
+    const scopes = [
+      [{ kind: 'key' }, key] as const,
+      ...[...groups].map(([name, state]) => [{ kind: 'group', name }, state] as const),
+      ...[...models].map(([name, state]) => [{ kind: 'model', name }, state] as const),
+    ];
+    for (const [scope, { blocks, dayRefusedAt }] of scopes) {
+      const block = blocks.find(isQuota);
+      if (block === undefined || block.until === null) continue;
+      const lane = scope.kind === 'model' ? this.#roster.lanes.get(scope.name) : undefined;
+      if (scope.kind === 'model' && !lane) continue;
+      if (lane) this.#roster.spot(lane, member);
+      this.#observe(member, { kind: 'quota-shared', scope, block, dayRefusedAt }, now);
+    }
+  }
+
+  /** Corrects what the lease has reserved, and reads what the reply's headers told. */
+  #countLimits({ member, lane, reservation, startedAt, confirmedAt }: Held, settlement: Settlement, now: number): void {
+    const { outcome, usage, learned } = settlement;
+    if (learned && !member.limits) {
+      this.#roster.limit(member, new CredentialLimits(NO_LIMITS, this.#settings.dailyReset, now));
+    }
+    const { limits } = member;
+    if (!limits) return;
+    if (reservation) {
+      if (outcome.kind === 'unreachable') limits.cancel(reservation);
+      else limits.correct(reservation, realTokens(outcome, usage, reservation.tokens), now);
+    }
+    // Headers come before the first byte that counts; a stream can end minutes after them.
+    if (learned) limits.learn(lane.unit.scope, learned, confirmedAt ?? startedAt, now, reservation);
+    this.#roster.weigh(member, lane.unit, now);
+    this.#isOutlookStale = true;
+  }
+
+  /** By tokens, the real number takes the place of the estimate. */
+  #countUse(held: Held, usage: LeaseUsage | null): void {
+    if (this.#settings.balanceBy === 'requests') return;
+    const tokens = (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0);
+    if (tokens <= 0) return;
+    held.spot.use = Math.max(0, held.spot.use - held.use + tokens / TOKENS_PER_USE);
+  }
+
+  /** From zero, but what is in flight counts as use. */
+  #recountUse(): void {
+    this.#roster.forgetUse();
+    for (const held of this.#held.values()) {
+      const { tokens } = held.want;
+      held.use = this.#settings.balanceBy === 'requests' || tokens <= 0 ? 1 : tokens / TOKENS_PER_USE;
+      held.spot.use += held.use;
+    }
+  }
+
+  #beginDay(now: number): void {
+    this.#due.set(this.#day, nextReset(now, this.#settings.dailyReset));
+  }
+
+  #endDay(now: number): void {
+    // The new day's end first: what is observed now is held until then.
+    this.#beginDay(now);
+    for (const member of this.#roster.members.values()) this.#observe(member, { kind: 'day-passed' }, now);
+    this.#recountUse();
+  }
+
+  /** The clock, and whether it was set back since it was last read. */
+  #now(): number {
     const now = this.#clock.now();
-    this.#catchUp(now);
-    const ledger = this.#roster.look(want.model);
-    return explainWant(this.#roster, this.#reach.scope, ledger, want, this.#settings, now);
+    if (now < this.#latest - MAX_NUDGE_MS) this.#setBack(now);
+    else if (now > this.#latest) this.#latest = now;
+    return now;
   }
 
-  status(): PoolStatus {
-    this.#catchUp(this.#clock.now());
-    const blocks = [...this.#reach.scope.blocks];
-    for (const ledger of this.#roster.ledgers.values()) blocks.push(...ledger.state.scope.blocks);
-    return {
-      credentials: [...this.#roster.members.values()].map(statusOf),
-      blocks: blocks.sort(bySoonest).map(plain),
-      waiting: this.#waiters.size,
-    };
-  }
-
-  reset(id?: CredentialId): void {
-    const now = this.#clock.now();
-    this.#ripenDue(now);
+  /**
+   * Whatever was counted by the old time lasts as long as it would have, instead of that much longer. A clock that jumps
+   * ahead is not told from a machine that slept: what is over by the new time is over.
+   */
+  #setBack(now: number): void {
+    const byMs = now - this.#latest;
+    this.#latest = now;
     for (const member of this.#roster.members.values()) {
-      if (id === undefined || member.credential.id === id) this.#observe(member, { kind: 'reset' }, now);
+      this.#roster.become(member, shiftState(member.state, byMs));
+      this.#roster.weigh(member, null, now);
     }
-    // What stands against the provider stands against each of its credentials, and is shown with them.
-    for (const ledger of this.#roster.ledgers.values()) this.#roster.ledgerBecomes(ledger, QUIET);
-    this.#reachBecomes(CLEAR);
-    this.#wake(now);
-  }
-
-  update(credentials: readonly PoolCredential[], settings: PoolSettings): void {
-    const now = this.#clock.now();
-    this.#ripenDue(now);
-    this.#settings = settings;
-    this.#roster.replace(credentials, settings.concurrency);
+    for (const lane of this.#roster.lanes.values()) this.#roster.laneBecomes(lane, shiftModel(lane.state, byMs));
+    this.#reachBecomes(shiftScope(this.#reach.scope, byMs));
+    for (const held of this.#held.values()) {
+      held.startedAt += byMs;
+      if (held.confirmedAt !== null) held.confirmedAt += byMs;
+    }
+    for (const waiter of this.#waiters) {
+      const { deadline, blockedDeadline, signal } = waiter.limits;
+      waiter.limits = { deadline: deadline + byMs, blockedDeadline: blockedDeadline + byMs, signal };
+      this.#due.set(waiter, waiter.limits.deadline);
+    }
+    this.#beginDay(now);
     this.#isOutlookStale = true;
     this.#wake(now);
   }
 
-  close(): void {
-    this.#roster.replace([], this.#settings.concurrency);
-    this.#isOutlookStale = true;
-    this.#wake(this.#clock.now());
-  }
-
-  #take(want: Want, ledger: ModelLedger, now: number): Lease | null {
-    if (this.#reach.scope.blocks.length > 0 || ledger.state.scope.blocks.length > 0 || ledger.isBusy) return null;
-    const member = this.#roster.choose(ledger, want, this.#settings.tolerance, this.#random);
-    if (!member) return null;
-    this.#roster.keep(ledger, now);
-    const spot = this.#roster.spot(ledger, member);
-    spot.use++;
-    member.inFlight++;
-    ledger.inFlight++;
-    const onModel = member.state.models.get(ledger.model);
-    let trials = NO_TRIALS;
-    if (member.state.key.probation || onModel?.probation || ledger.state.scope.probation) {
-      trials = [
-        ...(member.state.key.probation ? [member.trial] : []),
-        ...(onModel?.probation ? [spot.trial] : []),
-        ...(ledger.state.scope.probation ? [ledger.trial] : []),
-      ];
-      for (const trial of trials) trial.count++;
-      this.#roster.placeOn(ledger, member);
+  #restore(stored: unknown, now: number): void {
+    const snapshot = readSnapshot(stored, now);
+    if (!snapshot) return;
+    for (const { id, state, totals, limits } of snapshot.credentials) {
+      const member = [...this.#roster.members.values()].find((one) => one.credential.id === id);
+      if (!member) continue;
+      Object.assign(member, totals);
+      if (limits !== null) {
+        if (!member.limits) this.#roster.limit(member, new CredentialLimits(NO_LIMITS, this.#settings.dailyReset, now));
+        member.limits?.restore(limits, now);
+        this.#roster.weigh(member, null, now);
+      }
+      for (const model of state.models.keys()) {
+        const lane = this.#roster.look(model);
+        this.#roster.keep(lane, now);
+        this.#roster.spot(lane, member);
+      }
+      this.#roster.become(member, state);
+      if (snapshot.dayEndsAt <= now) this.#observe(member, { kind: 'day-passed' }, now);
     }
-    this.#roster.place(member);
-    const lease: Lease = { credentialId: member.credential.id, model: want.model, at: now };
-    this.#held.set(lease, { member, ledger, trials });
-    return lease;
-  }
-
-  #refuse(want: Want, ledger: ModelLedger): Refusal {
-    const { changes } = this.#roster;
-    const reach = this.#reach.scope;
-    if (!isOpenToAll(want)) return refusalOf(this.#roster, reach, ledger, want);
-    if (ledger.outlook?.changes !== changes || ledger.outlook.reach !== reach) {
-      ledger.outlook = { changes, reach, refusal: refusalOf(this.#roster, reach, ledger, want) };
+    for (const { model, state } of snapshot.models) {
+      const lane = this.#roster.look(model);
+      this.#roster.keep(lane, now);
+      this.#roster.laneBecomes(lane, state);
     }
-    return ledger.outlook.refusal;
+    const ids = new Map([...this.#roster.members.keys()].map((id) => [String(id), id]));
+    this.#affinity.restore(snapshot.affinity, (id) => ids.get(id), now);
   }
 
   #observe(member: Member, event: CredentialEvent, now: number): void {
-    const policy = { cooldowns: this.#settings.cooldowns, random: this.#random };
+    const policy = { cooldowns: this.#settings.cooldowns, random: this.#random, dayEndsAt: this.#day.dueAt };
     const model = 'model' in event ? event.model : undefined;
-    this.#roster.become(member, observe(member.state, event, now, policy), model);
+    const before = member.state;
+    const after = observe(before, event, now, policy);
+    if (after === before) return;
+    this.#roster.become(member, after, model);
+    if (after.key.blocks.length > 0 && after.key !== before.key) this.#affinity.release(member.credential.id);
+    if (this.#onEvent) this.#tell(this.#onEvent, member, before, after, now);
+  }
+
+  #tell(
+    onEvent: (event: PoolEvent) => void,
+    { credential: { id } }: Member,
+    before: CredentialState,
+    after: CredentialState,
+    now: number,
+  ): void {
+    const was = blocksOf(before);
+    const is = blocksOf(after);
+    const provider = this.#provider;
+    for (const block of is) {
+      if (was.includes(block)) continue;
+      onEvent({ kind: 'credential-blocked', provider, credential: id, block: plain(block), at: now });
+    }
+    for (const scope of new Set(was.map((block) => block.scope))) {
+      if (is.some((block) => block.scope === scope)) continue;
+      onEvent({ kind: 'credential-unblocked', provider, credential: id, scope, at: now });
+    }
   }
 
   #reachBecomes(scope: ScopeState): void {
@@ -276,12 +658,19 @@ class CredentialPool implements Pool {
   /** Ends what is over. Waiters whose deadline has passed stay until `#wake` has tried them a last time. */
   #ripenDue(now: number): void {
     for (let owner = this.#due.take(now); owner; owner = this.#due.take(now)) {
-      if (owner instanceof Member) this.#observe(owner, { kind: 'time-passed' }, now);
-      else if (owner instanceof ModelLedger) this.#roster.ledgerBecomes(owner, ripenModel(owner.state, now));
+      if (owner instanceof Member) this.#ripen(owner, now);
+      else if (owner instanceof Day) this.#endDay(now);
+      else if (owner instanceof Lane) this.#roster.laneBecomes(owner, ripenModel(owner.state, now));
       else if (owner instanceof Reach) this.#reachBecomes(ripen(owner.scope, now));
       // A waiter: it is looked at when the line is.
       else this.#isOutlookStale = true;
     }
+  }
+
+  #ripen(member: Member, now: number): void {
+    this.#observe(member, { kind: 'time-passed' }, now);
+    // Also when nothing was over: it was taken out of the heap and has to go back in.
+    if (member.over.size > 0) this.#roster.weigh(member, null, now);
   }
 
   /** Goes through the line from its head: serves whom it can, refuses whose waiting has become vain. */
@@ -289,25 +678,26 @@ class CredentialPool implements Pool {
     if (this.#waiters.size > 0) {
       const isStale = this.#isOutlookStale;
       this.#isOutlookStale = false;
-      // Where a request without conditions could not be served, none with them can be.
-      const dry = new Set<ModelLedger>();
+      // A lane that could not serve a request without conditions cannot serve one with them, nor a larger one.
+      const dry = new Map<Lane, number>();
       for (const waiter of this.#waiters) {
-        const { want, ledger } = waiter;
+        const { want, lane } = waiter;
         const isAnybodyReady = this.#roster.isAnybodyReady;
-        if (isAnybodyReady && !dry.has(ledger)) {
-          const lease = this.#take(want, ledger, now);
+        if (isAnybodyReady && want.tokens < (dry.get(lane) ?? Number.POSITIVE_INFINITY)) {
+          const lease = this.#take(want, lane, now);
           if (lease) {
             this.#leave(waiter, lease);
             continue;
           }
-          if (isOpenToAll(want)) dry.add(ledger);
+          if (isOpenToAll(want)) dry.set(lane, want.tokens);
         }
         if (!isStale) {
           if (!isAnybodyReady) break;
           continue;
         }
-        const refusal = this.#refuse(want, ledger);
+        const { refusal, roomAt } = this.#prospect(want, lane, now);
         if (isHopeless(refusal, waiter.limits, now)) this.#leave(waiter, refusal);
+        else this.#due.set(waiter, Math.min(waiter.limits.deadline, roomAt));
       }
     }
     this.#arm();
@@ -315,7 +705,7 @@ class CredentialPool implements Pool {
 
   #leave(waiter: Waiter, result: Lease | Refusal): void {
     if (!this.#waiters.delete(waiter)) return;
-    waiter.ledger.waiting--;
+    waiter.lane.waiting--;
     this.#waitingBytes -= waiter.want.bytes;
     this.#due.set(waiter, Number.POSITIVE_INFINITY);
     waiter.end(result);
@@ -332,7 +722,7 @@ class CredentialPool implements Pool {
     this.#cancelTimer = this.#clock.schedule(at - this.#clock.now(), () => {
       this.#cancelTimer = null;
       this.#timerAt = Number.POSITIVE_INFINITY;
-      this.#catchUp(this.#clock.now());
+      this.#catchUp(this.#now());
       // A timer may fire early; then nothing was due and it is set again.
       this.#arm();
     });
@@ -345,6 +735,7 @@ function isHopeless(refusal: Refusal, limits: Limits, now: number): boolean {
     case 'busy':
       return now >= limits.deadline;
     case 'blocked':
+    case 'over-limit':
       return refusal.retryAt === null || refusal.retryAt > Math.min(limits.deadline, limits.blockedDeadline);
     case 'none':
     case 'excluded':
@@ -356,6 +747,7 @@ function isHopeless(refusal: Refusal, limits: Limits, now: number): boolean {
 
 function count(member: Member, { outcome, usage }: Settlement): void {
   member.requests++;
+  if (outcome.kind === 'success') member.successes++;
   if (isFailure(outcome)) member.failures++;
   member.inputTokens += usage?.inputTokens ?? 0;
   member.outputTokens += usage?.outputTokens ?? 0;
@@ -363,10 +755,43 @@ function count(member: Member, { outcome, usage }: Settlement): void {
 
 const isFailure = (outcome: Outcome) => outcome.kind !== 'success' && outcome.kind !== 'neutral';
 
-function statusOf(member: Member): CredentialStatus {
+/** What a request used, as far as anybody can know; null: the estimate stands. */
+function realTokens(outcome: Outcome, usage: LeaseUsage | null, estimate: number): number | null {
+  const { inputTokens, outputTokens } = usage ?? { inputTokens: null, outputTokens: null };
+  if (inputTokens !== null && outputTokens !== null) return inputTokens + outputTokens;
+  // Half a count is a lower bound.
+  if (inputTokens !== null || outputTokens !== null) return Math.max(estimate, inputTokens ?? outputTokens ?? 0);
+  switch (outcome.kind) {
+    // The provider did no work for these.
+    case 'rate-limited':
+    case 'auth':
+    case 'forbidden':
+    case 'billing':
+    case 'overloaded':
+    case 'unreachable':
+    case 'model-missing':
+      return 0;
+    case 'success':
+    case 'neutral':
+    case 'failed':
+    case 'upstream-error':
+      return null;
+    default:
+      return assertNever(outcome);
+  }
+}
+
+const isQuota = (block: Block) => block.kind === 'quota';
+
+function blocksOf({ key, groups, models }: CredentialState): readonly Block[] {
+  const blocks: Block[] = [...key.blocks];
+  for (const scope of groups.values()) blocks.push(...scope.blocks);
+  for (const scope of models.values()) blocks.push(...scope.blocks);
+  return blocks;
+}
+
+function statusOf(member: Member, now: number): CredentialStatus {
   const { credential, state, inFlight } = member;
-  const blocks = [...state.key.blocks];
-  for (const scope of state.models.values()) blocks.push(...scope.blocks);
   return {
     id: credential.id,
     isEnabled: credential.isEnabled,
@@ -375,11 +800,12 @@ function statusOf(member: Member): CredentialStatus {
       ? 'disabled'
       : state.key.blocks.length > 0
         ? 'blocked'
-        : member.isBusy
+        : member.isBusy || member.over.has('')
           ? 'busy'
           : 'ready',
     inFlight,
-    blocks: blocks.sort(bySoonest).map(plain),
+    blocks: [...blocksOf(state)].sort(bySoonest).map(plain),
+    windows: member.limits?.views(now) ?? [],
     usage: {
       requests: member.requests,
       failures: member.failures,

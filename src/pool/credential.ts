@@ -13,6 +13,19 @@ export type PoolCredential = {
   readonly weight: number;
   /** Only these models; empty means all. */
   readonly models: readonly NamePattern[];
+  readonly limits: KeyLimits;
+  /** Credentials of one quota pool (keys of one project) share quota blocks; null: on its own. */
+  readonly quotaPool: string | null;
   /** False when the user's config or the operator's override says so. */
   readonly isEnabled: boolean;
+};
+
+/** The user's own limits for one key, below the vendor's; null: none. */
+export type KeyLimits = {
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+  readonly requestsPerDay: number | null;
+  readonly tokensPerDay: number | null;
+  /** Requests in flight; goes before the provider's `max_per_key`. */
+  readonly concurrency: number | null;
 };

@@ -2,8 +2,19 @@ import { assertNever } from '../shared/assert-never.ts';
 import type { ScopeState } from './blocks.ts';
 import { bySoonest, plain } from './outlook.ts';
 import type { Block, Explanation, PoolSettings, Want } from './pool.ts';
-import { isEligible, isOpenOn, type ModelLedger, type Member, type Roster, type Rank, useOf } from './roster.ts';
+import {
+  isEligible,
+  isOpenOn,
+  type Lane,
+  type Member,
+  type Roster,
+  sequentialView,
+  type Tier,
+  useOf,
+} from './roster.ts';
 import { likeliestBalanced } from './select/balanced.ts';
+import { chooseSequential, NO_SEQUENCE } from './select/sequential.ts';
+import { SlotSet } from './slot-set.ts';
 
 /**
  * What a request would meet, credential by credential. `chosen` is the one that would be taken most often; nothing is
@@ -12,19 +23,29 @@ import { likeliestBalanced } from './select/balanced.ts';
 export function explainWant(
   roster: Roster,
   reach: ScopeState,
-  ledger: ModelLedger,
+  lane: Lane,
   want: Want,
   settings: PoolSettings,
+  /** The credential that serves the request's conversation, when it may. */
+  bound: Member | null,
+  /** Its conversation, when nobody serves that yet. */
+  session: string | null,
   now: number,
 ): readonly Explanation[] {
-  const shared = [...reach.blocks, ...ledger.state.scope.blocks];
+  const shared = [...reach.blocks, ...lane.state.scope.blocks];
   const members = [...roster.members.values()];
-  const isReady = (member: Member) => verdictOf(roster, ledger, member, shared) === 'ready' && isEligible(want, member);
-  const choice = likeliest(roster.ranks, ledger, isReady, settings.tolerance);
+  const verdictOn = (member: Member) => verdictOf(roster, lane, member, shared, want.tokens, now);
+  const isReady = (member: Member) => verdictOn(member) === 'ready' && isEligible(want, member);
+  const choice =
+    bound && isReady(bound)
+      ? { member: bound, why: CONVERSATION }
+      : settings.mode === 'sequential'
+        ? nextInOrder(roster.tiers, lane, isReady, session)
+        : likeliest(roster.tiers, lane, isReady, settings.tolerance);
   return members.map((member) => {
     const { id, label } = member.credential;
-    const blocks = blocksOn(member, ledger.model, shared);
-    const verdict = verdictOf(roster, ledger, member, shared);
+    const blocks = blocksOn(member, lane, shared);
+    const verdict = verdictOn(member);
     const base = { id, label, blocks: blocks.map(plain) };
     if (member === choice?.member) return { ...base, verdict: 'chosen', why: choice.why };
     switch (verdict) {
@@ -36,44 +57,95 @@ export function explainWant(
       }
       case 'blocked':
         return { ...base, verdict, why: blockWords(blocks, now) };
+      case 'over_limit':
+        return { ...base, verdict, why: overWords(member, lane, want.tokens, now) };
       case 'busy':
-        return { ...base, verdict, why: busyWords(member, ledger) };
+        return {
+          ...base,
+          verdict,
+          why:
+            busyWords(member, lane) +
+            JSON.stringify([
+              [...member.over],
+              now,
+              member.inFlight,
+              member.hardMax,
+              member.trial,
+              lane.isBusy,
+              [...member.groupTrials],
+              member.state,
+              lane.spots.get(member),
+            ]),
+        };
       case 'ready':
-        return { ...base, verdict, why: readyWords(member, ledger, want, choice) };
+        return { ...base, verdict, why: readyWords(member, lane, want, choice, settings) };
       default:
         return assertNever(verdict);
     }
   });
 }
 
-type Choice = { readonly member: Member; readonly why: string };
-type PlainVerdict = 'ready' | 'busy' | 'blocked' | 'disabled' | 'model_not_allowed';
+const CONVERSATION = 'serves this conversation';
 
-function verdictOf(roster: Roster, ledger: ModelLedger, member: Member, shared: readonly Block[]): PlainVerdict {
+type Choice = { readonly member: Member; readonly why: string };
+type PlainVerdict = 'ready' | 'busy' | 'blocked' | 'disabled' | 'over_limit' | 'model_not_allowed';
+
+function verdictOf(
+  roster: Roster,
+  lane: Lane,
+  member: Member,
+  shared: readonly Block[],
+  tokens: number,
+  now: number,
+): PlainVerdict {
   if (!member.credential.isEnabled) return 'disabled';
-  if (!roster.allows(member, ledger.model)) return 'model_not_allowed';
-  if (blocksOn(member, ledger.model, shared).length > 0) return 'blocked';
-  return member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
+  if (!roster.allows(member, lane.model)) return 'model_not_allowed';
+  if (blocksOn(member, lane, shared).length > 0) return 'blocked';
+  if (!roster.hasRoom(member, lane, tokens, now)) return 'over_limit';
+  return member.isBusy || lane.isBusy || !isOpenOn(lane, member) ? 'busy' : 'ready';
 }
 
-function blocksOn(member: Member, model: string, shared: readonly Block[]): readonly Block[] {
-  const own = member.state.key.blocks;
-  const onModel = member.state.models.get(model)?.blocks ?? [];
-  if (own.length === 0 && onModel.length === 0) return shared;
-  return [...own, ...onModel, ...shared].sort(bySoonest);
+function blocksOn({ state }: Member, { model, unit }: Lane, shared: readonly Block[]): readonly Block[] {
+  const own = state.key.blocks;
+  const onGroup = (unit.group === null ? undefined : state.groups.get(unit.group)?.blocks) ?? [];
+  const onModel = state.models.get(model)?.blocks ?? [];
+  if (own.length === 0 && onGroup.length === 0 && onModel.length === 0) return shared;
+  return [...own, ...onGroup, ...onModel, ...shared].sort(bySoonest);
+}
+
+function nextInOrder(
+  tiers: readonly Tier[],
+  lane: Lane,
+  isReady: (member: Member) => boolean,
+  session: string | null,
+): Choice | null {
+  for (const tier of tiers) {
+    const ready = tier.members.filter(isReady);
+    const spare = ready.filter((member) => member.inFlight < member.softMax);
+    const open = new SlotSet(tier.members.length);
+    for (const member of spare.length > 0 ? spare : ready) open.add(member.slot);
+    const view = sequentialView(tier, lane, open, undefined, () => false);
+    const sequence = lane.unit.sequences[tier.order] ?? NO_SEQUENCE;
+    const { slot } = chooseSequential(sequence, view, session);
+    const member = tier.members[slot];
+    if (!member) continue;
+    if (ready.length === 1) return { member, why: 'the only one ready' };
+    return { member, why: sequence[0] === slot ? 'in use until it is exhausted' : `next of ${ready.length} ready` };
+  }
+  return null;
 }
 
 function likeliest(
-  ranks: readonly Rank[],
-  ledger: ModelLedger,
+  tiers: readonly Tier[],
+  lane: Lane,
   isReady: (member: Member) => boolean,
   tolerance: number,
 ): Choice | null {
-  for (const rank of ranks) {
-    const ready = rank.members.filter(isReady);
+  for (const tier of tiers) {
+    const ready = tier.members.filter(isReady);
     const spare = ready.filter((member) => member.inFlight < member.softMax);
     const pick = spare.length > 0 ? spare : ready;
-    const uses = pick.map((member) => useOf(ledger, member));
+    const uses = pick.map((member) => useOf(lane, member));
     const weights = pick.map((member) => member.credential.weight);
     const member = pick[likeliestBalanced(uses, weights, tolerance)];
     if (member) return { member, why: chosenWords(ready.length, uses, weights, pick.indexOf(member)) };
@@ -88,10 +160,11 @@ function chosenWords(ready: number, uses: readonly number[], weights: readonly n
   return `${isLeast ? 'least used' : 'likeliest by weight'} of ${ready} ready`;
 }
 
-function readyWords(member: Member, ledger: ModelLedger, want: Want, choice: Choice | null): string {
+function readyWords(member: Member, lane: Lane, want: Want, choice: Choice | null, { mode }: PoolSettings): string {
   if (want.exclude.has(member.credential.id)) return 'this request has tried it';
   if (!isEligible(want, member)) return 'this request asks for another';
   if (!choice) return 'ready';
+  if (choice.why === CONVERSATION) return 'another serves this conversation';
   const { priority } = choice.member.credential;
   if (member.credential.priority !== priority) {
     return `priority ${member.credential.priority} comes after priority ${priority}`;
@@ -99,15 +172,26 @@ function readyWords(member: Member, ledger: ModelLedger, want: Want, choice: Cho
   if (member.inFlight >= member.softMax && choice.member.inFlight < choice.member.softMax) {
     return `${member.inFlight} in flight, others are below their optimum`;
   }
-  const mine = useOf(ledger, member);
-  const its = useOf(ledger, choice.member);
+  if (mode === 'sequential') return 'its turn comes later';
+  const mine = useOf(lane, member);
+  const its = useOf(lane, choice.member);
   return mine === its ? 'as good as the chosen one' : `used ${times(mine)}, the chosen one ${times(its)}`;
 }
 
-function busyWords(member: Member, ledger: ModelLedger): string {
+function busyWords(member: Member, lane: Lane): string {
   if (member.inFlight >= member.hardMax) return `${member.inFlight} of ${member.hardMax} requests in flight`;
-  const scope = ledger.isBusy ? 'the model' : 'it';
+  const scope = lane.isBusy ? 'the model' : 'it';
   return `${scope} is being tried again after a block, one step at a time`;
+}
+
+/** The window that is full, where one is; a large request can also be too large for what is left. */
+function overWords(member: Member, lane: Lane, tokens: number, now: number): string {
+  const roomAt = member.limits?.roomAt(lane.unit.scope, tokens, now) ?? now;
+  const when = Number.isFinite(roomAt) ? `room in ${spanWords(roomAt - now)}` : 'never has room';
+  const views = member.limits?.views(now).filter(({ scope }) => scope === 'key' || scope === lane.unit.scope) ?? [];
+  const full = views.find(({ remaining }) => remaining !== null && remaining < 1);
+  if (full) return `${full.name} ${full.used} of ${full.limit ?? full.used} used, ${when}`;
+  return `too few tokens left for this request, ${when}`;
 }
 
 /** The block that ends last is the one that decides. */

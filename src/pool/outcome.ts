@@ -12,6 +12,8 @@ export type Outcome =
       readonly isQuota: boolean;
       readonly scope: 'model' | 'credential';
       readonly isPermanent: boolean;
+      /** The limit that the provider's words name; null when they name none. */
+      readonly window: 'minute' | 'day' | null;
     }
   | { readonly kind: 'auth' }
   | { readonly kind: 'forbidden'; readonly scope: 'model' | 'credential' }
@@ -28,4 +30,25 @@ export type Outcome =
 /** Tokens to count, also for an answer that was cut short. Null where nobody said. */
 export type LeaseUsage = { readonly inputTokens: number | null; readonly outputTokens: number | null };
 
-export type Settlement = { readonly outcome: Outcome; readonly usage: LeaseUsage | null; readonly reason: string };
+/** One ceiling as a provider's headers tell it. */
+export type LearnedCeiling = {
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  /** Milliseconds from now until it is full again. */
+  readonly resetMs: number | null;
+};
+
+export type LearnedLimits = {
+  readonly requestsPerMinute?: LearnedCeiling;
+  readonly tokensPerMinute?: LearnedCeiling;
+  readonly requestsPerDay?: LearnedCeiling;
+  readonly tokensPerDay?: LearnedCeiling;
+};
+
+export type Settlement = {
+  readonly outcome: Outcome;
+  readonly usage: LeaseUsage | null;
+  readonly reason: string;
+  /** What this reply's headers say of the credential's limits on the model; null when they say nothing. */
+  readonly learned: LearnedLimits | null;
+};

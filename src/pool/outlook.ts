@@ -1,39 +1,69 @@
 import { endOf, type ScopeState } from './blocks.ts';
 import type { Block, Refusal, Want } from './pool.ts';
-import { isEligible, type ModelLedger, type Roster } from './roster.ts';
+import { isEligible, type Lane, type Roster } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
 /** Enough for a person and for the status code; 5,000 blocked keys would cost more to list than to serve. */
 const MAX_LISTED_PER_KIND = 16;
 
-export function refusalOf(roster: Roster, reach: ScopeState, ledger: ModelLedger, want: Want): Refusal {
-  const shared = [...reach.blocks, ...ledger.state.scope.blocks];
-  const sharedEnd = Math.max(endOf(reach), endOf(ledger.state.scope));
+export type Prospect = {
+  readonly refusal: Refusal;
+  /** When some credential has room for a request of this size, at the soonest; Infinity: that is not what is missing. */
+  readonly roomAt: number;
+};
+
+export function prospectOf(roster: Roster, reach: ScopeState, lane: Lane, want: Want, now: number): Prospect {
+  const shared = [...reach.blocks, ...lane.state.scope.blocks];
+  const sharedEnd = Math.max(endOf(reach), endOf(lane.state.scope));
+  const { group, scope } = lane.unit;
   const listed = new SoonestBlocks();
   let isAnybody = false;
   let isAnybodyLeft = false;
+  let isAnybodyOver = false;
+  let isAnybodyBusy = false;
+  let firstRoomAt = Number.POSITIVE_INFINITY;
   let soonest = Number.POSITIVE_INFINITY;
   for (const member of roster.members.values()) {
-    if (!member.credential.isEnabled || !roster.allows(member, ledger.model)) continue;
+    if (!member.credential.isEnabled || !roster.allows(member, lane.model)) continue;
     if (want.only === undefined || want.only === member.credential.id) isAnybody = true;
     if (!isEligible(want, member)) continue;
     isAnybodyLeft = true;
-    const { key, models } = member.state;
-    const onModel = models.get(ledger.model);
-    const isBlocked = shared.length > 0 || key.blocks.length > 0 || (onModel?.blocks.length ?? 0) > 0;
-    // Its requests, or its probe, may end at any moment.
-    if (!isBlocked) return { kind: 'refused', cause: 'busy', blocks: [], retryAt: null };
-    soonest = Math.min(soonest, Math.max(sharedEnd, endOf(key), onModel ? endOf(onModel) : sharedEnd));
+    const { key, groups, models } = member.state;
+    const onModel = models.get(lane.model);
+    const onGroup = group === null ? undefined : groups.get(group);
+    const end = Math.max(
+      sharedEnd,
+      endOf(key),
+      onModel ? endOf(onModel) : sharedEnd,
+      onGroup ? endOf(onGroup) : sharedEnd,
+    );
+    const roomAt = member.limits?.roomAt(scope, want.tokens, now) ?? now;
+    if (end === Number.NEGATIVE_INFINITY) {
+      // Its requests, or its probe, may end at any moment.
+      if (roomAt <= now) isAnybodyBusy = true;
+      else isAnybodyOver = true;
+      if (isAnybodyBusy && !roster.hasLimits) break;
+    }
+    if (roomAt > now) firstRoomAt = Math.min(firstRoomAt, roomAt);
+    soonest = Math.min(soonest, Math.max(end, roomAt));
     for (const block of key.blocks) listed.add(block);
     for (const block of onModel?.blocks ?? []) listed.add(block);
+    for (const block of onGroup?.blocks ?? []) listed.add(block);
   }
-  if (!isAnybody) return { kind: 'refused', cause: 'none', blocks: [], retryAt: null };
-  if (!isAnybodyLeft) return { kind: 'refused', cause: 'excluded', blocks: [], retryAt: null };
+  if (!isAnybody) return vain('none');
+  if (!isAnybodyLeft) return vain('excluded');
+  if (isAnybodyBusy) return { ...vain('busy'), roomAt: firstRoomAt };
   for (const block of shared) listed.add(block);
   const retryAt = Number.isFinite(soonest) ? soonest : null;
-  return { kind: 'refused', cause: 'blocked', blocks: listed.list(), retryAt };
+  const cause = isAnybodyOver ? 'over-limit' : 'blocked';
+  return { refusal: { kind: 'refused', cause, blocks: listed.list(), retryAt }, roomAt: firstRoomAt };
 }
+
+const vain = (cause: Refusal['cause']): Prospect => ({
+  refusal: { kind: 'refused', cause, blocks: [], retryAt: null },
+  roomAt: Number.POSITIVE_INFINITY,
+});
 
 /** The soonest few of each kind, so that no kind is crowded out. */
 class SoonestBlocks {

@@ -1,3 +1,4 @@
+import type { NamePattern } from '../shared/wildcard.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { Settlement } from './outcome.ts';
 
@@ -9,8 +10,22 @@ export type Want = {
   readonly exclude: ReadonlySet<CredentialId>;
   /** Request body size, for the bound on waiting bodies. */
   readonly bytes: number;
+  /** Tokens to reserve until the real usage is known; 0 when nobody estimated. */
+  readonly tokens: number;
+  /** The conversation this request belongs to; null: none. */
+  readonly affinity: Affinity | null;
   /** Only this credential will do: a repeat on the same key. */
   readonly only?: CredentialId;
+};
+
+/** A conversation that is best served by the credential which served it before. */
+export type Affinity = {
+  /** Hashed, and namespaced by client. */
+  readonly key: string;
+  /** Named by the client, not inferred from the content. */
+  readonly isExplicit: boolean;
+  /** False: only recorded. An inferred conversation without an assistant turn may be another one's beginning. */
+  readonly isHonoured: boolean;
 };
 
 export type BlockKind =
@@ -20,6 +35,7 @@ export type BlockKind =
   | 'forbidden'
   | 'billing'
   | 'ladder'
+  | 'lockout'
   | 'transient'
   | 'overload'
   | 'unreachable'
@@ -27,7 +43,7 @@ export type BlockKind =
 
 /** A reason why a credential may not be used now. */
 export type Block = {
-  /** `key`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. */
+  /** `key`, `group:NAME`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. */
   readonly scope: string;
   readonly kind: BlockKind;
   /** Milliseconds since the epoch; null: until a probe or the operator lifts it. */
@@ -50,16 +66,17 @@ export type Refusal = {
   /**
    * `none`: no credential is configured, enabled and allowed for the model. `excluded`: this request has tried them all.
    * `blocked`: live blocks, see `blocks`. `busy`: at their concurrency, and none came free in time.
+   * `over-limit`: at limits of their own; `retryAt` says when a window has room.
    * `queue-full`: too many requests wait. `aborted`: the signal fired while waiting.
    */
-  readonly cause: 'none' | 'excluded' | 'blocked' | 'busy' | 'queue-full' | 'aborted';
+  readonly cause: 'none' | 'excluded' | 'blocked' | 'busy' | 'over-limit' | 'queue-full' | 'aborted';
   /** The blocks in the way, the soonest to end first. */
   readonly blocks: readonly Block[];
   /** When the soonest credential is expected back, milliseconds since the epoch; null when nobody knows. */
   readonly retryAt: number | null;
 };
 
-export type Verdict = 'chosen' | 'ready' | 'busy' | 'blocked' | 'disabled' | 'model_not_allowed';
+export type Verdict = 'chosen' | 'ready' | 'busy' | 'blocked' | 'disabled' | 'over_limit' | 'model_not_allowed';
 
 /** Why a credential would or would not be taken. */
 export type Explanation = {
@@ -79,6 +96,7 @@ export type CredentialStatus = {
   readonly state: 'ready' | 'busy' | 'blocked' | 'disabled';
   readonly inFlight: number;
   readonly blocks: readonly Block[];
+  readonly windows: readonly WindowView[];
   readonly usage: {
     readonly requests: number;
     readonly failures: number;
@@ -86,6 +104,46 @@ export type CredentialStatus = {
     readonly outputTokens: number;
   };
 };
+
+/** How much of a limit is used. */
+export type WindowView = {
+  /** `key`, `group:NAME` or `model:NAME`. */
+  readonly scope: string;
+  readonly name: 'rpm' | 'tpm' | 'rpd' | 'tpd';
+  readonly used: number;
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  /** Milliseconds since the epoch. */
+  readonly resetAt: number | null;
+  readonly source: 'config' | 'learned';
+};
+
+/** What a pool tells as it happens; plain data. Times are milliseconds since the epoch. */
+export type PoolEvent =
+  | {
+      readonly kind: 'credential-blocked';
+      readonly provider: string;
+      readonly credential: CredentialId;
+      readonly block: Block;
+      readonly at: number;
+    }
+  | {
+      readonly kind: 'credential-unblocked';
+      readonly provider: string;
+      readonly credential: CredentialId;
+      readonly scope: string;
+      readonly at: number;
+    }
+  | {
+      readonly kind: 'lease-settled';
+      readonly provider: string;
+      readonly credential: CredentialId;
+      readonly model: string;
+      readonly outcome: string;
+      readonly inputTokens: number | null;
+      readonly outputTokens: number | null;
+      readonly at: number;
+    };
 
 export type PoolStatus = {
   readonly credentials: readonly CredentialStatus[];
@@ -95,6 +153,15 @@ export type PoolStatus = {
 };
 
 export type PoolSettings = {
+  /** `sequential` stays with one credential until it is exhausted. */
+  readonly mode: 'balanced' | 'sequential';
+  /** What evens out among peers since the last daily reset. Cost falls back to tokens while no price is known. */
+  readonly balanceBy: 'requests' | 'tokens' | 'cost';
+  readonly isAffinityOn: boolean;
+  /** When day counters roll and guessed blocks are cleared. */
+  readonly dailyReset: { readonly hour: number; readonly minute: number; readonly timezone: string };
+  /** Quota groups: models that share blocks, windows and caps. */
+  readonly groups: readonly { readonly name: string; readonly models: readonly NamePattern[] }[];
   /** 0 is strict least-used, larger is more random. */
   readonly tolerance: number;
   readonly maxWaiting: number;
@@ -127,6 +194,12 @@ export interface Pool {
     want: Want,
     limits: { readonly deadline: number; readonly blockedDeadline: number; readonly signal: AbortSignal },
   ): Promise<Lease | Refusal>;
+  /** At the commit point: the credential works. Ends ladders and probation as a success does; the lease stays open. */
+  confirm(lease: Lease): void;
+  /** A key test or the operator proved that the credential works: lifts what only a proof can lift. */
+  prove(id: CredentialId): void;
+  /** What must survive a restart, as plain JSON: blocks over a minute, windows, ceilings, totals, affinity. */
+  snapshot(): unknown;
   /** Ends a lease. A second call for the same lease is a bug and throws. */
   settle(lease: Lease, settlement: Settlement): void;
   /** After a sibling served the request: these credentials failed with 5xx on it and rest `transient` on the model. */

@@ -1,12 +1,24 @@
 import type { Random } from '../shared/random.ts';
 import { matchesAny } from '../shared/wildcard.ts';
-import { type CredentialState, firstEndOf, forgetModel, HEALTHY, probationLimit, type ScopeState } from './blocks.ts';
+import {
+  type CredentialState,
+  firstEndOf,
+  forgetGroups,
+  forgetModel,
+  HEALTHY,
+  probationLimit,
+  type ScopeState,
+} from './blocks.ts';
 import { type ModelState, QUIET } from './breaker.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { Due } from './due-heap.ts';
-import type { PoolSettings, Refusal, Want } from './pool.ts';
+import { type CredentialLimits, createLimits } from './limits.ts';
+import type { Prospect } from './outlook.ts';
+import type { PoolSettings, Want } from './pool.ts';
+import { QuotaGroups } from './quota-groups.ts';
 import { chooseBalanced } from './select/balanced.ts';
 import { gather } from './select/sample.ts';
+import { chooseSequential, NO_SEQUENCE, type Sequence, type SequentialView } from './select/sequential.ts';
 import { SlotSet } from './slot-set.ts';
 
 /**
@@ -15,7 +27,7 @@ import { SlotSet } from './slot-set.ts';
  */
 
 /** Above these the models that were longest unused are forgotten: clients can make up names without end. */
-const MAX_LEDGERS = 512;
+const MAX_LANES = 512;
 const MAX_SPOTS_PER_MEMBER = 32;
 const MIN_MAX_SPOTS = 20_000;
 
@@ -33,12 +45,21 @@ export class Member implements Due {
   state: CredentialState = HEALTHY;
   inFlight = 0;
   trial = new Trial();
+  readonly groupTrials = new Map<string, Trial>();
+  /** Null: it has none of its own, and no provider told of any. */
+  limits: CredentialLimits | null = null;
+  /**
+   * Where not even the smallest request has room, and until when: the empty name is the key itself, others are
+   * `model:NAME` and `group:NAME`.
+   */
+  readonly over = new Map<string, number>();
   /** Null once it is gone from the config. */
-  rank: Rank | null = null;
+  tier: Tier | null = null;
   slot = 0;
   hardMax = Number.POSITIVE_INFINITY;
   softMax = Number.POSITIVE_INFINITY;
   requests = 0;
+  successes = 0;
   failures = 0;
   inputTokens = 0;
   outputTokens = 0;
@@ -52,8 +73,25 @@ export class Member implements Due {
   }
 }
 
+/** What shares limits, quota and order of use: a quota group, or a model that is in none. */
+export class Unit {
+  readonly group: string | null;
+  /** As limits and blocks name it. */
+  readonly scope: string;
+  readonly lanes = new Set<Lane>();
+  /** Credentials that have something against the group: a block, a probation, no room. */
+  readonly troubled = new Set<Member>();
+  /** By tier: the order in which credentials are used up in sequential mode. */
+  sequences: Sequence[] = [];
+
+  constructor(group: string | null, scope: string) {
+    this.group = group;
+    this.scope = scope;
+  }
+}
+
 /** Credentials of one priority. */
-export class Rank {
+export class Tier {
   readonly priority: number;
   readonly order: number;
   readonly members: readonly Member[];
@@ -73,14 +111,15 @@ export class Rank {
   }
 }
 
-/** What is known of one model at this provider. */
-export class ModelLedger implements Due {
+/** One model at this provider. */
+export class Lane implements Due {
   dueAt = Number.POSITIVE_INFINITY;
   readonly model: string;
+  unit: Unit;
   state: ModelState = QUIET;
   trial = new Trial();
   readonly spots = new Map<Member, Spot>();
-  /** By rank: who may serve the model as far as the model is concerned. Absent: everybody. */
+  /** By tier: who may serve the model as far as the model is concerned. Absent: everybody. */
   usable: (SlotSet | undefined)[] = [];
   inFlight = 0;
   waiting = 0;
@@ -88,10 +127,11 @@ export class ModelLedger implements Due {
   troubled = 0;
   touchedAt = 0;
   /** Why nobody can serve, as computed at this count of changes; looking at 5,000 blocked keys anew costs milliseconds. */
-  outlook: { readonly changes: number; readonly reach: ScopeState; readonly refusal: Refusal } | null = null;
+  outlook: Outlook | null = null;
 
-  constructor(model: string) {
+  constructor(model: string, unit: Unit) {
     this.model = model;
+    this.unit = unit;
   }
 
   get isBusy(): boolean {
@@ -99,23 +139,42 @@ export class ModelLedger implements Due {
   }
 }
 
+type KeptOrder = { readonly unit: Unit; readonly members: readonly Member[] };
+
+/** What was found for a lane at this count of changes, and is still true. */
+type Outlook = {
+  readonly changes: number;
+  readonly reach: ScopeState;
+  /** Of the request it was computed for. Only limits make a difference between small and large ones. */
+  readonly tokens: number;
+  readonly prospect: Prospect;
+};
+
 export class Roster {
   readonly #provider: string;
-  readonly #setDue: (owner: Member | ModelLedger, at: number) => void;
+  readonly #setDue: (owner: Member | Lane, at: number) => void;
   #members = new Map<CredentialId, Member>();
   /** Gone from the config with requests still in flight; one that comes back finds its count here. */
   readonly #leaving = new Map<CredentialId, Member>();
-  #ranks: readonly Rank[] = [];
-  readonly #ledgers = new Map<string, ModelLedger>();
+  #tiers: readonly Tier[] = [];
+  readonly #lanes = new Map<string, Lane>();
+  /** By name: the quota groups of the config. */
+  #groups = new Map<string, Unit>();
+  #quotaGroups: QuotaGroups;
+  readonly #quotaPools = new Map<string, Member[]>();
+  #mode: PoolSettings['mode'] = 'balanced';
+  #tolerance = 0;
+  #limited = 0;
   #spots = 0;
   #changes = 0;
 
-  constructor(provider: string, setDue: (owner: Member | ModelLedger, at: number) => void) {
+  constructor(provider: string, setDue: (owner: Member | Lane, at: number) => void) {
     this.#provider = provider;
     this.#setDue = setDue;
+    this.#quotaGroups = new QuotaGroups(provider, []);
   }
 
-  /** Grows whenever a block, a credential or a limit changes; not with requests in flight. */
+  /** Grows whenever a block, a credential or what is left of a limit changes; not with requests in flight. */
   get changes(): number {
     return this.#changes;
   }
@@ -124,16 +183,26 @@ export class Roster {
     return this.#members;
   }
 
-  get ranks(): readonly Rank[] {
-    return this.#ranks;
+  get tiers(): readonly Tier[] {
+    return this.#tiers;
   }
 
-  get ledgers(): ReadonlyMap<string, ModelLedger> {
-    return this.#ledgers;
+  get lanes(): ReadonlyMap<string, Lane> {
+    return this.#lanes;
   }
 
-  replace(credentials: readonly PoolCredential[], concurrency: PoolSettings['concurrency']): void {
+  /** Some credential has limits, so that readiness depends on a request's size. */
+  get hasLimits(): boolean {
+    return this.#limited > 0;
+  }
+
+  /** Gives the credentials that are new, or enabled again. */
+  replace(credentials: readonly PoolCredential[], settings: PoolSettings, now: number): ReadonlySet<Member> {
     this.#changes++;
+    const { concurrency, dailyReset } = settings;
+    this.#mode = settings.mode;
+    this.#tolerance = settings.tolerance;
+    const sequences = this.#sequencesByMember();
     const before = this.#members;
     const members = new Map<CredentialId, Member>();
     const arrived = new Set<Member>();
@@ -144,80 +213,159 @@ export class Roster {
       if (!before.has(credential.id) || (credential.isEnabled && !member.credential.isEnabled)) arrived.add(member);
       member.credential = credential;
       const factor = concurrency.priorityMultipliers[credential.priority] ?? 1;
-      member.hardMax = limitOf(concurrency.maxPerKey, factor);
+      const own = credential.limits.concurrency;
+      member.hardMax = own === null ? limitOf(concurrency.maxPerKey, factor) : Math.max(0, own);
       member.softMax = limitOf(concurrency.optimalPerKey, factor);
+      if (member.limits) member.limits.configure(credential.limits, dailyReset, now);
+      else member.limits = createLimits(credential.limits, dailyReset, now);
       members.set(credential.id, member);
       this.#leaving.delete(credential.id);
     }
     for (const [id, member] of before) {
       if (members.has(id)) continue;
-      member.rank = null;
+      member.tier = null;
       this.#leaving.set(id, member);
       this.dropIfDone(member);
     }
     this.#members = members;
-    this.#ranks = ranksOf([...members.values()]);
-    for (const rank of this.#ranks) {
-      for (const [slot, member] of rank.members.entries()) {
-        member.rank = rank;
+    this.#tiers = tiersOf([...members.values()]);
+    this.#regroup(settings);
+    this.#quotaPools.clear();
+    this.#limited = 0;
+    for (const member of members.values()) {
+      if (member.limits?.isIdle(now)) member.limits = null;
+      if (member.limits) this.#limited++;
+      member.over.clear();
+      const { quotaPool } = member.credential;
+      if (quotaPool === null) continue;
+      const peers = this.#quotaPools.get(quotaPool);
+      if (peers) peers.push(member);
+      else this.#quotaPools.set(quotaPool, [member]);
+    }
+    for (const tier of this.#tiers) {
+      for (const [slot, member] of tier.members.entries()) {
+        member.tier = tier;
         member.slot = slot;
+        this.weigh(member, null, now);
         this.place(member);
       }
     }
-    for (const ledger of this.#ledgers.values()) {
-      this.#index(ledger);
-      for (const member of arrived) this.#catchUpUse(ledger, member, arrived);
+    this.#restoreSequences(sequences);
+    for (const lane of this.#lanes.values()) {
+      this.#index(lane);
+      for (const member of arrived) this.#catchUpUse(lane, member, arrived);
     }
+    return arrived;
   }
 
-  /** The ledger of a model; one that is not kept yet is new and forgotten unless `keep` is called. */
-  look(model: string): ModelLedger {
-    const ledger = this.#ledgers.get(model);
-    if (ledger) return ledger;
-    const fresh = new ModelLedger(model);
-    for (const rank of this.#ranks) if (rank.hasPatterns) fresh.usable[rank.order] = this.#usableOf(fresh, rank);
+  /** The others that share a quota with this credential. */
+  *quotaPeers(member: Member): Iterable<Member> {
+    const { quotaPool } = member.credential;
+    if (quotaPool === null) return;
+    for (const peer of this.#quotaPools.get(quotaPool) ?? []) if (peer !== member) yield peer;
+  }
+
+  groupOf(model: string): string | null {
+    return this.#quotaGroups.groupOf(model);
+  }
+
+  /** The credential has limits from now on: a provider told of some. */
+  limit(member: Member, limits: CredentialLimits): void {
+    if (!member.limits && member.tier) this.#limited++;
+    member.limits = limits;
+  }
+
+  /** Looks again whether the credential has room, on the key as a whole and on one unit. */
+  weigh(member: Member, unit: Unit | null, now: number): void {
+    const { limits, over } = member;
+    if (!limits) return;
+    this.#changes++;
+    const keyRoomAt = limits.roomAt('', 1, now);
+    if (keyRoomAt > now) over.set('', keyRoomAt);
+    else over.delete('');
+    for (const scope of unit === null ? [...over.keys()] : [unit.scope]) {
+      if (scope === '') continue;
+      const was = over.has(scope);
+      // Only what is the unit's own; the key's limits can get room by requests for other models.
+      const roomAt = limits.roomAt(scope, 1, now);
+      if (roomAt > Math.max(now, keyRoomAt)) over.set(scope, roomAt);
+      else over.delete(scope);
+      if (was !== over.has(scope)) this.#placeOnScope(scope, member);
+    }
+    this.place(member);
+    this.#setMemberDue(member);
+  }
+
+  /** A request of this size has room on the credential now. */
+  hasRoom(member: Member, lane: Lane, tokens: number, now: number): boolean {
+    return member.limits === null || member.limits.roomAt(lane.unit.scope, tokens, now) <= now;
+  }
+
+  /** The lane of a model; one that is not kept yet is new and forgotten unless `keep` is called. */
+  look(model: string): Lane {
+    const lane = this.#lanes.get(model);
+    if (lane) return lane;
+    const fresh = new Lane(model, this.#unitOf(model));
+    for (const tier of this.#tiers) {
+      if (tier.hasPatterns || fresh.unit.troubled.size > 0) fresh.usable[tier.order] = this.#usableOf(fresh, tier);
+    }
     return fresh;
   }
 
-  keep(ledger: ModelLedger, now: number): void {
-    ledger.touchedAt = now;
-    if (this.#ledgers.get(ledger.model) === ledger) return;
-    this.#ledgers.set(ledger.model, ledger);
+  keep(lane: Lane, now: number): void {
+    lane.touchedAt = now;
+    if (this.#lanes.get(lane.model) === lane) return;
+    this.#lanes.set(lane.model, lane);
+    lane.unit.lanes.add(lane);
     const maxSpots = Math.max(MIN_MAX_SPOTS, MAX_SPOTS_PER_MEMBER * this.#members.size);
-    if (this.#ledgers.size > MAX_LEDGERS || this.#spots > maxSpots) this.#forget(ledger, maxSpots);
+    if (this.#lanes.size > MAX_LANES || this.#spots > maxSpots) this.#forget(lane, maxSpots);
   }
 
-  spot(ledger: ModelLedger, member: Member): Spot {
-    const known = ledger.spots.get(member);
+  spot(lane: Lane, member: Member): Spot {
+    const known = lane.spots.get(member);
     if (known) return known;
     const spot = { use: 0, trial: new Trial() };
-    ledger.spots.set(member, spot);
+    lane.spots.set(member, spot);
     this.#spots++;
     return spot;
   }
 
   /** Puts a credential where its in-flight count and its credential-wide blocks say. */
   place(member: Member): void {
-    const { rank, slot } = member;
-    if (!rank) return;
-    const isReady = member.credential.isEnabled && member.state.key.blocks.length === 0 && !member.isBusy;
+    const { tier, slot } = member;
+    if (!tier) return;
+    const isReady =
+      member.credential.isEnabled && member.state.key.blocks.length === 0 && !member.isBusy && !member.over.has('');
     const isSpare = isReady && member.inFlight < member.softMax;
-    if (isSpare) rank.spare.add(slot);
-    else rank.spare.delete(slot);
-    if (isReady && !isSpare) rank.stacked.add(slot);
-    else rank.stacked.delete(slot);
+    if (isSpare) tier.spare.add(slot);
+    else tier.spare.delete(slot);
+    if (isReady && !isSpare) tier.stacked.add(slot);
+    else tier.stacked.delete(slot);
   }
 
   /** The same for one model. */
-  placeOn(ledger: ModelLedger, member: Member): void {
-    const { rank, slot } = member;
-    if (!rank) return;
-    const isUsable = this.allows(member, ledger.model) && isOpenOn(ledger, member);
-    const usable = ledger.usable[rank.order];
+  placeOn(lane: Lane, member: Member): void {
+    const { tier, slot } = member;
+    if (!tier) return;
+    const isUsable = this.allows(member, lane.model) && isOpenOn(lane, member);
+    const usable = lane.usable[tier.order];
     if (!usable) {
-      if (!isUsable) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
+      if (!isUsable) lane.usable[tier.order] = this.#usableOf(lane, tier);
     } else if (isUsable) usable.add(slot);
     else usable.delete(slot);
+  }
+
+  /** The same for every model of a group. */
+  placeOnUnit(unit: Unit, member: Member): void {
+    for (const lane of unit.lanes) this.placeOn(lane, member);
+  }
+
+  groupTrial(member: Member, group: string): Trial {
+    const known = member.groupTrials.get(group);
+    if (known) return known;
+    const trial = new Trial();
+    member.groupTrials.set(group, trial);
+    return trial;
   }
 
   /** `model`: the only one on which the states differ, when that is known. */
@@ -232,25 +380,57 @@ export class Roster {
       for (const name of changed) {
         const was = before.models.get(name);
         const is = next.models.get(name);
-        const ledger = this.#ledgers.get(name);
-        if (was === is || !ledger) continue;
-        ledger.troubled += (is ? 1 : 0) - (was ? 1 : 0);
-        if (isNewProbation(was, is)) this.spot(ledger, member).trial = new Trial();
-        this.placeOn(ledger, member);
+        const lane = this.#lanes.get(name);
+        if (was === is || !lane) continue;
+        lane.troubled += (is ? 1 : 0) - (was ? 1 : 0);
+        if (isNewProbation(was, is)) this.spot(lane, member).trial = new Trial();
+        this.placeOn(lane, member);
+      }
+    }
+    if (before.groups !== next.groups) {
+      for (const group of new Set([...before.groups.keys(), ...next.groups.keys()])) {
+        const was = before.groups.get(group);
+        const is = next.groups.get(group);
+        if (was === is) continue;
+        if (isNewProbation(was, is)) member.groupTrials.set(group, new Trial());
+        this.#placeOnScope(`group:${group}`, member);
       }
     }
     this.place(member);
-    let dueAt = firstEndOf(next.key);
-    for (const scope of next.models.values()) dueAt = Math.min(dueAt, firstEndOf(scope));
+    this.#setMemberDue(member);
+  }
+
+  #setMemberDue(member: Member): void {
+    const { key, groups, models } = member.state;
+    let dueAt = firstEndOf(key);
+    for (const scope of groups.values()) dueAt = Math.min(dueAt, firstEndOf(scope));
+    for (const scope of models.values()) dueAt = Math.min(dueAt, firstEndOf(scope));
+    for (const roomAt of member.over.values()) dueAt = Math.min(dueAt, roomAt);
     this.#setDue(member, dueAt);
   }
 
-  ledgerBecomes(ledger: ModelLedger, next: ModelState): void {
-    if (ledger.state === next) return;
+  /** Something about a credential on a model or group has changed, where that is a thing of its own. */
+  #placeOnScope(scope: string, member: Member): void {
+    if (scope.startsWith('group:')) {
+      const unit = this.#groups.get(scope.slice('group:'.length));
+      if (!unit) return;
+      if (member.tier && isTroubled(unit, member)) unit.troubled.add(member);
+      else unit.troubled.delete(member);
+      this.placeOnUnit(unit, member);
+      return;
+    }
+    const lane = this.#lanes.get(scope.slice('model:'.length));
+    if (!lane) return;
+    this.spot(lane, member);
+    this.placeOn(lane, member);
+  }
+
+  laneBecomes(lane: Lane, next: ModelState): void {
+    if (lane.state === next) return;
     this.#changes++;
-    if (isNewProbation(ledger.state.scope, next.scope)) ledger.trial = new Trial();
-    ledger.state = next;
-    this.#setDue(ledger, firstEndOf(next.scope));
+    if (isNewProbation(lane.state.scope, next.scope)) lane.trial = new Trial();
+    lane.state = next;
+    this.#setDue(lane, firstEndOf(next.scope));
   }
 
   allows(member: Member, model: string): boolean {
@@ -267,101 +447,185 @@ export class Roster {
   }
 
   get isAnybodyReady(): boolean {
-    return this.#ranks.some((rank) => rank.spare.size > 0 || rank.stacked.size > 0);
+    return this.#tiers.some((tier) => tier.spare.size > 0 || tier.stacked.size > 0);
   }
 
-  /** Best priority first, below-optimal first, then balanced. Null when nobody could serve. */
-  choose(ledger: ModelLedger, want: Want, tolerance: number, random: Random): Member | null {
+  /** Best priority first, below-optimal first, then by mode. Null when nobody could serve. */
+  choose(lane: Lane, want: Want, session: string | null, now: number, random: Random): Member | null {
     const { exclude } = want;
     if (want.only !== undefined) {
       const member = this.#members.get(want.only);
-      return member && isEligible(want, member) && this.#isReady(ledger, member) ? member : null;
+      return member && isEligible(want, member) && this.canServe(member, lane, want, now) ? member : null;
     }
-    for (const rank of this.#ranks) {
-      const usable = ledger.usable[rank.order];
+    const accepts =
+      this.#limited > 0
+        ? (tier: Tier, slot: number) => !isExcluded(tier, slot, exclude) && this.#hasRoomAt(tier, slot, lane, want, now)
+        : (tier: Tier, slot: number) => !isExcluded(tier, slot, exclude);
+    const isAnybodyFine = exclude.size === 0 && this.#limited === 0;
+    for (const tier of this.#tiers) {
+      const usable = lane.usable[tier.order];
       if (usable?.size === 0) continue;
       for (let pass = 0; pass < 2; pass++) {
-        const ready = pass === 0 ? rank.spare : rank.stacked;
+        const ready = pass === 0 ? tier.spare : tier.stacked;
         if (ready.size === 0) continue;
-        const isOpen = (slot: number) => !isExcluded(rank, slot, exclude);
-        const found = gather(ready, usable, exclude.size === 0 ? everybody : isOpen, random);
+        if (this.#mode === 'sequential') {
+          const view = sequentialView(tier, lane, ready, usable, (slot) => !accepts(tier, slot));
+          const { slot, sequence } = chooseSequential(lane.unit.sequences[tier.order] ?? NO_SEQUENCE, view, session);
+          lane.unit.sequences[tier.order] = sequence;
+          const member = slot < 0 ? undefined : tier.members[slot];
+          if (member) return member;
+          continue;
+        }
+        const found = gather(ready, usable, isAnybodyFine ? everybody : (slot) => accepts(tier, slot), random);
         if (found.length === 0) continue;
-        const uses = found.map((slot) => useOf(ledger, rank.members[slot]));
-        const weights = found.map((slot) => rank.members[slot]?.credential.weight ?? 1);
-        const chosen = found[chooseBalanced(uses, weights, tolerance, random)];
-        const member = chosen === undefined ? undefined : rank.members[chosen];
+        const uses = found.map((slot) => useOf(lane, tier.members[slot]));
+        const weights = found.map((slot) => tier.members[slot]?.credential.weight ?? 1);
+        const chosen = found[chooseBalanced(uses, weights, this.#tolerance, random)];
+        const member = chosen === undefined ? undefined : tier.members[chosen];
         if (member) return member;
       }
     }
     return null;
   }
 
-  #isReady(ledger: ModelLedger, { rank, slot }: Member): boolean {
-    if (!rank || !(rank.spare.has(slot) || rank.stacked.has(slot))) return false;
-    return ledger.usable[rank.order]?.has(slot) ?? true;
+  /** It could take this request now. Whether the request would have it is not looked at. */
+  canServe(member: Member, lane: Lane, want: Want, now: number): boolean {
+    const { tier, slot } = member;
+    if (!tier || !(tier.spare.has(slot) || tier.stacked.has(slot))) return false;
+    return (lane.usable[tier.order]?.has(slot) ?? true) && this.hasRoom(member, lane, want.tokens, now);
+  }
+
+  /** A peer of the same priority is below its optimum and could take the request. */
+  hasSparePeer({ tier }: Member, lane: Lane, want: Want, now: number): boolean {
+    if (!tier) return false;
+    for (let position = 0; position < tier.spare.size; position++) {
+      const peer = tier.members[tier.spare.at(position)];
+      if (peer && isEligible(want, peer) && this.canServe(peer, lane, want, now)) return true;
+    }
+    return false;
+  }
+
+  #hasRoomAt(tier: Tier, slot: number, lane: Lane, want: Want, now: number): boolean {
+    const member = tier.members[slot];
+    return member !== undefined && this.hasRoom(member, lane, want.tokens, now);
+  }
+
+  /** A new day: use is counted from zero. */
+  forgetUse(): void {
+    for (const lane of this.#lanes.values()) for (const spot of lane.spots.values()) spot.use = 0;
   }
 
   /** A removed credential is forgotten with its last request. */
   dropIfDone(member: Member): void {
-    if (member.rank || member.inFlight > 0) return;
+    if (member.tier || member.inFlight > 0) return;
     this.#leaving.delete(member.credential.id);
     this.#setDue(member, Number.POSITIVE_INFINITY);
-    for (const ledger of this.#ledgers.values()) {
-      if (member.state.models.has(ledger.model)) ledger.troubled--;
-      if (ledger.spots.delete(member)) this.#spots--;
+    for (const unit of this.#groups.values()) unit.troubled.delete(member);
+    for (const lane of this.#lanes.values()) {
+      if (member.state.models.has(lane.model)) lane.troubled--;
+      if (lane.spots.delete(member)) this.#spots--;
     }
   }
 
-  #usableOf(ledger: ModelLedger, rank: Rank): SlotSet {
-    const usable = new SlotSet(rank.members.length);
-    if (!rank.hasPatterns) {
+  #usableOf(lane: Lane, tier: Tier): SlotSet {
+    const usable = new SlotSet(tier.members.length);
+    if (!tier.hasPatterns) {
       // Only those that were used on the model can have something against it.
       usable.fill();
-      for (const member of ledger.spots.keys()) {
-        if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
+      for (const member of lane.spots.keys()) {
+        if (member.tier === tier && !isOpenOn(lane, member)) usable.delete(member.slot);
+      }
+      for (const member of lane.unit.troubled) {
+        if (member.tier === tier && !isOpenOn(lane, member)) usable.delete(member.slot);
       }
       return usable;
     }
-    for (const [slot, member] of rank.members.entries()) {
-      if (this.allows(member, ledger.model) && isOpenOn(ledger, member)) usable.add(slot);
+    for (const [slot, member] of tier.members.entries()) {
+      if (this.allows(member, lane.model) && isOpenOn(lane, member)) usable.add(slot);
     }
     return usable;
   }
 
-  #index(ledger: ModelLedger): void {
-    ledger.usable = [];
-    for (const rank of this.#ranks) if (rank.hasPatterns) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
-    for (const member of ledger.spots.keys()) this.placeOn(ledger, member);
+  #index(lane: Lane): void {
+    lane.usable = [];
+    for (const tier of this.#tiers) if (tier.hasPatterns) lane.usable[tier.order] = this.#usableOf(lane, tier);
+    for (const member of lane.spots.keys()) this.placeOn(lane, member);
+    for (const member of lane.unit.troubled) this.placeOn(lane, member);
+  }
+
+  #unitOf(model: string): Unit {
+    const group = this.#quotaGroups.groupOf(model);
+    return (group === null ? undefined : this.#groups.get(group)) ?? new Unit(null, `model:${model}`);
+  }
+
+  /** Groups of the new config; what was known of groups that are gone is forgotten. */
+  #regroup({ groups }: PoolSettings): void {
+    this.#quotaGroups = new QuotaGroups(this.#provider, groups);
+    const before = this.#groups;
+    this.#groups = new Map();
+    for (const { name } of groups) {
+      const unit = before.get(name) ?? new Unit(name, `group:${name}`);
+      unit.lanes.clear();
+      unit.troubled.clear();
+      this.#groups.set(name, unit);
+    }
+    for (const member of [...this.#members.values(), ...this.#leaving.values()]) {
+      member.state = forgetGroups(member.state, (group) => this.#groups.has(group));
+      for (const group of member.state.groups.keys()) this.#groups.get(group)?.troubled.add(member);
+    }
+    for (const lane of this.#lanes.values()) {
+      const unit = this.#unitOf(lane.model);
+      if (lane.unit.scope !== unit.scope) lane.unit = unit;
+      lane.unit.lanes.add(lane);
+    }
+  }
+
+  /** Slots change their meaning with the config; the order of use stays. */
+  #sequencesByMember(): readonly KeptOrder[] {
+    const units = new Set([...this.#groups.values(), ...[...this.#lanes.values()].map((lane) => lane.unit)]);
+    return [...units].map((unit) => ({
+      unit,
+      members: unit.sequences.flatMap((sequence, order) =>
+        sequence.flatMap((slot) => this.#tiers[order]?.members[slot] ?? []),
+      ),
+    }));
+  }
+
+  #restoreSequences(kept: readonly KeptOrder[]): void {
+    for (const { unit, members } of kept) {
+      unit.sequences = this.#tiers.map((tier) =>
+        members.filter((member) => member.tier === tier).map((member) => member.slot),
+      );
+    }
   }
 
   /** A newcomer starts at its peers' minimum; from zero it would be sent everything until it had caught up. */
-  #catchUpUse(ledger: ModelLedger, member: Member, arrived: ReadonlySet<Member>): void {
+  #catchUpUse(lane: Lane, member: Member, arrived: ReadonlySet<Member>): void {
     let least = Number.POSITIVE_INFINITY;
-    for (const peer of member.rank?.members ?? []) {
+    for (const peer of member.tier?.members ?? []) {
       if (arrived.has(peer) || !peer.credential.isEnabled) continue;
-      least = Math.min(least, useOf(ledger, peer) / peer.credential.weight);
+      least = Math.min(least, useOf(lane, peer) / peer.credential.weight);
       if (least === 0) return;
     }
     if (!Number.isFinite(least)) return;
-    const spot = this.spot(ledger, member);
+    const spot = this.spot(lane, member);
     spot.use = Math.max(spot.use, least * member.credential.weight);
   }
 
-  /** Drops an eighth of the idle ledgers at least: those with nothing against anybody first, then the longest unused. */
-  #forget(kept: ModelLedger, maxSpots: number): void {
-    const idle = [...this.#ledgers.values()].filter(
-      (ledger) => ledger !== kept && ledger.inFlight === 0 && ledger.waiting === 0,
-    );
-    const worth = (ledger: ModelLedger) => (ledger.troubled > 0 || ledger.state.scope.blocks.length > 0 ? 1 : 0);
+  /** Drops an eighth of the idle lanes at least: those with nothing against anybody first, then the longest unused. */
+  #forget(kept: Lane, maxSpots: number): void {
+    const idle = [...this.#lanes.values()].filter((lane) => lane !== kept && lane.inFlight === 0 && lane.waiting === 0);
+    const worth = (lane: Lane) => (lane.troubled > 0 || lane.state.scope.blocks.length > 0 ? 1 : 0);
     idle.sort((a, b) => worth(a) - worth(b) || a.touchedAt - b.touchedAt);
     const atLeast = Math.ceil(idle.length / 8);
-    for (const [index, ledger] of idle.entries()) {
-      if (index >= atLeast && this.#ledgers.size <= MAX_LEDGERS && this.#spots <= maxSpots) break;
-      this.#ledgers.delete(ledger.model);
-      this.#spots -= ledger.spots.size;
-      this.#setDue(ledger, Number.POSITIVE_INFINITY);
-      for (const member of ledger.spots.keys()) {
-        this.become(member, forgetModel(member.state, ledger.model), ledger.model);
+    for (const [index, lane] of idle.entries()) {
+      if (index >= atLeast && this.#lanes.size <= MAX_LANES && this.#spots <= maxSpots) break;
+      this.#lanes.delete(lane.model);
+      lane.unit.lanes.delete(lane);
+      this.#spots -= lane.spots.size;
+      this.#setDue(lane, Number.POSITIVE_INFINITY);
+      for (const member of lane.spots.keys()) {
+        this.become(member, forgetModel(member.state, lane.model), lane.model);
       }
     }
   }
@@ -369,8 +633,8 @@ export class Roster {
 
 const everybody = () => true;
 
-const isExcluded = (rank: Rank, slot: number, exclude: ReadonlySet<CredentialId>) => {
-  const member = rank.members[slot];
+const isExcluded = (tier: Tier, slot: number, exclude: ReadonlySet<CredentialId>) => {
+  const member = tier.members[slot];
   return member === undefined || exclude.has(member.credential.id);
 };
 
@@ -381,29 +645,73 @@ export const isEligible = (want: Want, { credential: { id } }: Member) =>
 /** The request would take anybody: what it cannot get, no other request for the model can. */
 export const isOpenToAll = (want: Want) => want.exclude.size === 0 && want.only === undefined;
 
-export const useOf = (ledger: ModelLedger, member: Member | undefined) =>
-  member === undefined ? 0 : (ledger.spots.get(member)?.use ?? 0);
+export const useOf = (lane: Lane, member: Member | undefined) =>
+  member === undefined ? 0 : (lane.spots.get(member)?.use ?? 0);
 
-/** No block of this model on this credential, and no probation that is full. */
-export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
-  const scope = member.state.models.get(ledger.model);
-  if (!scope) return true;
-  if (scope.blocks.length > 0) return false;
-  return (ledger.spots.get(member)?.trial.count ?? 0) < probationLimit(scope);
+/** No block of this model or its group on this credential, no probation that is full, and room for one more. */
+export function isOpenOn(lane: Lane, member: Member): boolean {
+  const { state, over } = member;
+  const { group, scope } = lane.unit;
+  const onModel = state.models.get(lane.model);
+  if (onModel) {
+    if (onModel.blocks.length > 0) return false;
+    if ((lane.spots.get(member)?.trial.count ?? 0) >= probationLimit(onModel)) return false;
+  }
+  const onGroup = group === null ? undefined : state.groups.get(group);
+  if (onGroup) {
+    if (onGroup.blocks.length > 0) return false;
+    if ((group === null ? 0 : (member.groupTrials.get(group)?.count ?? 0)) >= probationLimit(onGroup)) return false;
+  }
+  return over.size === 0 || !over.has(scope);
+}
+
+const isTroubled = ({ group, scope }: Unit, { state, over }: Member) =>
+  (group !== null && state.groups.has(group)) || over.has(scope);
+
+/** A tier as the sequential choice sees it. */
+export function sequentialView(
+  tier: Tier,
+  lane: Lane,
+  ready: SlotSet,
+  usable: SlotSet | undefined,
+  isExcludedAt: (slot: number) => boolean,
+): SequentialView {
+  return {
+    ready,
+    usable,
+    isExcluded: isExcludedAt,
+    isExhausted: (slot) => {
+      const member = tier.members[slot];
+      if (!member?.credential.isEnabled || member.state.key.blocks.length > 0) return true;
+      if (member.over.has('') || member.over.has(lane.unit.scope)) return true;
+      const { group } = lane.unit;
+      const blocks = (group === null ? undefined : member.state.groups.get(group)?.blocks.length) ?? 0;
+      return blocks > 0 || (member.state.models.get(lane.model)?.blocks.length ?? 0) > 0;
+    },
+    isHealthy: (slot) => {
+      const member = tier.members[slot];
+      return (
+        member !== undefined &&
+        member.state.key.streak === 0 &&
+        !((member.state.models.get(lane.model)?.streak ?? 0) > 0)
+      );
+    },
+    successesOf: (slot) => tier.members[slot]?.successes ?? 0,
+  };
 }
 
 /** 0 is no limit. */
 const limitOf = (perKey: number, factor: number) =>
   perKey > 0 ? Math.max(1, Math.floor(perKey * factor)) : Number.POSITIVE_INFINITY;
 
-function ranksOf(members: readonly Member[]): readonly Rank[] {
+function tiersOf(members: readonly Member[]): readonly Tier[] {
   const byPriority = new Map<number, Member[]>();
   for (const member of members) {
     const peers = byPriority.get(member.credential.priority);
     if (peers) peers.push(member);
     else byPriority.set(member.credential.priority, [member]);
   }
-  return [...byPriority].sort(([a], [b]) => a - b).map(([priority, peers], order) => new Rank(priority, order, peers));
+  return [...byPriority].sort(([a], [b]) => a - b).map(([priority, peers], order) => new Tier(priority, order, peers));
 }
 
 const isNewProbation = (was: ScopeState | undefined, is: ScopeState | undefined) =>

@@ -8,6 +8,12 @@ export const cerebras = compatible({
   key: 'required',
   tier: 2,
   keyUrl: 'https://cloud.cerebras.ai',
+  rateHeaders: {
+    requestsPerMinute: 'x-ratelimit-*-requests-minute',
+    tokensPerMinute: 'x-ratelimit-*-tokens-minute',
+    requestsPerDay: 'x-ratelimit-*-requests-day',
+    tokensPerDay: 'x-ratelimit-*-tokens-day',
+  },
   // Each of these is answered with 400.
   bodyRules: {
     drop: [

@@ -19,7 +19,7 @@ export const chutes = compatible({
     if (/no instances|capacity/i.test(error.text)) return overloaded(error, wait);
     // One pool of requests a day for all models of a key, renewed at 00:00 UTC.
     return /quota/i.test(error.text)
-      ? rateLimited(error, wait ?? untilMidnight(reply.now, 'UTC'), { isQuota: true, scope: 'credential' })
+      ? rateLimited(error, wait ?? untilMidnight(reply.now, 'UTC'), { window: 'day', scope: 'credential' })
       : undefined;
   },
 });

@@ -1,4 +1,4 @@
-import { type ErrorFacts, namesDailyQuota, oneLine, readError } from './error-body.ts';
+import { type ErrorFacts, oneLine, readError } from './error-body.ts';
 import {
   badRequest,
   billing,
@@ -12,7 +12,9 @@ import {
   upstreamError,
 } from './failure-from.ts';
 import type { Failure } from './failure.ts';
-import type { ErrorReply, Provider } from './provider.ts';
+import { limitWindow } from './limit-window.ts';
+import type { Ceiling, ErrorReply, LearnedLimits, Provider } from './provider.ts';
+import { readRateHeaders } from './rate-headers.ts';
 import { readWaitHint } from './wait-hint.ts';
 
 /**
@@ -23,10 +25,10 @@ export function classifyReply(provider: Provider, reply: ErrorReply): Failure {
   const own = provider.classify?.(reply);
   // A vendor's hook may have put words together itself; nothing leaves here unredacted.
   if (own) return { ...own, message: oneLine(own.message) };
-  return classifyCommon(reply);
+  return classifyCommon(provider, reply);
 }
 
-function classifyCommon(reply: ErrorReply): Failure {
+function classifyCommon(provider: Provider, reply: ErrorReply): Failure {
   const error = readError(reply);
   const wait = () => readWaitHint(reply, error);
   if (isChallenge(reply, error)) return overloaded(error, wait() ?? { ms: CHALLENGE_MS, source: 'challenge' });
@@ -58,7 +60,9 @@ function classifyCommon(reply: ErrorReply): Failure {
     case 425:
       return upstreamError(error);
     case 429:
-      return rateLimited(error, wait(), { isQuota: saysLongWindow(error) });
+      return rateLimited(error, wait(), {
+        window: limitWindow(error) ? undefined : emptyWindow(readRateHeaders(reply.headers, provider, reply.now)),
+      });
     case 529:
       return overloaded(error, wait());
     default:
@@ -112,11 +116,11 @@ function saysOverloaded(error: ErrorFacts): boolean {
   return error.status === 503 && /overloaded|capacity|currently loading|high demand|too busy/i.test(error.text);
 }
 
-const LONG_WINDOW = /\b(?:per[ -](?:day|week|month)|daily|weekly|monthly|TPD|RPD)\b|PerDay/i;
-
-/** Is the limit a daily or longer one? Google names it in a violation's `quotaId`, Groq and others in the text. */
-function saysLongWindow(error: ErrorFacts): boolean {
-  return namesDailyQuota(error) || LONG_WINDOW.test(error.text);
+/** Where the words name no limit, the headers may: the one with nothing left, and of two the longer. */
+function emptyWindow(learned: LearnedLimits | null): 'minute' | 'day' | undefined {
+  const isEmpty = (...ceilings: (Ceiling | undefined)[]) => ceilings.some((ceiling) => ceiling?.remaining === 0);
+  if (isEmpty(learned?.requestsPerDay, learned?.tokensPerDay)) return 'day';
+  return isEmpty(learned?.requestsPerMinute, learned?.tokensPerMinute) ? 'minute' : undefined;
 }
 
 const CONTEXT_CODES: ReadonlySet<string> = new Set([

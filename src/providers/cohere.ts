@@ -19,6 +19,8 @@ export const cohere = compatible({
   paths: { models: MODELS },
   // `stream_options` is an error; the last chunk has the usage anyway.
   streamUsage: false,
+  // On a trial key's successes; its refusals carry none.
+  rateHeaders: { requestsPerMinute: 'x-trial-endpoint-call-*' },
   classify: (reply) => {
     const error = readError(reply);
     // "You are using a Trial key, which is limited to 1000 API calls / month": the whole key, for the rest of the month.

@@ -52,11 +52,13 @@ export function readError(reply: ErrorReply): ErrorFacts {
 }
 
 /** Is a daily allowance among the limits that Google lists by `quotaId`? Several may be hit at once. */
-export function namesDailyQuota(error: ErrorFacts): boolean {
+export function violations(error: ErrorFacts): readonly string[] {
   return error.details
     .flatMap((detail) => objectsIn(detail.violations))
-    .some((violation) => /PerDay|Daily/i.test(String(violation.quotaId ?? '')));
+    .map((violation) => String(violation.quotaId ?? ''));
 }
+
+export const namesDailyQuota = (error: ErrorFacts): boolean => violations(error).some((id) => /PerDay|Daily/i.test(id));
 
 /** One line, without secrets, at most 500 characters. */
 export function oneLine(text: string): string {

@@ -1,5 +1,6 @@
 import type { ErrorFacts } from './error-body.ts';
 import type { Failure, WaitHint } from './failure.ts';
+import { limitWindow } from './limit-window.ts';
 import { MAX_WAIT_MS } from './wait-hint.ts';
 
 /** Failures written from what an error says, for the common classifier and for vendors' own. */
@@ -39,7 +40,10 @@ export const overloaded = (error: ErrorFacts, wait: WaitHint | null): Failure =>
   wait,
 });
 
-/** `isQuota` is also true when the wait alone says that no short-term rate is meant. */
+/**
+ * `isQuota` is also true when the vendor's words name a day or more, or when the wait alone says that no short-term rate
+ * is meant. `window`: what the words are known to mean where they do not say it.
+ */
 export function rateLimited(
   error: ErrorFacts,
   wait: WaitHint | null,
@@ -47,14 +51,18 @@ export function rateLimited(
     readonly isQuota?: boolean;
     readonly scope?: 'model' | 'credential';
     readonly isPermanent?: boolean;
+    readonly window?: 'minute' | 'day' | undefined;
   } = {},
 ): Failure {
+  const window = more.window ?? limitWindow(error);
+  const isLongWait = wait !== null && wait.ms > HOUR_MS && wait.ms <= MAX_WAIT_MS;
   return {
     kind: 'rate-limited',
     ...base(error),
     wait,
-    isQuota: more.isQuota === true || (wait !== null && wait.ms > HOUR_MS && wait.ms <= MAX_WAIT_MS),
+    isQuota: more.isQuota === true || window === 'day' || window === 'longer' || isLongWait,
     scope: more.scope ?? 'model',
     isPermanent: more.isPermanent ?? false,
+    window: window === 'longer' ? null : window,
   };
 }

@@ -40,6 +40,8 @@ export type Failure =
         readonly scope: 'model' | 'credential';
         /** The plan has no access to the model at all (Gemini's `limit: 0`). */
         readonly isPermanent: boolean;
+        /** The limit that the vendor's words name; null when they name none, or a longer one than a day. */
+        readonly window: 'minute' | 'day' | null;
       }
     >
   /** 402, or a 429 that says the account is out of credit. */

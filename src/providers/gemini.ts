@@ -54,7 +54,7 @@ export const gemini = compatible({
     // The hint beside a daily violation is often only seconds. It is passed on as it is: whoever keeps the block asks
     // again then, and knows from `isQuota` to wait for midnight if that fails.
     const wait = readWaitHint(reply, error) ?? (isDaily ? untilMidnight(reply.now, 'America/Los_Angeles') : null);
-    return isDaily || isPermanent ? rateLimited(error, wait, { isQuota: isDaily, isPermanent }) : undefined;
+    return isDaily || isPermanent ? rateLimited(error, wait, { isPermanent }) : undefined;
   },
   readModels: (page) => ({
     models: readRows(modelRows(page)).map((model) => ({ ...model, id: model.id.replace(/^models\//, '') })),

@@ -24,6 +24,8 @@ export const groq = compatible(
     replyMarks: ['"x_groq"'],
     adaptReply: liftUsage,
     adaptEvents: () => liftUsage,
+    // Requests are counted per day here, tokens per minute.
+    rateHeaders: { requestsPerDay: 'x-ratelimit-*-requests', tokensPerMinute: 'x-ratelimit-*-tokens' },
     classify: requestLargerThanMinute,
   },
   [

@@ -1,5 +1,7 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { compatible } from './compatible.ts';
+import { readError } from './error-body.ts';
+import { rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
 import { isObject, objectsIn } from './json-shape.ts';
 import type { FieldEdit, JsonObject } from './provider.ts';
@@ -93,8 +95,14 @@ export const mistral = compatible(
     keyUrl: 'https://console.mistral.ai/api-keys',
     // Usage comes in the last chunk, unasked.
     streamUsage: false,
+    rateHeaders: { requestsPerMinute: 'x-ratelimit-*-req-minute', tokensPerMinute: 'x-ratelimit-*-tokens-minute' },
     bodyRules: { rename: { seed: 'random_seed' }, allow: FIELDS },
     editFields: (index, context) => together(effortEdit(index, context.model), toolChoiceEdit(index)),
+    classify: (reply) => {
+      // How a plan without the model says so; the words are those of any other 429.
+      const isAbsent = reply.status === 429 && reply.headers.get('x-ratelimit-limit-req-minute')?.trim() === '0';
+      return isAbsent ? rateLimited(readError(reply), null, { isPermanent: true }) : undefined;
+    },
     replyMarks: ['"thinking"', '"type":"text"', '"type": "text"', '"model_length"', '"error"'],
     adaptReply: adapt,
     adaptEvents: () => adapt,

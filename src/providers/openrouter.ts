@@ -3,7 +3,14 @@ import { readError } from './error-body.ts';
 import { billing, forbidden, badRequest, modelMissing, overloaded, rateLimited, unclassified } from './failure-from.ts';
 import { countOf, isObject } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
+import { readSingleLimit } from './rate-headers.ts';
 import { readWaitHint } from './wait-hint.ts';
+
+/** The limit's own name goes before the advice that follows it, which speaks of others. */
+function freeWindow(text: string): 'minute' | 'day' | undefined {
+  const name = /\bfree-models-per-(day|min)/.exec(text)?.[1];
+  return name === 'min' ? 'minute' : name === 'day' ? 'day' : undefined;
+}
 
 export const openrouter = compatible({
   id: 'openrouter',
@@ -13,6 +20,9 @@ export const openrouter = compatible({
   key: 'required',
   tier: 2,
   isListPublic: true,
+  rateHeaders: readSingleLimit,
+  // 20 requests a minute, and 50 or 1,000 a day, for all of these together.
+  quotaGroups: { free: ['*:free'] },
   keyUrl: 'https://openrouter.ai/settings/keys',
   // Attribution of the client's own application; nothing is sent when the client sends nothing.
   headersAcross: { up: ['http-referer', 'x-title'] },
@@ -47,7 +57,7 @@ export const openrouter = compatible({
         return /^No endpoints found|no allowed providers/i.test(error.text) ? modelMissing(error) : undefined;
       case 429:
         if (/^Provider returned error|rate-limited upstream/i.test(error.text)) return overloaded(error, wait());
-        return rateLimited(error, wait(), { isQuota: /per-day/.test(error.text) });
+        return rateLimited(error, wait(), { window: freeWindow(error.text) });
       default:
         return undefined;
     }

@@ -55,6 +55,24 @@ export type ListedModel = {
   readonly created?: number;
 };
 
+/** The limits that a vendor's headers can speak of. */
+export type LimitName = 'requestsPerMinute' | 'tokensPerMinute' | 'requestsPerDay' | 'tokensPerDay';
+
+/**
+ * Limit → name of its three headers, with `*` where `limit`, `remaining` and `reset` stand: `x-ratelimit-*-requests`.
+ */
+export type RateHeaderNames = Readonly<Partial<Record<LimitName, string>>>;
+
+/** One limit as headers tell it; at least one of the first two is known. */
+export type Ceiling = {
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  /** Milliseconds from now until it is full again. */
+  readonly resetMs: number | null;
+};
+
+export type LearnedLimits = Readonly<Partial<Record<LimitName, Ceiling>>>;
+
 /** A vendor: data, and hooks of a few lines where data is not enough. Everything absent means plain OpenAI chat. */
 export interface Provider {
   /** Lower case with `_`. */
@@ -96,6 +114,10 @@ export interface Provider {
   adaptReply?(reply: JsonObject, context: AdaptContext): boolean;
   /** Makes a function for one stream that changes a frame's JSON in place; true when it did. */
   adaptEvents?(context: AdaptContext): (event: JsonObject) => boolean;
+  /** Names of the rate-limit headers, or a reading of them. Default: OpenAI's, requests and tokens per minute. */
+  readonly rateHeaders?: RateHeaderNames | ((headers: Headers, now: number) => LearnedLimits | null);
+  /** Models that draw on one allowance: group → patterns. A group of the same name in the config replaces it. */
+  readonly quotaGroups?: Readonly<Record<string, readonly string[]>>;
   /** The vendor's own reading of an error; undefined leaves it to the common classifier. */
   classify?(reply: ErrorReply): Failure | undefined;
   /**

@@ -65,7 +65,7 @@ function unitMs(unit: string): number {
 }
 
 /** A moment: unix seconds, unix milliseconds, RFC 3339 or an HTTP date. Null for anything else. */
-function untilMoment(value: unknown, now: number): number | null {
+export function untilMoment(value: unknown, now: number): number | null {
   const number = typeof value === 'string' && NUMBER.test(value.trim()) ? Number(value) : value;
   if (typeof number === 'number') {
     // 1e11 is the year 5138 in seconds and 1973 in milliseconds; OpenRouter counts in milliseconds.

@@ -134,7 +134,7 @@ function splice(bytes: Uint8Array, edits: { start: number; end: number; bytes: U
 }
 
 /** Index of the quote that closes the string opened at `open`; -1 when there is none. */
-function stringEnd(bytes: Uint8Array, open: number): number {
+export function stringEnd(bytes: Uint8Array, open: number): number {
   let at = open + 1;
   for (;;) {
     // Native search: strings are most of a body and are skipped at memory speed.

@@ -3,11 +3,26 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSy
 import { basename, dirname } from 'node:path';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { migrate } from './migrations.ts';
+import { type KeptRequest, type LoggedRequest, type RequestQuery, requestLog } from './request-log.ts';
+import { type Snapshot, snapshotTable } from './snapshots.ts';
 import { StoreError } from './store-error.ts';
+import { type Lifetime, type UsageQuery, type UsageRow, type UsageTotals, usageTable } from './usage-table.ts';
+import { type Batch, QueuedWriter, type StoreWriter, type WriterOptions } from './writer.ts';
 
+export type {
+  KeptRequest,
+  Lifetime,
+  LoggedRequest,
+  RequestQuery,
+  Snapshot,
+  StoreWriter,
+  UsageQuery,
+  UsageRow,
+  UsageTotals,
+};
 export { StoreError };
 
-/** What outlives the process. Every call may throw a `StoreError`. */
+/** What outlives the process. Every call may throw a `StoreError`, but for the writer's. */
 export type Store = {
   /** What the operator said of single credentials; it goes before the config. */
   readonly overrides: {
@@ -15,33 +30,68 @@ export type Store = {
     all(): Map<string, boolean>;
     set(id: string, isEnabled: boolean): void;
   };
+  readonly writer: StoreWriter;
+  readonly usage: {
+    /** Sums since a time, what the writer still holds included. */
+    totals(query: UsageQuery): UsageTotals;
+    /** Credential id → everything it has done since it was first used, as far as it is written. */
+    lifetime(): ReadonlyMap<string, Lifetime>;
+  };
+  /** As far as they are written: `writer.flush()` before, where the newest matter. */
+  readonly requests: {
+    /** The newest first. */
+    list(query: RequestQuery): readonly KeptRequest[];
+    /** The newest with this id, else the one with this `seq`. */
+    find(id: string): KeptRequest | null;
+  };
+  /** Provider → the last state of its pool. */
+  snapshots(): ReadonlyMap<string, Snapshot>;
   /** Another number after another process has written; this one's own writes do not change it. */
   dataVersion(): number;
+  /** Writes what waits first. */
   close(): void;
   /** For the user: what had to be done to open the database. */
   readonly warning: string | null;
 };
 
+export type StoreOptions = {
+  readonly clock?: Clock;
+  /** What is older is deleted, a little at a time. Default: nothing is. */
+  readonly retentionMs?: number;
+  /** Asked before a write, at most once a second: the snapshots of what has changed, by provider. */
+  readonly collect?: WriterOptions['collect'];
+  /** For people, and seldom: writing fails, rows are lost, all is well again. */
+  readonly onTrouble?: (message: string) => void;
+};
+
 const BUSY_TIMEOUT_MS = 5000;
+// Requests wait meanwhile; what cannot be written now is written later.
+const WRITER_BUSY_TIMEOUT_MS = 20;
 const RETRY_MS = 10;
+/** Rows that one deletion takes. */
+const EXPIRY_ROWS = 500;
+/** Where nothing is kept, neither is a log that grows for months. */
+const MAX_REQUESTS_IN_MEMORY = 10_000;
 
 /**
  * Opens or creates the database; `:memory:` for one that is not kept. The file is for its owner alone (0600), and so
  * is a directory that has to be made (0700). A damaged file is renamed, never deleted, and a new one is started.
  */
-export function openStore(path: string, options: { clock?: Clock } = {}): Store {
-  const clock = options.clock ?? systemClock;
-  if (path === ':memory:') return storeOf(prepare(new Database(path, { strict: true }), path), path, clock, null);
+export function openStore(path: string, options: StoreOptions = {}): Store {
+  if (path === MEMORY) return storeOf(prepare(new Database(path, { strict: true }), path), path, options, null);
   createFile(path);
   try {
-    return storeOf(openCreated(path), path, clock, null);
+    return storeOf(openCreated(path), path, options, null);
   } catch (error) {
     if (!isDamage(error)) throw asStoreError(error, path);
-    return openInsteadOf(path, clock, error.message);
+    return openInsteadOf(path, options, error.message);
   }
 }
 
-function storeOf(database: Database, path: string, clock: Clock, warning: string | null): Store {
+const MEMORY = ':memory:';
+
+function storeOf(database: Database, path: string, options: StoreOptions, warning: string | null): Store {
+  const clock = options.clock ?? systemClock;
   const guard = <Result>(run: () => Result): Result => {
     try {
       return run();
@@ -57,15 +107,82 @@ function storeOf(database: Database, path: string, clock: Clock, warning: string
      ON CONFLICT DO UPDATE SET is_enabled = excluded.is_enabled, changed_at = excluded.changed_at`,
   );
   const version = database.query<{ data_version: number }, []>('PRAGMA data_version');
+  const usage = usageTable(database);
+  const requests = requestLog(database);
+  const snapshots = snapshotTable(database);
+  const write = database.transaction((batch: Batch) => {
+    usage.write(batch.usage);
+    requests.write(batch.requests);
+    snapshots.write(batch.snapshots, clock.now());
+  });
+  const expire = database.transaction(() => {
+    const before = clock.now() - (options.retentionMs ?? Number.POSITIVE_INFINITY);
+    const counts = [
+      path === MEMORY ? requests.shrink(MAX_REQUESTS_IN_MEMORY, EXPIRY_ROWS) : 0,
+      ...(Number.isFinite(before) ? [requests.expire(before, EXPIRY_ROWS), usage.expire(before, EXPIRY_ROWS)] : []),
+    ];
+    return counts.includes(EXPIRY_ROWS);
+  });
+  const writer = new QueuedWriter({
+    clock,
+    write: (batch) => impatiently(database, path, () => write.immediate(batch)),
+    expire:
+      options.retentionMs === undefined && path !== MEMORY
+        ? null
+        : () => impatiently(database, path, () => expire.immediate()),
+    collect: options.collect ?? (() => []),
+    onTrouble: options.onTrouble ?? (() => {}),
+    explain: (error) => {
+      const problem = asStoreError(error, path);
+      return problem instanceof Error ? problem.message : String(problem);
+    },
+  });
   return {
     overrides: {
       all: () => guard(() => new Map(select.all().map((row) => [row.credential_id, row.is_enabled === 1]))),
       set: (id, isEnabled) => guard(() => void upsert.run(id, isEnabled ? 1 : 0, clock.now())),
     },
+    writer,
+    usage: {
+      totals: (query) => guard(() => usage.totals(query, writer.pending)),
+      lifetime: () => guard(() => usage.lifetime()),
+    },
+    requests: {
+      list: (query) => guard(() => requests.list(query)),
+      find: (id) => guard(() => requests.find(id)),
+    },
+    snapshots: () => guard(() => snapshots.all()),
     dataVersion: () => guard(() => version.get()?.data_version ?? 0),
-    close: () => database.close(),
+    close: () => {
+      writer.close();
+      database.close();
+    },
     warning,
   };
+}
+
+/** Writes without making requests wait for another process that holds the database. */
+function impatiently<Result>(database: Database, path: string, run: () => Result): Result {
+  try {
+    database.run(`PRAGMA busy_timeout = ${WRITER_BUSY_TIMEOUT_MS}`);
+    return run();
+  } catch (error) {
+    if (isDamage(error)) suspect(path);
+    throw error;
+  } finally {
+    database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
+}
+
+/** Damage that was met in the middle of the work is looked for at the next start: a whole check takes time. */
+const suspicion = (path: string) => `${path}.damaged`;
+
+function suspect(path: string): void {
+  try {
+    closeSync(openSync(suspicion(path), 'a', 0o600));
+  } catch {
+    // A disk that takes no empty file: the next start will meet the damage again, sooner or later.
+  }
 }
 
 /** Between creating and opening it, another process may have set the file aside. */
@@ -97,6 +214,12 @@ function prepare(database: Database, path: string): Database {
   patiently(() => migrate(database, path));
   // Damage beyond the first page shows when the data is read; better now than in the middle of a request.
   database.query('SELECT * FROM overrides').all();
+  database.query('SELECT * FROM snapshots').all();
+  if (existsSync(suspicion(path))) {
+    const found = database.query<{ quick_check: string }, []>('PRAGMA quick_check(1)').get()?.quick_check;
+    if (found !== 'ok') throw new StoreError('damaged', found ?? 'it cannot be checked');
+    rmSync(suspicion(path), { force: true });
+  }
   return database;
 }
 
@@ -127,7 +250,8 @@ function createFile(path: string): void {
 }
 
 /** Sets a damaged file aside. Of several processes that find it at once one renames it, the others open the new one. */
-function openInsteadOf(path: string, clock: Clock, why: string): Store {
+function openInsteadOf(path: string, options: StoreOptions, why: string): Store {
+  const clock = options.clock ?? systemClock;
   createFile(`${path}.lock`);
   const lock = new Database(`${path}.lock`, { create: false, readwrite: true });
   try {
@@ -135,7 +259,7 @@ function openInsteadOf(path: string, clock: Clock, why: string): Store {
     // A lock of the operating system: it cannot be left behind by a process that dies.
     lock.run('BEGIN EXCLUSIVE');
     try {
-      return storeOf(open(path), path, clock, null);
+      return storeOf(open(path), path, options, null);
     } catch (error) {
       if (!isDamage(error)) throw error;
     }
@@ -144,11 +268,12 @@ function openInsteadOf(path: string, clock: Clock, why: string): Store {
     // What the old file had not taken in yet belongs to it, and would damage the new one.
     if (existsSync(`${path}-wal`)) renameSync(`${path}-wal`, `${aside}-wal`);
     rmSync(`${path}-shm`, { force: true });
+    rmSync(suspicion(path), { force: true });
     createFile(path);
     const warning =
       `the database ${path} was damaged (${why}); it is kept as ${basename(aside)}, and a new one was started: ` +
-      'what was enabled or disabled by hand is forgotten';
-    return storeOf(open(path), path, clock, warning);
+      'what was enabled or disabled by hand, the usage and the request log are forgotten';
+    return storeOf(open(path), path, options, warning);
   } catch (error) {
     throw asStoreError(error, path);
   } finally {
@@ -163,7 +288,8 @@ function freeName(name: string): string {
   }
 }
 
-function isDamage(error: unknown): error is SQLiteError {
+function isDamage(error: unknown): error is SQLiteError | StoreError {
+  if (error instanceof StoreError) return error.problem === 'damaged';
   return (
     error instanceof SQLiteError &&
     (error.code === 'SQLITE_NOTADB' || error.code?.startsWith('SQLITE_CORRUPT') === true)

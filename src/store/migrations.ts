@@ -8,6 +8,63 @@ const MIGRATIONS: readonly string[] = [
      is_enabled INTEGER NOT NULL CHECK (is_enabled IN (0, 1)),
      changed_at INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID`,
+  // Times are milliseconds since the epoch. The anonymous client is the empty name. A cost is null until a price was known.
+  `CREATE TABLE usage (
+     hour INTEGER NOT NULL,
+     credential_id TEXT NOT NULL,
+     model TEXT NOT NULL,
+     client TEXT NOT NULL,
+     provider TEXT NOT NULL,
+     requests INTEGER NOT NULL,
+     failures INTEGER NOT NULL,
+     input_tokens INTEGER NOT NULL,
+     output_tokens INTEGER NOT NULL,
+     cached_tokens INTEGER NOT NULL,
+     reasoning_tokens INTEGER NOT NULL,
+     cost_usd REAL,
+     PRIMARY KEY (hour, credential_id, model, client)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE lifetime (
+     credential_id TEXT PRIMARY KEY,
+     first_at INTEGER NOT NULL,
+     last_at INTEGER NOT NULL,
+     requests INTEGER NOT NULL,
+     failures INTEGER NOT NULL,
+     input_tokens INTEGER NOT NULL,
+     output_tokens INTEGER NOT NULL,
+     cached_tokens INTEGER NOT NULL,
+     reasoning_tokens INTEGER NOT NULL,
+     cost_usd REAL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE requests (
+     seq INTEGER PRIMARY KEY AUTOINCREMENT,
+     id TEXT NOT NULL,
+     at INTEGER NOT NULL,
+     client TEXT,
+     model TEXT,
+     target TEXT,
+     credential_id TEXT,
+     status INTEGER NOT NULL,
+     failure TEXT,
+     is_stream INTEGER NOT NULL CHECK (is_stream IN (0, 1)),
+     queue_ms REAL NOT NULL,
+     first_byte_ms REAL,
+     total_ms REAL NOT NULL,
+     overhead_ms REAL NOT NULL,
+     input_tokens INTEGER,
+     output_tokens INTEGER,
+     cached_tokens INTEGER,
+     reasoning_tokens INTEGER,
+     cost_usd REAL,
+     attempts TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX requests_by_id ON requests (id);
+   CREATE INDEX requests_failed ON requests (seq) WHERE failure IS NOT NULL;
+   CREATE TABLE snapshots (
+     provider TEXT PRIMARY KEY,
+     json TEXT NOT NULL,
+     saved_at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID`,
 ];
 
 /** Brings the schema up to date. Of several processes that start at once one does it and the others find it done. */

@@ -30,7 +30,7 @@ describe('the help', () => {
 
   test('names no command that this version does not have', async () => {
     const { stdout } = await home.run([]);
-    for (const later of ['oauth', 'status', 'usage', 'logs', 'clients', 'import', 'setup'])
+    for (const later of ['oauth', 'logs', 'clients', 'import', 'setup'])
       expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
   });
 
@@ -50,6 +50,8 @@ describe('the help', () => {
       'rotator keys reset',
       'rotator models',
       'rotator test-route',
+      'rotator status',
+      'rotator usage',
       'rotator config',
       'rotator config check',
       'rotator config show',
@@ -99,6 +101,16 @@ describe('a usage error', () => {
       'see rotator keys add --help',
     ],
     [
+      ['usage', '--by', 'colour'],
+      'option "--by <group>" argument "colour" is invalid. Allowed choices are provider, model, key, client, day.',
+      'see rotator usage --help',
+    ],
+    [
+      ['usage', '--since', 'yesterday'],
+      'option "--since <time>" argument "yesterday" is invalid. expected a length of time such as 7d, or a date.',
+      'see rotator usage --help',
+    ],
+    [
       ['completion', 'tcsh'],
       'command-argument value "tcsh" is invalid for argument "shell". Allowed choices are bash, zsh, fish, powershell.',
       'see rotator completion --help',
@@ -136,8 +148,8 @@ describe('a usage error', () => {
 describe('what a later version brings', () => {
   test.each([
     [['oauth', 'login', 'gemini-cli'], 'oauth'],
-    [['status', '--watch'], 'status'],
-    [['usage', '--since', '7d'], 'usage'],
+    [['status', '--watch'], '--watch'],
+    [['status', '--url', 'http://127.0.0.1:8000'], '--url'],
     [['logs'], 'logs'],
     [['clients', 'add'], 'clients'],
     [['import', '.env'], 'import'],
@@ -176,6 +188,10 @@ describe('completion', () => {
       ['bash', 'zsh', 'fish', 'powershell'],
     ],
     [['keys', 'add', 'gr'], ['groq']],
+    [
+      ['usage', '--by', ''],
+      ['provider', 'model', 'key', 'client', 'day'],
+    ],
   ])('of %j offers %j', async (words, offered) => {
     const { exitCode, stdout } = await home.run(['complete', '--', ...words]);
     expect(exitCode).toBe(0);

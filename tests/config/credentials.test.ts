@@ -150,12 +150,50 @@ describe('keys of the environment', () => {
         isEnabled: true,
         models: [],
         label: null,
+        quotaPool: null,
+        limits: { rpm: null, tpm: null, rpd: null, tpd: null, concurrency: null },
       },
     ]);
   });
 });
 
 describe('settings of a provider', () => {
+  test('name the limits and the quota pool of a key', () => {
+    const { providers } = credentials(
+      'providers: { groq: { keys: [{ key: a, quota_pool: p, limits: { rpm: 3 } }] } }',
+      {},
+    );
+    expect(providers.get('groq')?.keys).toMatchObject([{ quotaPool: 'p', limits: { rpm: 3, tpm: null } }]);
+  });
+
+  test('spread over credentials as the mode wants it, whoever names the mode', () => {
+    const { providers } = credentials(
+      `rotation: { mode: sequential }
+providers:
+  groq: { keys: [a] }
+  mistral: { keys: [a], rotation: { mode: balanced } }
+  cohere: { keys: [a], concurrency: { optimal_per_key: 5 } }
+`,
+      {},
+    );
+    const optimal = [...providers].map(([id, { settings }]) => [id, settings.concurrency.optimal_per_key]);
+    expect(Object.fromEntries(optimal)).toEqual({ groq: 0, mistral: 1, cohere: 5 });
+  });
+
+  test('hold the quota groups of the vendor behind those of the user, who can replace or drop them', () => {
+    const groupsOf = (fields: string) => {
+      const { providers } = credentials(`providers: { openrouter: { keys: [a], ${fields} } }`, {});
+      return Object.entries(providers.get('openrouter')?.settings.quota_groups ?? {});
+    };
+    expect(groupsOf('')).toEqual([['free', ['*:free']]]);
+    expect(groupsOf('quota_groups: { pro: [a*] }')).toEqual([
+      ['pro', ['a*']],
+      ['free', ['*:free']],
+    ]);
+    expect(groupsOf('quota_groups: { free: [x] }')).toEqual([['free', ['x']]]);
+    expect(groupsOf('quota_groups: { free: [] }')).toEqual([]);
+  });
+
   test('take from the top what the provider does not say', () => {
     const { providers } = credentials(
       `timeouts: { connect: 1s, idle: 2s }

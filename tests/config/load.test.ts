@@ -50,7 +50,42 @@ describe('what the fields become', () => {
       auth: 300_000,
       transient: 30_000,
     });
+    expect(config.rotation).toMatchObject({
+      mode: 'balanced',
+      balance_by: 'requests',
+      affinity: true,
+      daily_reset: { hour: 0, minute: 0 },
+      timezone: 'UTC',
+    });
+    expect(config.storage).toEqual({ dir: null, retention: 90 * 86_400_000 });
     expect(config.discover_env).toBe('auto');
+  });
+
+  test('the limits of a key are counts, and null where there is none', () => {
+    const config = read(
+      'providers: { groq: { keys: [a, { key: b, quota_pool: p, limits: { tpm: 200k, tpd: "1.5m", rpm: "${N}" } }] } }',
+      { N: '30' },
+    );
+    const none = { rpm: null, tpm: null, rpd: null, tpd: null, concurrency: null };
+    expect(config.providers.groq?.keys).toMatchObject([
+      { quota_pool: null, limits: none },
+      { quota_pool: 'p', limits: { ...none, rpm: 30, tpm: 200_000, tpd: 1_500_000 } },
+    ]);
+  });
+
+  test('the daily reset is a time of day, written with and without quotes', () => {
+    const config = read('rotation: { daily_reset: 07:30, timezone: America/Los_Angeles }');
+    expect(config.rotation).toMatchObject({ daily_reset: { hour: 7, minute: 30 }, timezone: 'America/Los_Angeles' });
+    expect(read('rotation: { daily_reset: "23:59" }').rotation.daily_reset).toEqual({ hour: 23, minute: 59 });
+    expect(showConfig(config)).toContain('daily_reset: 07:30\n');
+  });
+
+  test.each([
+    ['', 1],
+    ['rotation: { mode: sequential }', 0],
+    ['rotation: { mode: sequential }, concurrency: { optimal_per_key: 3 }', 3],
+  ])('a credential is spread over its peers unless one is to follow the other: %p', (fields, optimal) => {
+    expect(read(`providers: { groq: { ${fields} } }`).providers.groq?.concurrency.optimal_per_key).toBe(optimal);
   });
 
   test('a section or provider that is named and left empty has its defaults', () => {

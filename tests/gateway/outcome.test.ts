@@ -6,7 +6,7 @@ import type { Failure } from '../../src/providers/failure.ts';
 const base = { status: 500, message: 'x' } as const;
 const rejected = { type: null, code: null, param: null };
 const wait = { ms: 500, source: 'retry-after' };
-const limit = { isQuota: false, scope: 'model', isPermanent: false } as const;
+const limit = { isQuota: false, scope: 'model', isPermanent: false, window: null } as const;
 
 const rows: readonly [string, Failure, Outcome][] = [
   ['a wrong request blames no key', { ...base, kind: 'bad-request', rejected }, { kind: 'neutral' }],
@@ -23,7 +23,7 @@ const rows: readonly [string, Failure, Outcome][] = [
   ],
   [
     'a quota of the whole key with a time',
-    { ...base, kind: 'rate-limited', wait, isQuota: true, scope: 'credential', isPermanent: false },
+    { ...base, kind: 'rate-limited', wait, isQuota: true, scope: 'credential', isPermanent: false, window: null },
     {
       kind: 'rate-limited',
       waitMs: 500,
@@ -31,6 +31,7 @@ const rows: readonly [string, Failure, Outcome][] = [
       isQuota: true,
       scope: 'credential',
       isPermanent: false,
+      window: null,
     },
   ],
   ['an account out of credit', { ...base, kind: 'billing' }, { kind: 'billing' }],

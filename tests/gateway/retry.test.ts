@@ -12,7 +12,7 @@ const rows: readonly [string, Failure, Partial<typeof unspent>, NextStep][] = [
   ['a missing model is missing on every key', { ...base, kind: 'model-missing' }, {}, 'next-target'],
   [
     'a rate limit moves to the next key',
-    { ...base, kind: 'rate-limited', wait: null, isQuota: false, scope: 'model', isPermanent: false },
+    { ...base, kind: 'rate-limited', wait: null, isQuota: false, scope: 'model', isPermanent: false, window: null },
     {},
     'next-credential',
   ],

@@ -14,6 +14,7 @@ const limited: Failure = {
   isQuota: false,
   scope: 'model',
   isPermanent: false,
+  window: null,
 };
 const broken: Failure = { ...say, kind: 'upstream-error' };
 const refusedKey: Failure = { ...say, kind: 'key-rejected' };

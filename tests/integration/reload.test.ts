@@ -311,7 +311,7 @@ describe('the admin routes', () => {
 
   test('of later versions are 404', async () => {
     await using rotator = await startRotator({});
-    for (const path of ['usage', 'requests', 'events']) expect((await rotator.admin(path)).status).toBe(404);
+    expect((await rotator.admin('clients')).status).toBe(404);
     expect((await fetch(`${rotator.url}/metrics`, { headers: { authorization: `Bearer ${clientKey}` } })).status).toBe(
       404,
     );

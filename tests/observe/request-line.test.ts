@@ -4,13 +4,16 @@ import { type RequestRecord, requestFields, requestLine } from '../../src/observ
 
 const record: RequestRecord = {
   id: 'req-1',
+  at: Date.UTC(2026, 0, 1),
+  cachedTokens: null,
+  reasoningTokens: null,
   client: 'laptop',
   model: 'fast',
   target: 'groq/llama-3.3-70b-versatile',
   credential: 'groq-1a2b3c4d5e',
   attempts: [
-    { credential: 'groq-aaaaaaaaaa', failure: 'rate-limited' },
-    { credential: 'groq-1a2b3c4d5e', failure: null },
+    { target: 'groq/llama', status: 200, ms: 1, error: null, credential: 'groq-aaaaaaaaaa', failure: 'rate-limited' },
+    { target: 'groq/llama', status: 200, ms: 1, error: null, credential: 'groq-1a2b3c4d5e', failure: null },
   ],
   status: 200,
   failure: null,

@@ -103,7 +103,7 @@ describe('choice', () => {
   });
 });
 
-describe('sampling many credentials', () => {
+describe('sampling a large tier', () => {
   const setOf = (capacity: number, slots: Iterable<number>) => {
     const set = new SlotSet(capacity);
     for (const slot of slots) set.add(slot);

@@ -14,16 +14,21 @@ import type { BlockKind } from '../../src/pool/pool.ts';
 import { seededRandom } from '../../src/shared/random.ts';
 import { DAY, HOUR, limited, MINUTE, middle, SECOND, settings } from './pool-fixture.ts';
 
-const policy = { cooldowns: settings.cooldowns, random: middle };
 const T = Date.UTC(2026, 0, 1);
+const policy = { cooldowns: settings.cooldowns, random: middle, dayEndsAt: T + 20 * HOUR };
 
-const settledEvent = (outcome: Outcome, change: { model?: string; startedAt?: number; at?: number } = {}) =>
+const settledEvent = (
+  outcome: Outcome,
+  change: { model?: string; group?: string | null; startedAt?: number; at?: number } = {},
+) =>
   ({
     kind: 'settled',
     model: change.model ?? 'm',
+    group: change.group ?? null,
     startedAt: change.startedAt ?? change.at ?? T,
     outcome,
     reason: 'because',
+    isConfirmed: false,
   }) satisfies CredentialEvent;
 
 function see(state: CredentialState, outcome: Outcome, at = T, startedAt = at, model = 'm'): CredentialState {
@@ -34,6 +39,7 @@ const passTime = (state: CredentialState, at: number) => observe(state, { kind: 
 
 const blocksOf = (state: CredentialState) => [
   ...state.key.blocks,
+  ...[...state.groups.values()].flatMap((scope) => scope.blocks),
   ...[...state.models.values()].flatMap((scope) => scope.blocks),
 ];
 
@@ -177,7 +183,7 @@ describe('the ladder', () => {
   test('a success on another model does not', () => {
     const failed = see(HEALTHY, { kind: 'failed' });
     const after = see(failed, { kind: 'success' }, T + 1, T + 1, 'other');
-    expect(after).toBe(failed);
+    expect(after.models).toBe(failed.models);
   });
 
   test('a neutral outcome between does not start it again', () => {
@@ -397,6 +403,7 @@ describe('any history', () => {
       isQuota: fc.boolean(),
       scope,
       isPermanent: fc.boolean(),
+      window: fc.constantFrom('minute' as const, 'day' as const, null),
     }),
   );
   const model = fc.constantFrom('a', 'b', '');
@@ -411,10 +418,14 @@ describe('any history', () => {
           startedAt: fc.integer({ min: T - DAY, max: T + 30 * DAY }),
           outcome,
           reason: fc.constant('r'),
+          group: fc.constantFrom(null, 'g', 'h'),
+          isConfirmed: fc.boolean(),
         }),
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('rested' as const), model }) },
       { weight: 3, arbitrary: fc.constant({ kind: 'time-passed' as const }) },
+      { weight: 1, arbitrary: fc.constant({ kind: 'proven' as const }) },
+      { weight: 1, arbitrary: fc.constant({ kind: 'day-passed' as const }) },
       { weight: 1, arbitrary: fc.constant({ kind: 'reset' as const }) },
     ),
   });
@@ -427,7 +438,9 @@ describe('any history', () => {
     forbidden: 6 * HOUR,
     ladder: 5 * MINUTE,
     transient: 33 * SECOND,
+    lockout: 5 * MINUTE,
   };
+  const dayEndsAfter = (now: number) => T + Math.ceil((now - T + 1) / DAY) * DAY;
   const guessed: Record<string, number> = { ...ceilings, rate_limit: 5 * MINUTE, quota: 5 * MINUTE };
 
   test('observe is total, keeps the ceilings, and only grows ends that nobody authoritative changed', () => {
@@ -439,36 +452,50 @@ describe('any history', () => {
         for (const { event: next, afterMs } of events) {
           now += afterMs;
           const before = state;
-          state = observe(before, next, now, { cooldowns: settings.cooldowns, random });
+          state = observe(before, next, now, { cooldowns: settings.cooldowns, random, dayEndsAt: dayEndsAfter(now) });
           const isTold =
             next.kind === 'settled' && next.outcome.kind === 'rate-limited' && next.outcome.waitMs !== null;
           const isSuccess = next.kind === 'settled' && next.outcome.kind === 'success';
-          const everywhere = new Set(['key', ...before.models.keys(), ...state.models.keys()]);
-          for (const where of everywhere) {
-            const scopeState = where === 'key' ? state.key : (state.models.get(where) ?? CLEAR);
+          const isCleared = next.kind === 'reset' || next.kind === 'day-passed';
+          const scopesOf = (of: CredentialState) =>
+            new Map([
+              ['key', of.key],
+              ...[...of.groups].map(([name, scope]) => [`group:${name}`, scope] as const),
+              ...[...of.models].map(([name, scope]) => [`model:${name}`, scope] as const),
+            ]);
+          const was = scopesOf(before);
+          const is = scopesOf(state);
+          for (const where of new Set([...was.keys(), ...is.keys()])) {
+            const scopeState = is.get(where) ?? CLEAR;
             const kinds = scopeState.blocks.map((block) => block.kind);
             expect(new Set(kinds).size).toBe(kinds.length);
-            const old = where === 'key' ? before.key : before.models.get(where);
+            const old = was.get(where);
             for (const block of scopeState.blocks) {
-              expect(block.scope).toBe(where === 'key' ? 'key' : `model:${where}`);
-              const was = old?.blocks.find((other) => other.kind === block.kind);
+              expect(block.scope).toBe(where);
+              const earlier = old?.blocks.find((other) => other.kind === block.kind);
               if (block.until === null) continue;
               expect(Number.isSafeInteger(Math.ceil(block.until))).toBe(true);
-              if (was === block) continue;
+              if (earlier === block) continue;
               const most = (block.source === 'guess' ? guessed : ceilings)[block.kind] ?? 0;
               expect(block.until - now).toBeLessThanOrEqual(most);
               // A live end moved only forwards, unless the provider gave the time.
-              if (was && !isTold) expect(was.until !== null && was.until <= block.until).toBe(true);
+              if (earlier && !isTold) expect(earlier.until !== null && earlier.until <= block.until).toBe(true);
             }
-            for (const was of old?.blocks ?? []) {
-              const isGone = !scopeState.blocks.some((block) => block.kind === was.kind);
-              const isOver = was.until !== null && was.until <= now;
-              if (isGone && !isOver) expect(isTold || isSuccess || next.kind === 'reset').toBe(true);
-              if (isGone && was.kind === 'billing') expect(next.kind).toBe('reset');
+            for (const block of old?.blocks ?? []) {
+              const isGone = !scopeState.blocks.some((other) => other.kind === block.kind);
+              const isOver = block.until !== null && block.until <= now;
+              if (isGone && !isOver) expect(isTold || isSuccess || isCleared || next.kind === 'proven').toBe(true);
+              if (isGone && block.kind === 'billing') expect(['reset', 'proven']).toContain(next.kind);
             }
           }
         }
-        expect(observe(state, { kind: 'reset' }, now, { cooldowns: settings.cooldowns, random })).toBe(HEALTHY);
+        expect(
+          observe(state, { kind: 'reset' }, now, {
+            cooldowns: settings.cooldowns,
+            random,
+            dayEndsAt: dayEndsAfter(now),
+          }),
+        ).toBe(HEALTHY);
       }),
       { numRuns: 400 },
     );
@@ -483,7 +510,12 @@ describe('any history', () => {
           now += afterMs;
           state = observe(state, next, now, policy);
         }
-        const plain = { key: state.key, models: [...state.models] };
+        const plain = {
+          key: state.key,
+          groups: [...state.groups],
+          models: [...state.models],
+          suspects: state.suspects,
+        };
         expect(JSON.parse(JSON.stringify(plain))).toEqual(plain);
       }),
       { numRuns: 100 },

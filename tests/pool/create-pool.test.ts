@@ -392,7 +392,7 @@ describe('settling', () => {
     const outcomes: Outcome[] = [{ kind: 'success' }, { kind: 'neutral' }, { kind: 'upstream-error' }, limited(1)];
     for (const outcome of outcomes) {
       const lease = leased(pool.lease(want(), clock.now()));
-      pool.settle(lease, { outcome, usage: { inputTokens: 10, outputTokens: null }, reason: '' });
+      pool.settle(lease, { outcome, usage: { inputTokens: 10, outputTokens: null }, reason: '', learned: null });
     }
     expect(pool.status().credentials[0]?.usage).toEqual({ requests: 4, failures: 2, inputTokens: 40, outputTokens: 0 });
   });
@@ -552,7 +552,7 @@ describe('memory', () => {
     );
     for (let i = 0; i < 10_000; i++) {
       const outcome: Outcome =
-        i % 3 === 0 ? { kind: 'model-missing' } : i % 3 === 1 ? { kind: 'failed' } : limited(HOUR);
+        i % 3 === 0 ? { kind: 'model-missing' } : i % 3 === 1 ? { kind: 'forbidden', scope: 'model' } : limited(HOUR);
       use(pool, clock, outcome, want(`made-up-${i}`));
     }
     const status = pool.status();

@@ -1,4 +1,4 @@
-import type { CredentialId, PoolCredential } from '../../src/pool/credential.ts';
+import type { CredentialId, KeyLimits, PoolCredential } from '../../src/pool/credential.ts';
 import { createPool } from '../../src/pool/create-pool.ts';
 import type { Outcome, Settlement } from '../../src/pool/outcome.ts';
 import { isRefusal, type Lease, type Pool, type PoolSettings, type Refusal, type Want } from '../../src/pool/pool.ts';
@@ -14,6 +14,11 @@ export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
 export const settings: PoolSettings = {
+  mode: 'balanced',
+  balanceBy: 'requests',
+  isAffinityOn: true,
+  dailyReset: { hour: 0, minute: 0, timezone: 'UTC' },
+  groups: [],
   tolerance: 0,
   maxWaiting: 1000,
   cooldowns: {
@@ -25,11 +30,18 @@ export const settings: PoolSettings = {
   concurrency: { maxPerKey: 0, optimalPerKey: 1, priorityMultipliers: {} },
 };
 
-export function withSettings(change: {
-  tolerance?: number;
-  maxWaiting?: number;
-  concurrency?: Partial<PoolSettings['concurrency']>;
-}): PoolSettings {
+/** No limits of its own. */
+export const NO_LIMITS: KeyLimits = {
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  requestsPerDay: null,
+  tokensPerDay: null,
+  concurrency: null,
+};
+
+type Change = Partial<Omit<PoolSettings, 'concurrency'>> & { concurrency?: Partial<PoolSettings['concurrency']> };
+
+export function withSettings(change: Change): PoolSettings {
   return { ...settings, ...change, concurrency: { ...settings.concurrency, ...change.concurrency } };
 }
 
@@ -39,16 +51,31 @@ export function credentialId(name: string): CredentialId {
 }
 
 export function credential(name: string, change: Partial<Omit<PoolCredential, 'id'>> = {}): PoolCredential {
-  return { id: credentialId(name), label: name, priority: 10, weight: 1, models: [], isEnabled: true, ...change };
+  return {
+    id: credentialId(name),
+    label: name,
+    priority: 10,
+    weight: 1,
+    models: [],
+    limits: NO_LIMITS,
+    quotaPool: null,
+    isEnabled: true,
+    ...change,
+  };
 }
 
 export const names = (count: number) => Array.from({ length: count }, (_, index) => `k${index}`);
 
 export function want(model = 'm', exclude: readonly string[] = [], bytes = 100): Want {
-  return { model, bytes, exclude: new Set(exclude.map(credentialId)) };
+  return { model, bytes, exclude: new Set(exclude.map(credentialId)), tokens: 0, affinity: null };
 }
 
-export const settled = (outcome: Outcome): Settlement => ({ outcome, usage: null, reason: 'because' });
+export const settled = (outcome: Outcome): Settlement => ({
+  outcome,
+  usage: null,
+  reason: 'because',
+  learned: null,
+});
 
 export const limited = (waitMs: number | null, change: Partial<Outcome & { kind: 'rate-limited' }> = {}): Outcome => ({
   kind: 'rate-limited',
@@ -57,6 +84,7 @@ export const limited = (waitMs: number | null, change: Partial<Outcome & { kind:
   isQuota: false,
   scope: 'model',
   isPermanent: false,
+  window: null,
   ...change,
 });
 

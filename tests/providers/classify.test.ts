@@ -74,6 +74,36 @@ describe('"limit: 0"', () => {
   });
 });
 
+describe('the limit that a 429 names', () => {
+  const ids = (...quotaIds: string[]) => ({
+    error: { code: 429, message: 'Quota.', details: [{ violations: quotaIds.map((quotaId) => ({ quotaId })) }] },
+  });
+  test.each([
+    ['Rate limit reached on tokens per day (TPD): Limit 9', 'day', true],
+    ['Rate limit reached on requests per minute (RPM): Limit 9', 'minute', false],
+    ['reached organization max RPM: 3', 'minute', false],
+    ['limited to 20 API calls / minute.', 'minute', false],
+    ['limited to 1000 API calls / month.', null, true],
+    ['Your daily limit is reached', 'day', true],
+    ['30 requests per minute or 1000 per day', 'day', true],
+    ['Too many requests', null, false],
+    ['Try the minute hand on another day', null, false],
+    [ids('GenerateRequestsPerDayPerProjectPerModel-FreeTier'), 'day', true],
+    [ids('GenerateContentInputTokensPerModelPerMinute-FreeTier'), 'minute', false],
+    [ids('TokensPerMinute', 'RequestsPerDay'), 'day', true],
+    [ids('Something'), null, false],
+  ])('%j: %p', (said, window, isQuota) => {
+    const body = typeof said === 'string' ? { error: { message: said } } : said;
+    expect(classifyReply(own, reply(429, body))).toMatchObject({ kind: 'rate-limited', window, isQuota });
+  });
+
+  test('is the one whose header is at nothing, where no word says it', () => {
+    const headers = new Headers({ 'x-ratelimit-remaining-requests-day': '0', 'x-ratelimit-limit-requests-day': '9' });
+    const failure = classifyReply(known('cerebras'), reply(429, { message: 'slow down' }, { headers }));
+    expect(failure).toMatchObject({ kind: 'rate-limited', window: 'day', isQuota: true });
+  });
+});
+
 describe('a long wait', () => {
   test('of more than an hour is a quota, whatever it is called', () => {
     const headers = new Headers({ 'retry-after': '7200' });

@@ -1,6 +1,7 @@
 import type { Client, GatewayCall } from '../../src/gateway/gateway.ts';
-import type { CredentialView, Operations } from '../../src/gateway/operations.ts';
+import type { CredentialView, EngineEvent, Operations, RequestView } from '../../src/gateway/operations.ts';
 import type { ModelCard } from '../../src/models/card.ts';
+import { EventFeed } from '../../src/observe/event-feed.ts';
 import { clientKey } from '../../src/server/client-keys.ts';
 import type { ServerDeps } from '../../src/server/deps.ts';
 import { createFetch, type Peer } from '../../src/server/fetch.ts';
@@ -54,6 +55,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
     ...overrides.settings,
   };
   let isEnabled = true;
+  const events = new EventFeed<EngineEvent>((count) => ({ type: 'events-missed', at: '2026-01-01T00:00:00Z', count }));
   const operations: Operations = {
     keys: async () => [{ ...view, enabled: isEnabled }],
     setEnabled: async (id, wanted) => {
@@ -78,8 +80,9 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
       state: null,
       in_flight: 0,
       waiting: 0,
+      today: { since: '2026-01-01T00:00:00.000Z', ...NO_USAGE },
       providers: [],
-      keys: [view],
+      keys: [{ ...view, windows: [], today: NO_USAGE }],
     }),
     providers: async () => [
       {
@@ -95,6 +98,17 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
       },
     ],
     models: async () => ({ models: [], errors: [] }),
+    usage: async (query) => {
+      operated.push(`usage by ${query.by} since ${new Date(query.since).toISOString()}`);
+      return { by: query.by, since: new Date(query.since).toISOString(), rows: [], total: NO_USAGE };
+    },
+    requests: async (query) => {
+      operated.push(`requests ${JSON.stringify(query)}`);
+      return [LOGGED];
+    },
+    request: async (id) => (id === LOGGED.id ? LOGGED : null),
+    events: (signal) => events.subscribe(signal),
+    refreshQuota: async () => ({ refreshed: [], unsupported: ['groq'], errors: [] }),
     reload: async () => null,
   };
   const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
@@ -130,12 +144,46 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
     operated,
     listed,
     lines,
+    events,
     serverFetch: fetch,
     /** Like a socket would: the Host header is that of the URL unless the test says otherwise. */
     send: (path: string, init: RequestInit = {}, peer: Peer = { address: '127.0.0.1' }) =>
       fetch(new Request(path.startsWith('http') ? path : `http://127.0.0.1:8000${path}`, init), peer),
   };
 }
+
+const NO_USAGE = {
+  requests: 0,
+  failures: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  cached_tokens: 0,
+  reasoning_tokens: 0,
+  cost_usd: null,
+};
+
+const LOGGED: RequestView = {
+  seq: 7,
+  id: 'req-1',
+  at: '2026-01-01T00:00:00.000Z',
+  client: null,
+  model: 'groq/llama-3',
+  target: 'groq/llama-3',
+  credential: view.id,
+  status: 200,
+  failure: null,
+  stream: false,
+  queue_ms: 0,
+  first_byte_ms: null,
+  total_ms: 12,
+  overhead_ms: 0.2,
+  input_tokens: 1,
+  output_tokens: 2,
+  cached_tokens: null,
+  reasoning_tokens: null,
+  cost_usd: null,
+  attempts: [{ target: 'groq/llama-3', credential: view.id, status: 200, failure: null, ms: 11, error: null }],
+};
 
 const ATTEMPT = { target: 'groq/llama-3', credential: view.id, status: 200, failure: null, ms: 5 };
 

@@ -239,6 +239,11 @@ describe('keys', () => {
     ['POST', '/admin/keys/groq-1a2b3c4d5e/test'],
     ['POST', '/admin/test-route'],
     ['POST', '/admin/reload'],
+    ['GET', '/admin/usage'],
+    ['GET', '/admin/requests'],
+    ['GET', '/admin/requests/req-1'],
+    ['GET', '/admin/events'],
+    ['POST', '/admin/quota/refresh'],
   ])('%s %s opens to the admin token in Authorization alone, and not to a client key', async (method, path) => {
     const { send, operated } = fakeServer({ settings: { exposeRoute: true } });
     const body = method === 'POST' ? '{"model":"groq/llama-3"}' : null;

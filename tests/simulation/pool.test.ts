@@ -1,16 +1,28 @@
 import { expect, test } from 'bun:test';
-import type { CredentialId, PoolCredential } from '../../src/pool/credential.ts';
+import { nextReset } from '../../src/pool/daily-reset.ts';
+import type { CredentialId, KeyLimits, PoolCredential } from '../../src/pool/credential.ts';
 import { createPool } from '../../src/pool/create-pool.ts';
 import type { Outcome } from '../../src/pool/outcome.ts';
-import { isRefusal, type Lease, type Pool, type PoolSettings, type Refusal, type Want } from '../../src/pool/pool.ts';
+import {
+  type Affinity,
+  isRefusal,
+  type Lease,
+  type Pool,
+  type PoolEvent,
+  type PoolSettings,
+  type Refusal,
+  type Want,
+} from '../../src/pool/pool.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { type Random, seededRandom } from '../../src/shared/random.ts';
 import { matchesAny, namePattern } from '../../src/shared/wildcard.ts';
-import { credential, DAY, HOUR, MINUTE, SECOND, settings } from '../pool/pool-fixture.ts';
+import { credential, DAY, HOUR, MINUTE, NO_LIMITS, SECOND, settings } from '../pool/pool-fixture.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /**
- * The real pool under virtual time, in worlds drawn from a seed: keys that fail in their own ways, clients that wait,
- * retry and leave, outages, reloads and resets. What must always hold is checked after every step of time and at every
+ * The real pool under virtual time, in worlds drawn from a seed: keys that fail in their own ways, limits per minute and
+ * day, quota groups and pools, conversations, clients that wait, retry and leave, outages, clocks that jump, reloads,
+ * restarts and resets. What must always hold is checked after every step of time and at every
  * lease, against a record of the outcomes that the pool was told and not against the pool's own view.
  *
  * One world alone: `SIMULATION_SEED=42 bun test ./tests/simulation/pool.test.ts`. More: `SIMULATION_WORLDS=10000`.
@@ -58,21 +70,66 @@ test('the same seed gives the same world', async () => {
 /** What the pool was told and must obey, from `at` (exclusive) to `until` (exclusive). */
 type Truth = {
   readonly id: CredentialId | null;
-  readonly model: string | null;
+  /** Null: all. */
+  readonly models: readonly string[] | null;
   readonly kind: string;
-  readonly at: number;
-  readonly until: number;
+  /** The daily reset ends it. */
+  readonly isGuess: boolean;
+  at: number;
+  until: number;
   liftedAt: number;
 };
 
+/** What was let through to a key with limits, and when. */
+type Sent = { at: number; tokens: number; readonly requests: number; day: number };
+
+type Held = {
+  readonly id: CredentialId;
+  readonly pool: Pool;
+  readonly sent: Sent;
+  startedAt: number;
+  isConfirmed: boolean;
+};
+
+/** Wall-clock time that can be set; timers run on regardless, as they do. */
+class SettableClock implements Clock {
+  readonly #steady = new ManualClock();
+  #offsetMs = 0;
+
+  now(): number {
+    return this.#steady.now() + this.#offsetMs;
+  }
+
+  schedule(ms: number, run: () => void): () => void {
+    return this.#steady.schedule(ms, run);
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#steady.sleep(ms, signal);
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.#steady.advance(ms);
+  }
+
+  set(byMs: number): void {
+    this.#offsetMs += byMs;
+  }
+}
+
 type Waiting = {
   readonly want: Want;
-  readonly deadline: number;
-  readonly blockedDeadline: number;
+  deadline: number;
+  blockedDeadline: number;
   readonly order: number;
+  hasJumped: boolean;
+  /** Timers run by elapsed time: after a clock that was set ahead, what is waited for is noticed this much later. */
+  lateMs: number;
 };
 
 const MODELS = ['alpha', 'beta', 'gamma'];
+const GROUP = ['alpha', 'beta'];
+const CONCURRENCY = [null, null, 1, 2];
 const PRIORITIES = [10, 1, 10, 2, 10];
 
 const isWanted = (want: Want, id: CredentialId) =>
@@ -85,12 +142,26 @@ class World {
   checks = 0;
   readonly diary: string[] = [];
   readonly #random: Random;
-  readonly #clock = new ManualClock();
+  readonly #clock = new SettableClock();
   readonly #settings: PoolSettings;
-  readonly #pool: Pool;
+  readonly #isLimited: boolean;
+  readonly #isTold: boolean;
+  #pool: Pool;
   #credentials: PoolCredential[];
   #truths: Truth[] = [];
-  readonly #held = new Map<Lease, CredentialId>();
+  readonly #held = new Map<Lease, Held>();
+  readonly #sent = new Map<CredentialId, Sent[]>();
+  /** Times that providers gave; a block with a time of theirs has one of these. */
+  readonly #told = new Set<number>();
+  readonly #counts = new Map<CredentialId, { requests: number; failures: number; tokens: number }>();
+  /** Gone or changed since: what the pool still knows of them is its own business. */
+  readonly #isUncounted = new Set<CredentialId>();
+  #isClockTrue = true;
+  /** As late as the pool has seen it. */
+  #latest = 0;
+  #day = 0;
+  #dayEndsAt: number;
+  #events = 0;
   /** Acquires that have not ended, in the order in which they were made. */
   readonly #waiting = new Set<Waiting>();
   #order = 0;
@@ -104,6 +175,12 @@ class World {
     this.#random = random;
     this.#settings = {
       ...settings,
+      mode: this.#pick(['balanced', 'balanced', 'sequential']),
+      balanceBy: this.#pick(['requests', 'tokens', 'cost']),
+      isAffinityOn: this.#chance(0.8),
+      // Some days end soon.
+      dailyReset: { hour: this.#pick([0, 0, 12]), minute: this.#pick([0, 1, 10, 40]), timezone: 'UTC' },
+      groups: this.#chance(0.5) ? [{ name: 'letters', models: GROUP.map(namePattern) }] : [],
       tolerance: this.#pick([0, 3, 50]),
       maxWaiting: this.#pick([0, 2, 5, 1000]),
       concurrency: {
@@ -112,15 +189,27 @@ class World {
         priorityMultipliers: this.#pick([{}, { 1: 3, 2: 2 }]),
       },
     };
+    this.#isLimited = this.#chance(0.5);
+    this.#isTold = this.#chance(0.2);
     // Some pools are large enough to be sampled.
     const size = this.#chance(0.05) ? 150 : this.#whole(1, 7);
     this.#credentials = Array.from({ length: size }, (_, index) => this.#newCredential(`k${index}`));
-    this.#pool = createPool({
+    this.#dayEndsAt = this.#nextReset();
+    this.#pool = this.#newPool(undefined);
+  }
+
+  #newPool(restore: unknown): Pool {
+    return createPool({
       provider: 'acme',
       credentials: this.#credentials,
       settings: this.#settings,
       clock: this.#clock,
-      random: seededRandom(seed ^ 0x5f3759df),
+      random: seededRandom(this.#whole(0, 2 ** 30)),
+      restore,
+      onEvent: (event: PoolEvent) => {
+        this.#events++;
+        this.#demand(JSON.stringify(event).length > 0, 'an event that cannot be written');
+      },
     });
   }
 
@@ -134,10 +223,18 @@ class World {
       if (step > 20_000) throw new Error('the world does not end');
       if (this.#chance(0.03)) this.#reload();
       if (this.#chance(0.01)) this.#reset();
+      if (this.#chance(0.01)) this.#prove();
+      if (this.#chance(0.01)) this.#restart();
+      if (this.#chance(0.015)) this.#jump();
       // Who was served by that notices now, not after the next step.
       await this.#clock.advance(0);
-      // From a millisecond to a minute, all orders of magnitude alike.
-      await this.#clock.advance(Math.round(60_000 ** this.#random()));
+      // From a millisecond to a minute, all orders of magnitude alike; at times a night.
+      const ms = this.#chance(0.004) ? this.#whole(HOUR, 30 * HOUR) : Math.round(60_000 ** this.#random());
+      await this.#clock.advance(ms);
+      if ([...this.#waiting].some(({ lateMs }) => lateMs > 0)) {
+        this.#pool.status();
+        await this.#clock.advance(0);
+      }
       this.#check();
       if (this.#broken) throw this.#broken;
     }
@@ -164,19 +261,33 @@ class World {
     const exclude = new Set<CredentialId>();
     const met5xx: CredentialId[] = [];
     let last: CredentialId | null = null;
+    const tokens = this.#chance(0.3) ? 0 : Math.round(200 ** this.#random());
+    const isExplicit = this.#chance(0.5);
+    const affinity: Affinity | null = this.#chance(0.4)
+      ? { key: `talk ${this.#whole(1, 6)}`, isExplicit, isHonoured: isExplicit || this.#chance(0.7) }
+      : null;
     if (this.#chance(0.1)) void this.#clock.sleep(this.#whole(0, 10 * SECOND)).then(() => abort.abort());
     for (let tries = 0; tries < 4; tries++) {
       // A try may be a repeat on the very key that failed.
       const isRepeat = this.#chance(0.2);
+      const base = { model, bytes: 1000, tokens, affinity };
       const want: Want =
         last !== null && isRepeat
-          ? { model, exclude: new Set(), bytes: 1000, only: last }
-          : { model, exclude: new Set(exclude), bytes: 1000 };
+          ? { ...base, exclude: new Set(), only: last }
+          : { ...base, exclude: new Set(exclude) };
       const result = this.#chance(0.2) ? this.#leaseNow(want) : await this.#acquire(want, abort.signal);
       if (isRefusal(result)) return;
       last = result.credentialId;
       await this.#clock.sleep(this.#whole(1, this.#chance(0.1) ? 5 * MINUTE : 5 * SECOND), abort.signal);
-      const outcome: Outcome = abort.signal.aborted ? { kind: 'neutral' } : this.#outcome(result);
+      const drawn: Outcome = abort.signal.aborted ? { kind: 'neutral' } : this.#outcome(result);
+      let outcome = drawn;
+      if (drawn.kind === 'success' && this.#chance(0.4)) {
+        // A stream: it works at the commit point, and may break later.
+        this.#confirm(result);
+        await this.#clock.sleep(this.#whole(0, this.#chance(0.2) ? 10 * MINUTE : 3 * SECOND), abort.signal);
+        if (abort.signal.aborted) outcome = { kind: 'neutral' };
+        else if (this.#chance(0.1)) outcome = { kind: 'failed' };
+      }
       this.#settle(result, outcome);
       if (outcome.kind === 'success' && met5xx.length > 0) this.#pool.rest(met5xx, model);
       if (outcome.kind === 'success' || abort.signal.aborted) return;
@@ -186,9 +297,18 @@ class World {
   }
 
   #leaseNow(want: Want): Lease | Refusal {
+    const chosen = this.#pool.explain(want).find(({ verdict }) => verdict === 'chosen');
     const result = this.#pool.lease(want, this.#clock.now());
+    this.#demand(
+      isRefusal(result) === (chosen === undefined),
+      `explained ${chosen?.id}, but ${JSON.stringify(result)}`,
+    );
+    const isCertain = this.#settings.mode === 'sequential' || chosen?.why === 'serves this conversation';
+    if (chosen && isCertain && !isRefusal(result)) {
+      this.#demand(chosen.id === result.credentialId, `explained ${chosen.id}, but it was ${result.credentialId}`);
+    }
     if (isRefusal(result)) this.refusals++;
-    else this.#granted(result, want, this.#order++);
+    else this.#granted(result, want, this.#order++, this.#pool);
     return result;
   }
 
@@ -196,115 +316,244 @@ class World {
     const now = this.#clock.now();
     const deadline = now + this.#pick([0, 500, 5 * SECOND, 30 * SECOND, 10 * MINUTE]);
     const blockedDeadline = this.#chance(0.5) ? deadline : now + this.#pick([0, 10 * SECOND]);
-    const waiting: Waiting = { want, deadline, blockedDeadline, order: this.#order++ };
+    const waiting: Waiting = { want, deadline, blockedDeadline, order: this.#order++, hasJumped: false, lateMs: 0 };
     const inLine = this.#pool.status().waiting;
     this.#begun++;
     this.#waiting.add(waiting);
-    const result = await this.#pool.acquire(want, { deadline, blockedDeadline, signal });
+    const pool = this.#pool;
+    const result = await pool.acquire(want, { deadline, blockedDeadline, signal });
     this.#waiting.delete(waiting);
     this.#ended++;
     const ended = this.#clock.now();
     if (ended > now) this.waits++;
-    this.#demand(ended <= deadline, `an acquire ended ${ended - deadline} ms after its deadline`);
+    const late = ended - waiting.deadline - waiting.lateMs;
+    this.#demand(late <= 0, `an acquire ended ${late} ms after its deadline`);
     if (!isRefusal(result)) {
-      this.#granted(result, want, waiting.order);
+      this.#granted(result, want, waiting.order, pool);
       return result;
     }
     this.refusals++;
     this.diary.push(`${ended} ${waiting.order} ${result.cause}`);
     const { cause, retryAt } = result;
     if (cause === 'aborted') this.#demand(signal.aborted, 'aborted without a signal');
-    if (cause === 'busy') this.#demand(ended >= deadline, 'busy before the deadline');
+    if (cause === 'busy') this.#demand(ended >= waiting.deadline, 'busy before the deadline');
     if (cause === 'queue-full') this.#demand(inLine >= this.#settings.maxWaiting, `queue full with ${inLine} in it`);
     if (cause === 'excluded') this.#demand(want.exclude.size > 0, 'excluded without exclusions');
-    if (cause === 'blocked') {
-      const isTooLate = retryAt === null || retryAt > Math.min(deadline, blockedDeadline);
-      this.#demand(isTooLate && result.blocks.length > 0, `refused as blocked, though back at ${retryAt}`);
+    if (cause === 'blocked' || cause === 'over-limit') {
+      const isTooLate = retryAt === null || retryAt > Math.min(waiting.deadline, waiting.blockedDeadline);
+      const isNamed = cause === 'over-limit' || result.blocks.length > 0;
+      this.#demand((isTooLate && isNamed) || waiting.hasJumped, `refused as ${cause}, though back at ${retryAt}`);
     }
+    if (cause === 'over-limit') this.#demand(this.#isLimited || this.#isTold, 'over a limit that nobody set');
     return result;
   }
 
-  #granted(lease: Lease, want: Want, order: number): void {
+  #granted(lease: Lease, want: Want, order: number, pool: Pool): void {
     this.leases++;
     this.diary.push(`${lease.at} ${order} ${lease.credentialId}`);
     const { credentialId, model, at } = lease;
-    this.#held.set(lease, credentialId);
+    const sent = { at, tokens: want.tokens, requests: 1, day: this.#today(at) };
+    this.#held.set(lease, { id: credentialId, pool, sent, startedAt: at, isConfirmed: false });
+    // Leased in the very moment of a restart.
+    if (pool !== this.#pool) return;
+    this.#send(credentialId, sent, at);
     this.#demand(isWanted(want, credentialId), `${credentialId} was not wanted`);
     for (const truth of this.#truths) {
       const isMeant =
-        (truth.id === null || truth.id === credentialId) && (truth.model === null || truth.model === model);
+        (truth.id === null || truth.id === credentialId) && (truth.models === null || truth.models.includes(model));
       const isLive = truth.at < at && at < truth.until && at < truth.liftedAt;
-      this.#demand(!isMeant || !isLive, `${credentialId} was leased for ${model} under ${truth.kind}`);
+      if (isMeant && isLive) {
+        this.#demand(false, `${credentialId} was leased for ${model} under ${truth.kind}, ${truth.until - at} ms left`);
+      }
     }
     for (const older of this.#waiting) {
-      const couldUse = older.want.model === model && isWanted(older.want, credentialId);
+      if (older.lateMs > 0) continue;
+      const isFitting = older.want.tokens <= want.tokens || !this.#hasLimits(credentialId);
+      const couldUse = older.want.model === model && isWanted(older.want, credentialId) && isFitting;
       this.#demand(older.order > order || !couldUse, `request ${order} overtook ${older.order} on ${credentialId}`);
     }
   }
 
+  /** A limit is looked at when something is let through, against all that was let through before. */
+  #send(id: CredentialId, sent: Sent, now: number): void {
+    const limits = this.#credentials.find((one) => one.id === id)?.limits ?? NO_LIMITS;
+    const all = this.#sent.get(id) ?? [];
+    this.#sent.set(id, all);
+    const over = this.#overLimits(limits, all, sent.tokens, now);
+    this.#demand(over === null, `${id} was leased over its limit ${over}`);
+    all.push(sent);
+  }
+
+  /** The limit that a request would pass; null: none. */
+  #overLimits(limits: KeyLimits, all: readonly Sent[], tokens: number, now: number): string | null {
+    const minute = all.filter(({ at }) => at + MINUTE > now);
+    const day = all.filter((one) => one.day === this.#today(now));
+    const { requestsPerMinute, tokensPerMinute, requestsPerDay, tokensPerDay } = limits;
+    const requestsIn = (of: readonly Sent[]) => of.reduce((sum, one) => sum + one.requests, 0);
+    const isOver = (limit: number | null, of: readonly Sent[]) => {
+      const used = of.reduce((sum, one) => sum + one.tokens, 0);
+      return limit !== null && used > 0 && used + Math.max(1, tokens) > limit;
+    };
+    if (requestsPerMinute !== null && requestsIn(minute) + 1 > requestsPerMinute) return 'rpm';
+    if (requestsPerDay !== null && requestsIn(day) + 1 > requestsPerDay) return 'rpd';
+    if (isOver(tokensPerMinute, minute)) return 'tpm';
+    return isOver(tokensPerDay, day) ? 'tpd' : null;
+  }
+
+  #hasLimits(id: CredentialId): boolean {
+    return (
+      this.#isTold ||
+      this.#credentials.some((one) => one.id === id && Object.values(one.limits).some((limit) => limit !== null))
+    );
+  }
+
+  #nextReset(): number {
+    return nextReset(this.#clock.now(), this.#settings.dailyReset);
+  }
+
+  /** The number of the day that it is. A clock that is set back does not bring yesterday back. */
+  #today(now: number): number {
+    if (now >= this.#dayEndsAt) {
+      this.#day++;
+      this.#dayEndsAt = this.#nextReset();
+    } else if (this.#dayEndsAt - now > 26 * HOUR) this.#dayEndsAt = this.#nextReset();
+    return this.#day;
+  }
+
+  #confirm(lease: Lease): void {
+    const held = this.#held.get(lease);
+    if (!held) return;
+    held.isConfirmed = true;
+    if (held.pool === this.#pool) this.#remember(held, lease.model, { kind: 'success' }, this.#clock.now());
+    held.pool.confirm(lease);
+  }
+
   #settle(lease: Lease, outcome: Outcome): void {
+    const held = this.#held.get(lease);
+    if (!held) throw new Error('settled what was not held');
     this.#held.delete(lease);
     this.#settled++;
     const now = this.#clock.now();
-    this.#remember(lease, outcome, now);
-    this.#pool.settle(lease, { outcome, usage: null, reason: outcome.kind });
+    const isKnown = outcome.kind === 'success' || this.#chance(0.3);
+    const tokens = this.#whole(0, 150);
+    const usage = isKnown ? { inputTokens: tokens, outputTokens: 5 } : null;
+    if (held.pool === this.#pool) {
+      this.#remember(held, lease.model, outcome, now);
+      this.#correct(held, outcome, isKnown ? tokens + 5 : null, now);
+      const count = this.#counts.get(held.id) ?? { requests: 0, failures: 0, tokens: 0 };
+      count.requests++;
+      if (outcome.kind !== 'success' && outcome.kind !== 'neutral') count.failures++;
+      if (isKnown) count.tokens += tokens + 5;
+      this.#counts.set(held.id, count);
+    }
+    const learned =
+      this.#isTold && this.#chance(0.3)
+        ? { requestsPerMinute: { limit: 10, remaining: this.#whole(0, 9), resetMs: this.#whole(0, 70_000) } }
+        : null;
+    const settlement = { outcome, usage, reason: outcome.kind, learned };
+    held.pool.settle(lease, settlement);
     let isThrown = false;
     try {
-      this.#pool.settle(lease, { outcome, usage: null, reason: outcome.kind });
+      held.pool.settle(lease, settlement);
     } catch {
       isThrown = true;
     }
     this.#demand(isThrown, 'settled twice without an error');
   }
 
+  /** What the request really used, as the contract counts it. */
+  #correct({ id, sent }: Held, outcome: Outcome, tokens: number | null, now: number): void {
+    const all = this.#sent.get(id);
+    // Let through before the limits were what they are.
+    if (!all?.includes(sent)) return;
+    const isFree =
+      outcome.kind !== 'success' &&
+      outcome.kind !== 'neutral' &&
+      outcome.kind !== 'failed' &&
+      outcome.kind !== 'upstream-error';
+    // Never sent.
+    if (outcome.kind === 'unreachable') {
+      all.splice(all.indexOf(sent), 1);
+      return;
+    }
+    const real = tokens ?? (isFree ? 0 : sent.tokens);
+    // What was used beyond the estimate counts from now, as its moment is not known, and is no further request.
+    if (real > sent.tokens) all.push({ at: now, tokens: real - sent.tokens, requests: 0, day: this.#today(now) });
+    else sent.tokens = real;
+  }
+
   /** Only what the contract makes exact, or at least as long as this. */
-  #remember({ credentialId: id, model, at: startedAt }: Lease, outcome: Outcome, now: number): void {
-    const add = (truth: { id: CredentialId | null; model: string | null; kind: string; until: number }) =>
-      this.#truths.push({ ...truth, at: now, liftedAt: Number.POSITIVE_INFINITY });
+  #remember({ id, startedAt }: Held, model: string, outcome: Outcome, now: number): void {
+    const add = (truth: Pick<Truth, 'id' | 'models' | 'kind' | 'until'>, isGuess = false) => {
+      const until = isGuess ? Math.min(truth.until, this.#nextReset()) : truth.until;
+      this.#truths.push({ ...truth, until, isGuess, at: now, liftedAt: Number.POSITIVE_INFINITY });
+    };
     const lift = (isLifted: (truth: Truth) => boolean) => {
       for (const truth of this.#truths) if (isLifted(truth)) truth.liftedAt = Math.min(truth.liftedAt, now);
     };
+    const isOn = (truth: Truth) => truth.models === null || truth.models.includes(model);
     switch (outcome.kind) {
       case 'success':
-        lift((truth) => truth.id === id && truth.model === model && truth.kind === 'ladder');
-        lift((truth) => truth.id === null && truth.model === model && truth.kind !== 'told overload');
+        lift((truth) => truth.id === id && isOn(truth) && truth.kind === 'ladder');
+        lift((truth) => truth.id === null && truth.models !== null && isOn(truth) && truth.kind !== 'told overload');
         lift((truth) => truth.kind === 'unreachable');
         // Proven by a request that began after the block.
-        lift(
-          (t) =>
-            t.id === id && /auth|forbidden|permanent/.test(t.kind) && (t.model ?? model) === model && startedAt >= t.at,
-        );
+        lift((t) => t.id === id && /auth|forbidden|permanent/.test(t.kind) && isOn(t) && startedAt >= t.at);
         return;
       case 'rate-limited': {
-        if (outcome.isPermanent) return void add({ id, model, kind: `permanent ${outcome.isQuota}`, until: Infinity });
-        const where = { id, model: outcome.scope === 'model' ? model : null, kind: `told limit ${outcome.isQuota}` };
-        if (outcome.waitMs === null) return void add({ ...where, kind: 'limit', until: now });
-        lift((truth) => truth.id === id && truth.model === where.model && truth.kind === where.kind);
-        return void add({ ...where, until: now + Math.min(outcome.waitMs, 8 * DAY) });
+        const isQuota = outcome.isQuota || outcome.window === 'day';
+        if (outcome.isPermanent) {
+          return add({ id, models: [model], kind: `permanent ${isQuota}`, until: Number.POSITIVE_INFINITY });
+        }
+        if (outcome.waitMs === null) return;
+        const models = outcome.scope === 'credential' ? null : this.#shareOf(model);
+        const until = now + Math.min(outcome.waitMs, 8 * DAY);
+        this.#told.add(until);
+        // What a "limit: 0" hides is nothing new to the peers.
+        const isHidden = this.#truths.some(
+          (truth) => truth.id === id && isOn(truth) && truth.kind === 'permanent true' && truth.liftedAt > now,
+        );
+        for (const one of isQuota && !isHidden ? this.#quotaPoolOf(id) : [id]) {
+          const kind = `told limit ${isQuota}`;
+          lift((truth) => truth.id === one && String(truth.models) === String(models) && truth.kind === kind);
+          add({ id: one, models, kind, until });
+        }
+        return;
       }
       case 'auth':
-        return void add({ id, model: null, kind: 'auth', until: now + 0.9 * settings.cooldowns.authMs });
+        return add({ id, models: null, kind: 'auth', until: now + 0.9 * settings.cooldowns.authMs }, true);
       case 'forbidden': {
         const isKey = outcome.scope === 'credential';
         const ms = isKey ? settings.cooldowns.authMs : HOUR;
-        return void add({ id, model: isKey ? null : model, kind: 'forbidden', until: now + 0.9 * ms });
+        return add({ id, models: isKey ? null : [model], kind: 'forbidden', until: now + 0.9 * ms }, true);
       }
       case 'billing':
-        return void add({ id, model: null, kind: 'billing', until: Infinity });
+        return add({ id, models: null, kind: 'billing', until: Number.POSITIVE_INFINITY });
       case 'failed':
-        return void add({ id, model, kind: 'ladder', until: now + 9 * SECOND });
+        return add({ id, models: [model], kind: 'ladder', until: now + 9 * SECOND }, true);
       case 'overloaded':
-        if (outcome.waitMs === null) return void add({ id: null, model, kind: 'overload', until: now + 27 * SECOND });
-        lift((truth) => truth.model === model && truth.id === null && truth.kind.endsWith('overload'));
-        return void add({ id: null, model, kind: 'told overload', until: now + outcome.waitMs });
+        if (outcome.waitMs === null) return add({ id: null, models: [model], kind: 'overload', until: now + 27_000 });
+        lift((truth) => truth.id === null && truth.models !== null && isOn(truth) && truth.kind.endsWith('overload'));
+        return add({ id: null, models: [model], kind: 'told overload', until: now + outcome.waitMs });
       case 'unreachable':
-        return void add({ id: null, model: null, kind: 'unreachable', until: now + 900 });
+        return add({ id: null, models: null, kind: 'unreachable', until: now + 900 });
       case 'model-missing':
-        return void add({ id: null, model, kind: 'model missing', until: now + 5 * MINUTE });
+        return add({ id: null, models: [model], kind: 'model missing', until: now + 5 * MINUTE });
       case 'neutral':
       case 'upstream-error':
         return;
     }
+  }
+
+  /** The models that share a limit with this one. */
+  #shareOf(model: string): readonly string[] {
+    return this.#settings.groups.length > 0 && GROUP.includes(model) ? GROUP : [model];
+  }
+
+  #quotaPoolOf(id: CredentialId): readonly CredentialId[] {
+    const one = this.#credentials.find((other) => other.id === id);
+    if (!one || one.quotaPool === null) return [id];
+    return this.#credentials.filter(({ quotaPool }) => quotaPool === one.quotaPool).map((other) => other.id);
   }
 
   #outcome({ credentialId, model }: Lease): Outcome {
@@ -323,6 +572,7 @@ class World {
       isQuota: this.#chance(0.3),
       scope: this.#chance(0.8) ? 'model' : 'credential',
       isPermanent,
+      window: this.#pick(['minute', 'day', null, null]),
     });
     const draw = this.#random();
     if (draw < 0.3) return limit(this.#pick([0, 700, 3000, 12_000, MINUTE, 6 * MINUTE]));
@@ -341,13 +591,98 @@ class World {
   #reload(): void {
     const kept = this.#credentials.filter(() => !this.#chance(0.1));
     const changed = kept.map((one) => (this.#chance(0.1) ? { ...one, isEnabled: !one.isEnabled } : one));
-    const next = this.#chance(0.3) ? [...changed, this.#newCredential(`k${this.#whole(0, 9)}`)] : changed;
+    const next = this.#chance(0.3)
+      ? [...this.#changeLimits(changed), this.#newCredential(`k${this.#whole(0, 9)}`)]
+      : changed;
     // What is remembered of a credential that was away may be forgotten, also what its last requests said.
     const before = new Set(this.#credentials.map((one) => one.id));
     const after = new Set(next.map((one) => one.id));
     this.#truths = this.#truths.filter(({ id }) => id === null || (before.has(id) && after.has(id)));
+    for (const id of [...before, ...after]) if (!before.has(id) || !after.has(id)) this.#forget(id);
+    for (const { id, limits } of next) {
+      if (this.#credentials.some((one) => one.id === id && one.limits !== limits)) this.#forget(id);
+    }
     this.#credentials = next.filter((one, index) => next.findIndex((other) => other.id === one.id) === index);
     this.#pool.update(this.#credentials, this.#settings);
+  }
+
+  #changeLimits(credentials: readonly PoolCredential[]): readonly PoolCredential[] {
+    return credentials.map((one) => {
+      if (!this.#isLimited || !this.#chance(0.2)) return one;
+      // A window that is new begins empty.
+      this.#forget(one.id);
+      return { ...one, limits: this.#newLimits(one.limits.concurrency) };
+    });
+  }
+
+  #forget(id: CredentialId): void {
+    this.#sent.delete(id);
+    this.#isUncounted.add(id);
+  }
+
+  #prove(): void {
+    const id = this.#credentials[this.#whole(0, this.#credentials.length - 1)]?.id;
+    if (id === undefined) return;
+    this.#pool.prove(id);
+    const now = this.#clock.now();
+    for (const truth of this.#truths) {
+      const isProvable = /auth|billing/.test(truth.kind) || (truth.kind === 'forbidden' && truth.models === null);
+      if (truth.id === id && isProvable) truth.liftedAt = Math.min(truth.liftedAt, now);
+    }
+  }
+
+  /** The process is started again: who waited is gone, and what was in flight ends where nobody counts it. */
+  #restart(): void {
+    const stored: unknown = JSON.parse(JSON.stringify(this.#pool.snapshot()));
+    const isLost = this.#chance(0.05);
+    const old = this.#pool;
+    this.#pool = this.#newPool(isLost ? { version: 1, at: 'garbage', credentials: 3 } : stored);
+    old.close();
+    this.#today(this.#clock.now());
+    this.#dayEndsAt = this.#nextReset();
+    this.#latest = this.#clock.now();
+    if (isLost) {
+      this.#truths = [];
+      this.#sent.clear();
+      this.#counts.clear();
+    }
+    // Shorter blocks are not stored.
+    this.#truths = this.#truths.filter(({ at, until, kind }) => kind !== 'unreachable' && until - at > MINUTE);
+  }
+
+  /** The clock is set. Somebody looks before and after, so that the world knows what the pool has seen. */
+  #jump(): void {
+    this.#pool.status();
+    this.#today(this.#clock.now());
+    const jumpMs = this.#pick([-1, -1, 1]) * Math.round((10 * HOUR) ** this.#random());
+    this.#latest = Math.max(this.#latest, this.#clock.now());
+    this.#clock.set(jumpMs);
+    const now = this.#clock.now();
+    // Nudges add up until they are noticed.
+    const byMs = now - this.#latest;
+    if (byMs < -SECOND) this.#latest = now;
+    if (byMs < 0) this.#isClockTrue = false;
+    if (jumpMs < 0) for (const all of this.#sent.values()) for (const one of all) one.at += jumpMs;
+    // A clock is nudged by less than a second all the time, and nobody follows that.
+    if (byMs < -SECOND) {
+      for (const truth of this.#truths) {
+        truth.at += byMs;
+        truth.until = truth.isGuess ? Math.min(truth.until + byMs, this.#nextReset()) : truth.until + byMs;
+        truth.liftedAt += byMs;
+      }
+      for (const held of this.#held.values()) held.startedAt += byMs;
+      for (const until of [...this.#told]) this.#told.add(until + byMs);
+      for (const waiting of this.#waiting) {
+        waiting.deadline += byMs;
+        waiting.blockedDeadline += byMs;
+      }
+    }
+    for (const waiting of this.#waiting) {
+      waiting.lateMs += Math.max(0, jumpMs);
+      waiting.hasJumped = true;
+    }
+    this.#pool.status();
+    this.#today(now);
   }
 
   #reset(): void {
@@ -369,25 +704,53 @@ class World {
     );
     this.#demand(status.waiting <= this.#settings.maxWaiting, 'the line is too long');
     const inFlight = new Map<CredentialId, number>();
-    for (const id of this.#held.values()) inFlight.set(id, (inFlight.get(id) ?? 0) + 1);
+    for (const { id, pool } of this.#held.values()) {
+      if (pool === this.#pool) inFlight.set(id, (inFlight.get(id) ?? 0) + 1);
+    }
     const { maxPerKey, priorityMultipliers } = this.#settings.concurrency;
     for (const one of status.credentials) {
       const held = inFlight.get(one.id) ?? 0;
       this.#demand(one.inFlight === held, `${one.id}: ${held} in flight, but the pool counts ${one.inFlight}`);
       const most = maxPerKey * (priorityMultipliers[one.priority] ?? 1);
-      this.#demand(maxPerKey === 0 || held <= most, `${one.id}: ${held} in flight of ${most}`);
+      const own = this.#credentials.find(({ id }) => id === one.id)?.limits.concurrency ?? null;
+      const isFew = own === null ? maxPerKey === 0 || held <= most : held <= own;
+      this.#demand(isFew, `${one.id}: ${held} in flight of ${own ?? most}`);
+      if (!this.#isUncounted.has(one.id)) {
+        const { requests, failures, tokens } = this.#counts.get(one.id) ?? { requests: 0, failures: 0, tokens: 0 };
+        const { inputTokens, outputTokens } = one.usage;
+        const isCounted =
+          one.usage.requests === requests && one.usage.failures === failures && inputTokens + outputTokens === tokens;
+        this.#demand(
+          isCounted,
+          `${one.id}: counted ${JSON.stringify(one.usage)} of ${requests}, ${failures}, ${tokens}`,
+        );
+      }
       for (const block of one.blocks) {
         this.#demand(block.until === null || block.until > this.#clock.now(), `${one.id} shows a block that is over`);
+        // Not used for longer than it is healthy: no guess lasts longer than its ceiling, no other than it was told.
+        if (block.until === null) continue;
+        const isTold = block.source === 'retry-after';
+        const most = block.kind === 'auth' || block.kind === 'forbidden' ? 6 * HOUR : 5 * MINUTE;
+        if (block.source === 'guess') {
+          this.#demand(block.until - this.#clock.now() <= most + SECOND, `${one.id} has a guess beyond its ceiling`);
+        }
+        if (isTold)
+          this.#demand(
+            this.#told.has(block.until),
+            `${one.id} is blocked until a time nobody told ${JSON.stringify(block)} ${[...this.#told].slice(-6)}`,
+          );
       }
     }
-    for (const { want, deadline, blockedDeadline } of this.#waiting) {
-      this.#demand(this.#clock.now() < deadline, 'somebody waits after the deadline');
+    for (const { want, deadline, blockedDeadline, lateMs } of this.#waiting) {
+      this.#demand(this.#clock.now() < deadline + lateMs, 'somebody waits after the deadline');
       let soonest = Infinity;
       for (const { id, verdict, blocks } of this.#pool.explain(want)) {
         if (!isWanted(want, id) || verdict === 'disabled' || verdict === 'model_not_allowed') continue;
         soonest = Math.min(soonest, Math.max(0, ...blocks.map((block) => block.until ?? Infinity)));
         const isReady = (verdict === 'ready' || verdict === 'chosen') && isWanted(want, id);
         this.#demand(!isReady, `${id} is ready while somebody waits who could use it`);
+        if (verdict === 'over_limit')
+          this.#demand(this.#isOver(id, want.tokens), `${id} has room, but it is said to be over`);
       }
       this.#demand(soonest <= Math.min(deadline, blockedDeadline) || soonest === 0, 'somebody waits in vain');
       const isAnybody = this.#credentials.some(
@@ -396,6 +759,13 @@ class World {
       );
       this.#demand(isAnybody, 'somebody waits for nobody');
     }
+  }
+
+  /** Whether a limit is really in the way, where that is known. */
+  #isOver(id: CredentialId, tokens: number): boolean {
+    if (this.#isTold || !this.#isClockTrue || this.#isUncounted.has(id)) return true;
+    const limits = this.#credentials.find((one) => one.id === id)?.limits ?? NO_LIMITS;
+    return this.#overLimits(limits, this.#sent.get(id) ?? [], tokens, this.#clock.now()) !== null;
   }
 
   #checkEnd(): void {
@@ -409,22 +779,35 @@ class World {
     );
     this.#pool.reset();
     for (const model of MODELS) {
-      const want = { model, exclude: new Set<CredentialId>(), bytes: 0 };
-      for (const { id, verdict } of this.#pool.explain(want)) {
+      const want = { model, exclude: new Set<CredentialId>(), bytes: 0, tokens: 0, affinity: null };
+      for (const { id, verdict, why } of this.#pool.explain(want)) {
         const isFine = verdict !== 'busy' && verdict !== 'blocked';
-        this.#demand(isFine, `${id} is ${verdict} for ${model} after a reset`);
+        this.#demand(isFine, `${id} is ${verdict} for ${model} after a reset: ${why}`);
       }
     }
   }
 
   #newCredential(name: string): PoolCredential {
+    // A concurrency that shrinks under requests in flight cannot be kept; so a name keeps it, and its priority.
+    const concurrency = (this.#isLimited ? CONCURRENCY[Number(name.slice(1)) % CONCURRENCY.length] : null) ?? null;
     return credential(name, {
-      // A limit that shrinks under requests in flight cannot be kept; so a name keeps its priority when it comes back.
       priority: PRIORITIES[Number(name.slice(1)) % PRIORITIES.length] ?? 10,
       weight: this.#pick([1, 1, 2]),
+      quotaPool: this.#chance(0.3) ? this.#pick(['p', 'q']) : null,
+      limits: this.#isLimited && this.#chance(0.7) ? this.#newLimits(concurrency) : { ...NO_LIMITS, concurrency },
       models: this.#chance(0.15) ? [namePattern(this.#pick(['alpha', '*a', 'b*']))] : [],
       isEnabled: !this.#chance(0.1),
     });
+  }
+
+  #newLimits(concurrency: number | null): KeyLimits {
+    return {
+      requestsPerMinute: this.#pick([null, 1, 3, 10]),
+      tokensPerMinute: this.#pick([null, null, 50, 300]),
+      requestsPerDay: this.#pick([null, null, 5, 20]),
+      tokensPerDay: this.#pick([null, null, null, 1000]),
+      concurrency,
+    };
   }
 
   #demand(isTrue: boolean, otherwise: string): void {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { BlockView, CredentialView } from '../../gateway/operations.ts';
+import type { CredentialView } from '../../gateway/operations.ts';
 import type { Context, Start } from '../context.ts';
 import { chooseKey } from '../key-choice.ts';
 import { withOperations } from '../operations.ts';
 import type { Paint } from '../ui/colour.ts';
-import { fromNow } from '../ui/human-time.ts';
+import { blocksText } from '../ui/block-text.ts';
 import { plainText } from '../ui/plain-text.ts';
 import { table } from '../ui/table.ts';
 import { defineKeysAdd } from './keys-add.ts';
@@ -91,13 +91,8 @@ function keyRow(key: CredentialView, paint: Paint, now: number): readonly string
     stateStyle(paint)[key.state](key.state),
     String(key.usage.requests),
     String(key.usage.failures),
-    key.blocks.map((block) => blockText(block, now)).join(', '),
+    blocksText(key.blocks, now),
   ];
-}
-
-function blockText(block: BlockView, now: number): string {
-  const until = block.until === null ? 'until reset' : `back ${fromNow(Date.parse(block.until), now)}`;
-  return `${block.scope} ${block.kind} (${until})`;
 }
 
 async function setEnabled(context: Context, written: string, isEnabled: boolean): Promise<void> {

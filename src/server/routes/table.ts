@@ -1,7 +1,11 @@
+import { eventsRoute } from '../admin/events.ts';
 import { adminKeyRoutes } from '../admin/keys.ts';
+import { quotaRefreshRoute } from '../admin/quota-refresh.ts';
 import { reloadRoute } from '../admin/reload.ts';
+import { requestRoutes } from '../admin/requests.ts';
 import { statusRoute } from '../admin/status.ts';
 import { testRouteRoute } from '../admin/test-route.ts';
+import { usageRoute } from '../admin/usage.ts';
 import { chatCompletionsRoute } from './chat-completions.ts';
 import { healthRoutes } from './health.ts';
 import { modelRoutes } from './models.ts';
@@ -16,6 +20,10 @@ export const routes: readonly Route[] = [
   providersRoute,
   statusRoute,
   ...adminKeyRoutes,
+  usageRoute,
+  ...requestRoutes,
+  eventsRoute,
+  quotaRefreshRoute,
   testRouteRoute,
   reloadRoute,
 ];

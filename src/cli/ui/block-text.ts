@@ -1,0 +1,54 @@
+import type { BlockView } from '../../gateway/operations.ts';
+import { printable } from '../../shared/printable.ts';
+import { duration } from './human-time.ts';
+
+/** Why something may not be used, and when that is over: `quota, back in 3 h`. `now`: milliseconds since the epoch. */
+export function blockText(block: BlockView, now: number): string {
+  return `${block.kind}, ${backText(endOf(block), now)}`;
+}
+
+/** When a block is over, milliseconds since the epoch; infinite for one that only a test or a person lifts. */
+export function endOf({ until }: Pick<BlockView, 'until'>): number {
+  return until === null ? Number.POSITIVE_INFINITY : Date.parse(until);
+}
+
+/** `back in 3 h`. */
+export function backText(end: number, now: number): string {
+  if (end === Number.POSITIVE_INFINITY) return 'until it is tested or reset';
+  return end <= now ? 'back now' : `back in ${duration(end - now)}`;
+}
+
+/** A block's scope as its words: `model:gemini-2.5-pro` is `gemini-2.5-pro`, `group:pro` is `group pro`. */
+export function scopeText(scope: string): string {
+  const colon = scope.indexOf(':');
+  if (colon < 0) return scope;
+  const [kind, name] = [scope.slice(0, colon), printable(scope.slice(colon + 1))];
+  return kind.endsWith('model') ? name : `${kind} ${name}`;
+}
+
+/**
+ * All blocks of one credential in one line: those of the whole credential as they are, models by their number when there
+ * are several. The state beside it stays `ready` when only models rest, so it is said which, and until when.
+ */
+export function blocksText(blocks: readonly BlockView[], now: number): string {
+  const whole = blocks.filter(({ scope }) => scope === 'key');
+  const texts = whole.map((block) => blockText(block, now));
+  const ends = new Map<string, number>();
+  for (const block of blocks)
+    if (block.scope !== 'key') ends.set(block.scope, Math.max(ends.get(block.scope) ?? 0, endOf(block)));
+  const [only] = ends.keys();
+  if (ends.size === 1 && only !== undefined) {
+    const block = blocks.find((candidate) => candidate.scope === only && endOf(candidate) === ends.get(only));
+    if (block) texts.push(`${scopeText(only)}: ${blockText(block, now)}`);
+  } else if (ends.size > 1) {
+    const sorted = [...ends.values()].sort((a, b) => a - b);
+    const [first = 0, last = 0] = [sorted[0], sorted.at(-1)];
+    const what = [...ends.keys()].every((scope) => scope.startsWith('model:')) ? 'models' : 'models and groups';
+    texts.push(
+      first === last
+        ? `${ends.size} ${what} rest, ${backText(first, now)}`
+        : `${ends.size} ${what} rest, the first ${backText(first, now)}, the last ${backText(last, now)}`,
+    );
+  }
+  return texts.join('; ');
+}

@@ -1,0 +1,170 @@
+import type {
+  BlockView,
+  CredentialReport,
+  ProviderReport,
+  StatusReport,
+  UsageTotals,
+  WindowReport,
+} from '../../gateway/operations.ts';
+import { printable } from '../../shared/printable.ts';
+import { compact, counted, dollars, percent } from './amounts.ts';
+import { backText, blockText, endOf, scopeText } from './block-text.ts';
+import type { Paint } from './colour.ts';
+import { flow } from './flow.ts';
+import type { Glyphs } from './glyphs.ts';
+import { duration } from './human-time.ts';
+
+export type StatusView = {
+  readonly paint: Paint;
+  readonly glyphs: Glyphs;
+  readonly maxColumns: number | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The running server's; null when the report comes from this process. */
+  readonly url: string | null;
+};
+
+/** Models that rest are named up to here; more are a number. */
+const NAMED_BLOCKS = 6;
+const LOW_SHARE = 0.2;
+
+/** The state of everything for people: which keys can be used, which cannot, why, and when they come back. */
+export function statusText(report: StatusReport, view: StatusView): string {
+  return [headText(report, view), ...report.providers.map((provider) => providerText(provider, report, view))].join(
+    '\n',
+  );
+}
+
+function headText(report: StatusReport, view: StatusView): string {
+  const { paint, url, now } = view;
+  const name = paint.bold(`rotator ${report.version}`);
+  const live =
+    url === null
+      ? [name, 'no server runs']
+      : [
+          name,
+          url,
+          `up ${duration(now - Date.parse(report.started_at))}`,
+          `${report.in_flight} in flight`,
+          `${report.waiting} waiting`,
+        ];
+  return flowed(view, live, '', '  ') + flowed(view, usedPieces(report.today, view), 'today: ', '  ');
+}
+
+function providerText(provider: ProviderReport, report: StatusReport, view: StatusView): string {
+  const { paint, now } = view;
+  const keys = report.keys.filter((key) => key.provider === provider.id).sort(byUse);
+  const lines = [flowed(view, [verdictText(provider, keys, view)], `${paint.bold(provider.id)}: `, '  ')];
+  for (const block of provider.blocks) {
+    const what = block.scope === 'provider' ? 'every model' : scopeText(block.scope);
+    lines.push(flowed(view, [paint.yellow(`${what} rests for all keys: ${blockText(block, now)}`)], '  ', '    '));
+  }
+  if (provider.waiting > 0) lines.push(flowed(view, [`${counted(provider.waiting, 'request')} waiting`], '  ', '    '));
+  for (const key of keys) lines.push(keyText(key, view));
+  if (keys.length > 0 && provider.today.requests > 0)
+    lines.push(flowed(view, usedPieces(provider.today, view), '  today: ', '    '));
+  return lines.join('');
+}
+
+/** `3 of 5 keys can be used, the next is back in 41 s`. */
+function verdictText(provider: ProviderReport, keys: readonly CredentialReport[], { paint, now }: StatusView): string {
+  if (keys.length === 0) return paint.dim('no keys');
+  const usable = keys.filter(isUsable).length;
+  const isDown = provider.blocks.some(({ scope }) => scope === 'provider');
+  const soonest = Math.min(
+    ...keys.filter(({ state }) => state === 'blocked').map((key) => Math.max(...keyBlocks(key).map(endOf))),
+  );
+  const count = usable === 0 ? 'no key can be used' : `${usable} of ${counted(keys.length, 'key')} can be used`;
+  const style = usable === 0 || isDown ? paint.red : usable < keys.length ? paint.yellow : paint.green;
+  if (!Number.isFinite(soonest)) return style(count);
+  return style(`${count}, the ${usable === 0 ? 'first' : 'next'} is ${backText(soonest, now)}`);
+}
+
+function keyText(key: CredentialReport, view: StatusView): string {
+  const { paint, now } = view;
+  const style = { ready: paint.green, busy: paint.cyan, blocked: paint.yellow, disabled: paint.dim }[key.state];
+  const { today } = key;
+  const name = key.label === null ? key.id : `${key.id} (${printable(key.label)})`;
+  const pieces = [
+    name,
+    key.in_flight > 0 ? `${key.in_flight} in flight` : '',
+    today.requests > 0 ? `${counted(today.requests, 'request')} today` : '',
+    today.failures > 0 ? `${today.failures.toLocaleString('en-US')} failed` : '',
+  ];
+  const lines = [flowed(view, pieces, `  ${style(key.state.padEnd(8))} `, '    ')];
+  for (const block of keyBlocks(key)) lines.push(flowed(view, [style(blockText(block, now))], '    ', '      '));
+  lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view));
+  return lines.join('');
+}
+
+/** The models that a key is not to be used for, the first to come back first. */
+function restingTexts(key: CredentialReport, view: StatusView): readonly string[] {
+  const { paint, now } = view;
+  const resting = key.blocks.filter(({ scope }) => scope !== 'key').sort((a, b) => endOf(a) - endOf(b));
+  // With one more than are named, its name takes no more room than its number.
+  const named = resting.length <= NAMED_BLOCKS + 1 ? resting : resting.slice(0, NAMED_BLOCKS);
+  const lines = named.map((block) =>
+    flowed(view, [paint.yellow(`not for ${scopeText(block.scope)}: ${blockText(block, now)}`)], '    ', '      '),
+  );
+  const last = resting.at(-1);
+  if (last && named.length < resting.length) {
+    const rest = `not for ${resting.length - named.length} more, the last ${backText(endOf(last), now)}`;
+    lines.push(flowed(view, [paint.yellow(rest)], '    ', '      '));
+  }
+  return lines;
+}
+
+/** One line per scope. What is still full is of interest for the key as a whole alone. */
+function windowTexts(windows: readonly WindowReport[], view: StatusView): readonly string[] {
+  const scopes = new Map<string, string[]>();
+  for (const window of windows) {
+    if (window.scope !== 'key' && window.used === 0 && window.remaining === window.limit) continue;
+    scopes.set(window.scope, [...(scopes.get(window.scope) ?? []), windowText(window, view)]);
+  }
+  return [...scopes].map(([scope, pieces]) =>
+    flowed(view, pieces, scope === 'key' ? '    ' : `    ${scopeText(scope)}: `, '      '),
+  );
+}
+
+/** `rpm 7 of 10 left (70 %), full in 41 s`. */
+function windowText(window: WindowReport, { paint, now }: StatusView): string {
+  const { name, used, limit } = window;
+  const remaining = window.remaining ?? (limit === null ? null : Math.max(0, limit - used));
+  if (remaining === null) return `${name} ${compact(used)} used`;
+  if (limit === null) return `${name} ${compact(remaining)} left${resetText(window, now)}`;
+  const text = `${name} ${compact(remaining)} of ${compact(limit)} left (${percent(remaining, limit)})`;
+  const style = remaining === 0 ? paint.red : remaining < limit * LOW_SHARE ? paint.yellow : (plain: string) => plain;
+  return style(text) + (remaining < limit ? resetText(window, now) : '');
+}
+
+function resetText({ reset_at: resetAt }: WindowReport, now: number): string {
+  const left = resetAt === null ? 0 : Date.parse(resetAt) - now;
+  return left > 0 ? `, full in ${duration(left)}` : '';
+}
+
+function usedPieces(used: UsageTotals, { paint, glyphs }: StatusView): readonly string[] {
+  return [
+    counted(used.requests, 'request'),
+    used.failures > 0 ? paint.yellow(`${used.failures.toLocaleString('en-US')} failed`) : '',
+    `${compact(used.input_tokens)} tokens in`,
+    `${compact(used.output_tokens)} out`,
+    `cost ${dollars(used.cost_usd, glyphs.unknown)}`,
+  ];
+}
+
+const keyBlocks = (key: CredentialReport): readonly BlockView[] => key.blocks.filter(({ scope }) => scope === 'key');
+
+const isUsable = ({ state }: CredentialReport) => state === 'ready' || state === 'busy';
+
+const ORDER = { ready: 0, busy: 0, blocked: 1, disabled: 2 } as const;
+
+/** What can be used first, then what comes back soonest; among equals the order of the config. */
+function byUse(a: CredentialReport, b: CredentialReport): number {
+  const back = (key: CredentialReport) => Math.max(0, ...keyBlocks(key).map(endOf));
+  const [one, other] = [back(a), back(b)];
+  return ORDER[a.state] - ORDER[b.state] || (one === other ? 0 : one - other);
+}
+
+function flowed({ maxColumns, glyphs }: StatusView, pieces: readonly string[], lead: string, indent: string): string {
+  return flow(pieces, { maxColumns, separator: glyphs.separator, lead, indent });
+}

@@ -1,0 +1,141 @@
+import type { RequestQuery, RequestView, UsageGroup, UsageReport, UsageTotals } from './operations.ts';
+
+/** What was used and asked until now, as far as operations need it. The store has this shape. */
+export interface History {
+  readonly usage: {
+    totals(query: { readonly by: UsageGroup; readonly since: number; readonly timezone: string }): {
+      readonly since: number;
+      readonly rows: readonly (UsageCounts & { readonly name: string | null })[];
+      readonly total: UsageCounts;
+    };
+  };
+  readonly requests: {
+    list(query: RequestQuery & { readonly after: number | null }): readonly PastRequest[];
+    find(id: string): PastRequest | null;
+  };
+  readonly writer: { flush(): boolean };
+}
+
+export type UsageCounts = {
+  readonly requests: number;
+  readonly failures: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  readonly reasoningTokens: number;
+  readonly costUsd: number | null;
+};
+
+export type PastRequest = {
+  readonly seq: number;
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly client: string | null;
+  readonly model: string | null;
+  readonly target: string | null;
+  readonly credential: string | null;
+  readonly status: number;
+  readonly failure: string | null;
+  readonly isStream: boolean;
+  readonly queueMs: number;
+  readonly firstByteMs: number | null;
+  readonly totalMs: number;
+  readonly overheadMs: number;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly cachedTokens: number | null;
+  readonly reasoningTokens: number | null;
+  readonly costUsd: number | null;
+  readonly attempts: RequestView['attempts'];
+};
+
+export const NO_USAGE: UsageTotals = {
+  requests: 0,
+  failures: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  cached_tokens: 0,
+  reasoning_tokens: 0,
+  cost_usd: null,
+};
+
+/** `labelOf`: the label of a credential that is still configured. */
+export function usageReport(
+  history: History,
+  query: { readonly by: UsageGroup; readonly since: number },
+  timezone: string,
+  labelOf: (credential: string) => string | null,
+): UsageReport {
+  const { since, rows, total } = history.usage.totals({ ...query, timezone });
+  return {
+    by: query.by,
+    since: new Date(since).toISOString(),
+    rows: rows.map((row) => ({
+      name: row.name,
+      label: query.by === 'key' && row.name !== null ? labelOf(row.name) : null,
+      ...usageTotals(row),
+    })),
+    total: usageTotals(total),
+  };
+}
+
+/** Totals by provider or credential since a time, for `status`. What is not in the map has used nothing. */
+export function usageBy(
+  history: History,
+  by: 'provider' | 'key',
+  since: number,
+): { readonly of: ReadonlyMap<string, UsageTotals>; readonly total: UsageTotals } {
+  const { rows, total } = history.usage.totals({ by, since, timezone: 'UTC' });
+  return { of: new Map(rows.map((row) => [row.name ?? '', usageTotals(row)])), total: usageTotals(total) };
+}
+
+export function requestList(history: History, query: RequestQuery): readonly RequestView[] {
+  history.writer.flush();
+  return history.requests.list({ ...query, after: null }).map(requestView);
+}
+
+export function requestById(history: History, id: string): RequestView | null {
+  history.writer.flush();
+  const found = history.requests.find(id);
+  return found && requestView(found);
+}
+
+function usageTotals(counts: UsageCounts): UsageTotals {
+  return {
+    requests: counts.requests,
+    failures: counts.failures,
+    input_tokens: counts.inputTokens,
+    output_tokens: counts.outputTokens,
+    cached_tokens: counts.cachedTokens,
+    reasoning_tokens: counts.reasoningTokens,
+    cost_usd: counts.costUsd,
+  };
+}
+
+function requestView(request: PastRequest): RequestView {
+  return {
+    seq: request.seq,
+    id: request.id,
+    at: new Date(request.at).toISOString(),
+    client: request.client,
+    model: request.model,
+    target: request.target,
+    credential: request.credential,
+    status: request.status,
+    failure: request.failure,
+    stream: request.isStream,
+    queue_ms: tenths(request.queueMs),
+    first_byte_ms: request.firstByteMs === null ? null : tenths(request.firstByteMs),
+    total_ms: tenths(request.totalMs),
+    overhead_ms: tenths(request.overheadMs),
+    input_tokens: request.inputTokens,
+    output_tokens: request.outputTokens,
+    cached_tokens: request.cachedTokens,
+    reasoning_tokens: request.reasoningTokens,
+    cost_usd: request.costUsd,
+    attempts: request.attempts,
+  };
+}
+
+const tenths = (ms: number) => Math.round(ms * 10) / 10;

@@ -1,0 +1,111 @@
+import type { JsonIndex } from '../shared/json-bytes.ts';
+
+/**
+ * How many tokens a request will cost, before it is sent: what is reserved of a credential's limits until the real usage
+ * is known. A guess within a factor of two is enough, and all that is worth its time.
+ */
+
+/** English, code and JSON have about four bytes for a token; other scripts have as many, in more bytes for each letter. */
+const BYTES_PER_TOKEN = 4;
+/** An image, a page of a file, a minute of sound: vendors count them by size and not by letters. */
+const TOKENS_PER_BASE64_RUN = 1500;
+/** A shorter run costs no more as text. */
+const MIN_RUN_BYTES = TOKENS_PER_BASE64_RUN * BYTES_PER_TOKEN;
+/** Before a model's first answer. */
+const UNSEEN_OUTPUT_TOKENS = 500;
+
+/** Input and output together. `meanOutput`: of this model's answers so far; null when there was none. */
+export function estimateTokens(index: JsonIndex, meanOutput: number | null): number {
+  return estimateInput(index.bytes) + Math.ceil(Math.min(maxOutput(index), meanOutput ?? UNSEEN_OUTPUT_TOKENS));
+}
+
+/** What the client allows for the answer; infinite when it says nothing. */
+function maxOutput(index: JsonIndex): number {
+  const max = index.get('max_completion_tokens') ?? index.get('max_tokens');
+  return typeof max === 'number' && max >= 0 ? max : Number.POSITIVE_INFINITY;
+}
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+/** Data URLs, and the fields of sound and files that hold base64 and nothing else. */
+const DATA_URL = Buffer.from(';base64,');
+const DATA_FIELD = Buffer.from('"data"');
+
+/** Of a request body: bytes of text / 4, each run of base64 a flat 1,500. */
+export function estimateInput(body: Uint8Array): number {
+  // What is this short can hold no run.
+  if (body.length < MIN_RUN_BYTES) return Math.ceil(body.length / BYTES_PER_TOKEN);
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  let runs = 0;
+  let runBytes = 0;
+  const count = (start: number) => {
+    const close = bytes.indexOf(QUOTE, start);
+    const end = close < 0 ? bytes.length : close;
+    if (end - start >= MIN_RUN_BYTES && isBase64(bytes, start)) {
+      runs++;
+      runBytes += end - start;
+    }
+    return end;
+  };
+  for (let at = bytes.indexOf(DATA_URL); at >= 0; ) at = bytes.indexOf(DATA_URL, count(at + DATA_URL.length));
+  for (let at = bytes.indexOf(DATA_FIELD); at >= 0; ) {
+    const open = bytes.indexOf(QUOTE, at + DATA_FIELD.length);
+    // A data URL under this name has been counted above: its `:` is no base64.
+    at = bytes.indexOf(
+      DATA_FIELD,
+      open < 0 || open > at + DATA_FIELD.length + 8 ? at + DATA_FIELD.length : count(open + 1),
+    );
+  }
+  return Math.ceil((bytes.length - runBytes) / BYTES_PER_TOKEN) + runs * TOKENS_PER_BASE64_RUN;
+}
+
+/** By its first letters: text has a space or a sign among so many. `\` may escape a `/`. */
+function isBase64(bytes: Uint8Array, start: number): boolean {
+  for (let at = start; at < start + 64; at++) {
+    const code = bytes[at] ?? 0;
+    const isLetter = (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || (code >= 47 && code <= 57);
+    // `+`, and the `-` and `_` of the dialect for URLs.
+    if (!isLetter && code !== 43 && code !== 45 && code !== 95 && code !== BACKSLASH) return false;
+  }
+  return true;
+}
+
+/** How long the answers of each model are: a running mean, of the models that answered last. */
+export class OutputMeans {
+  readonly #means = new Map<string, { mean: number; count: number }>();
+  readonly #maxModels: number;
+
+  constructor(maxModels = 1000) {
+    this.#maxModels = maxModels;
+  }
+
+  /** Null: it has not answered yet. */
+  meanOf(provider: string, model: string): number | null {
+    return this.#means.get(keyOf(provider, model))?.mean ?? null;
+  }
+
+  /** `outputTokens` null: nobody said. */
+  add(provider: string, model: string, outputTokens: number | null): void {
+    if (outputTokens === null) return;
+    const key = keyOf(provider, model);
+    const known = this.#means.get(key);
+    if (known) this.#means.delete(key);
+    else if (this.#means.size >= this.#maxModels) this.#forgetOldest();
+    const entry = known ?? { mean: 0, count: 0 };
+    // The last answers count most: what a model is used for changes.
+    entry.count = Math.min(entry.count + 1, WINDOW);
+    entry.mean += (outputTokens - entry.mean) / entry.count;
+    this.#means.set(key, entry);
+  }
+
+  #forgetOldest(): void {
+    for (const key of this.#means.keys()) {
+      this.#means.delete(key);
+      return;
+    }
+  }
+}
+
+const WINDOW = 32;
+
+const keyOf = (provider: string, model: string) => `${provider}/${model}`;

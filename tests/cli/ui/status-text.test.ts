@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'bun:test';
+import { paint } from '../../../src/cli/ui/colour.ts';
+import { glyphs } from '../../../src/cli/ui/glyphs.ts';
+import { type StatusView, statusText } from '../../../src/cli/ui/status-text.ts';
+import type { StatusReport } from '../../../src/gateway/operations.ts';
+import { block, freeTier, key, minute, NOW, provider, used } from '../support/reports.ts';
+
+const view: StatusView = {
+  paint: paint(false),
+  glyphs: glyphs({}),
+  maxColumns: null,
+  now: NOW,
+  url: 'http://127.0.0.1:8000',
+};
+const shown = (report: Partial<StatusReport>, more: Partial<StatusView> = {}) =>
+  statusText({ ...freeTier, providers: [provider('gemini')], ...report }, { ...view, ...more });
+
+describe('the status of five keys of the free tier', () => {
+  test('says which can be used, for which models not, and when the others come back', () => {
+    expect(statusText(freeTier, view)).toBe(`\
+rotator 1.2.3 · http://127.0.0.1:8000 · up 2 h · 1 in flight · 2 waiting
+today: 1,204 requests · 12 failed · 1.2M tokens in · 123k out · cost –
+
+gemini: 2 of 5 keys can be used, the next is back in 41 s
+  2 requests waiting
+  busy     gemini-1a2b3c4d5e (work) · 1 in flight · 10 requests today · 1 failed
+    rpm 7 of 10 left (70 %), full in 41 s · rpd 240 of 250 left (96 %), full in 3 h
+  ready    gemini-2b3c4d5e6f
+    not for group flash: rate_limit, back in 41 s
+    not for gemini-2.5-pro: quota, back in 3 h
+    rpm 0 of 10 left (0 %), full in 41 s
+    gemini-2.5-flash: rpm 9 of 10 left (90 %), full in 41 s
+  blocked  gemini-4d5e6f7081
+    rate_limit, back in 41 s
+  blocked  gemini-3c4d5e6f70 (school)
+    quota, back in 3 h
+  disabled gemini-5e6f708192
+  today: 1,204 requests · 12 failed · 1.2M tokens in · 123k out · cost –
+
+groq: no keys
+`);
+  });
+
+  test.each([40, 41, 60, 80])('fits %d columns, and every id stays whole', (maxColumns) => {
+    const text = statusText(freeTier, { ...view, maxColumns });
+    for (const line of text.split('\n')) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(maxColumns);
+    for (const { id } of freeTier.keys) expect(text).toContain(id);
+    const words = (shownText: string) => shownText.split(/\s+/).filter((word) => word !== '·');
+    expect(words(text)).toEqual(words(statusText(freeTier, view)));
+  });
+
+  test('is plain ASCII where the terminal knows no more, and has no colours unless they are wanted', () => {
+    const plain = statusText(freeTier, { ...view, glyphs: glyphs({ LANG: 'C' }) });
+    expect(plain).toMatch(/^[\n -~]*$/);
+    expect(plain).toContain('cost -');
+    const coloured = statusText(freeTier, { ...view, paint: paint(true) });
+    expect(coloured).not.toBe(statusText(freeTier, view));
+    expect(Bun.stripANSI(coloured)).toBe(statusText(freeTier, view));
+  });
+});
+
+describe('the status', () => {
+  test('without a server says so, and tells nothing of a run that is none', () => {
+    const [head] = shown({}, { url: null }).split('\n');
+    expect(head).toBe('rotator 1.2.3 · no server runs');
+  });
+
+  test.each([
+    [[key('a'), key('b')], '2 of 2 keys can be used'],
+    [[key('a')], '1 of 1 key can be used'],
+    [[key('a', { state: 'disabled' })], 'no key can be used'],
+    [[key('a', { state: 'blocked', blocks: [block('key', null, 'billing')] })], 'no key can be used'],
+    [
+      [
+        key('a', { state: 'blocked', blocks: [block('key', 7_200_000), block('key', 5_000)] }),
+        key('b', { state: 'blocked', blocks: [block('key', null, 'auth')] }),
+      ],
+      'no key can be used, the first is back in 2 h',
+    ],
+    [[], 'no keys'],
+  ])('%#: counts the keys that can be used', (keys, text) => {
+    expect(shown({ keys }).split('\n')[3]).toBe(`gemini: ${text}`);
+  });
+
+  test('tells of what rests for all keys', () => {
+    const blocks = [block('provider', 12_000, 'unreachable'), block('provider+model:gemini-3', 30_000, 'overload')];
+    const text = shown({ keys: [key('a')], providers: [provider('gemini', { blocks })] });
+    expect(text).toContain('every model rests for all keys: unreachable, back in 12 s');
+    expect(text).toContain('gemini-3 rests for all keys: overload, back in 30 s');
+  });
+
+  test('names a handful of resting models and counts the others', () => {
+    const blocks = Array.from({ length: 20 }, (_, i) => block(`model:m${i}`, (i + 1) * 10_000));
+    const text = shown({ keys: [key('a', { blocks })] });
+    expect(text.match(/not for /g)).toHaveLength(7);
+    expect(text).toContain('not for m0: rate_limit, back in 10 s');
+    expect(text).toContain('not for 14 more, the last back in 4 min');
+  });
+
+  test('says of a window what is known of it', () => {
+    const windows = [
+      minute(1, 1000),
+      { ...minute(5), name: 'tpm' as const, limit: null },
+      { ...minute(5), name: 'rpd' as const, limit: null, remaining: null, used: 12 },
+      { ...minute(10), name: 'tpd' as const, remaining: null, used: 4, reset_at: null },
+    ];
+    expect(shown({ keys: [key('a', { windows })] })).toContain(
+      '    rpm 1 of 1k left (<1 %), full in 41 s · tpm 5 left, full in 41 s · rpd 12 used · tpd 6 of 10 left (60 %)\n',
+    );
+  });
+
+  test('never says a cost that it does not know, and never hides one that it does', () => {
+    expect(shown({ today: { since: '', ...used(1), cost_usd: 0 } })).toContain('cost $0.00');
+    expect(shown({ today: { since: '', ...used(1), cost_usd: 1.5 } })).toContain('cost $1.50');
+    expect(shown({ today: { since: '', ...used(1) } })).toContain('cost –');
+  });
+
+  test('lets no name steer the terminal', () => {
+    const steering = '\u001b[2J';
+    const keys = [key('a', { label: steering, blocks: [block(`model:${steering}`, 1000)] })];
+    expect(shown({ keys })).not.toContain('\u001b');
+  });
+});
