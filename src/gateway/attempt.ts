@@ -80,7 +80,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   const { isStream } = prepared.context;
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
   let isSent = false;
-  let attempted: Attempted;
+  let attempted: Attempted | null = null;
   try {
     const response = await tools.upstream(
       callWith(target, prepared, input.access, {
@@ -98,8 +98,9 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   } catch (error) {
     const cause = leash.cause;
     attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, isSent, target.name));
+  } finally {
+    if (attempted?.kind !== 'stream') leash.release(attempted?.kind === 'reply');
   }
-  if (attempted.kind !== 'stream') leash.release(attempted.kind === 'reply');
   return attempted;
 }
 
