@@ -83,8 +83,13 @@ async function compile(source: string): Promise<string> {
   return out;
 }
 
-const ports = { next: 19_000 + (process.pid % 4000) * 10 };
-const newPort = () => ports.next++;
+/** One that is free now: what else runs on this machine is not known. */
+function newPort(): number {
+  const probe = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
+  const { port } = probe;
+  probe.stop(true);
+  return port;
+}
 
 const generator = await compile('load-generator.c');
 const upstreamBinary = await compile('upstream.c');

@@ -52,7 +52,9 @@ function readEvent(event: unknown, part: 'delta' | 'message'): AnswerEvent[] {
   const error = readError(event);
   if (error) return [{ kind: 'error', error }];
   const events: AnswerEvent[] = [];
-  const choice: unknown = Array.isArray(event.choices) ? event.choices[0] : undefined;
+  // Of several choices (`-o n=2`) the first is the answer; in a stream their pieces come mixed.
+  const choices: readonly unknown[] = Array.isArray(event.choices) ? event.choices : [];
+  const choice = choices.find((one) => isRecord(one) && (one.index ?? 0) === 0);
   if (isRecord(choice)) {
     const said = isRecord(choice[part]) ? choice[part] : {};
     const reasoning = said.reasoning_content ?? said.reasoning;

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { App } from '../app.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -7,7 +6,7 @@ import type { Log } from '../observe/log.ts';
 import type { Context } from './context.ts';
 import { Interrupted } from './interrupted.ts';
 import type { SignalName } from './io.ts';
-import { isWritable, type Place, placeOf, readConfig } from './place.ts';
+import { isWritable, type Place, placeOf, readConfig, readStateFile } from './place.ts';
 import { bannerText } from './ui/banner.ts';
 import { CliError } from '../shared/cli-error.ts';
 import { version } from '../version.ts';
@@ -161,7 +160,7 @@ function keyReference({ io }: Context, { loaded }: Place, stateDir: string | nul
   if (io.env.ROTATOR_CLIENT_KEY) return '$ROTATOR_CLIENT_KEY';
   if (loaded.config.server.client_keys !== null || stateDir === null) return null;
   const path = join(stateDir, 'client-key');
-  return existsSync(path) ? `$(cat '${path.replaceAll("'", "'\\''")}')` : null;
+  return readStateFile(stateDir, 'client-key') === null ? null : `$(cat '${path.replaceAll("'", "'\\''")}')`;
 }
 
 async function watch(

@@ -93,7 +93,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
   let isSent = false;
   let learned: LearnedLimits | null = null;
-  let attempted: Result;
+  let attempted: Result | null = null;
   try {
     const response = await tools.upstream(
       callWith(target, prepared, input.access, {
@@ -112,8 +112,9 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   } catch (error) {
     const cause = leash.cause;
     attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, isSent, target.name));
+  } finally {
+    if (attempted?.kind !== 'stream') leash.release(attempted?.kind === 'reply');
   }
-  if (attempted.kind !== 'stream') leash.release(attempted.kind === 'reply');
   if (attempted.kind === 'failure') attempted = withoutKey(attempted, input.access.key);
   return { ...attempted, learned };
 }

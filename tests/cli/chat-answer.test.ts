@@ -75,3 +75,10 @@ describe('the exit code of a refused chat', () => {
     expect(failure.hint).toBe('try again in 41 s; rotator test-route groq/x shows why');
   });
 });
+
+test('of several choices only the first is the answer', () => {
+  const piece = (index: number, content: string) =>
+    `data: ${JSON.stringify({ choices: [{ index, delta: { content } }] })}\n\n`;
+  const events = new AnswerReader().push(new TextEncoder().encode(piece(0, 'one') + piece(1, 'two')));
+  expect(events).toEqual([{ kind: 'text', text: 'one' }]);
+});
