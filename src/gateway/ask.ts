@@ -97,6 +97,11 @@ function listFailure(error: unknown, provider: string): Failure {
       message: `${provider}: ${error.message}`,
     };
   }
+  // A signal's own reason; everything else never got as far as waiting.
+  if (!(error instanceof DOMException)) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { kind: 'unclassified', status: null, message: `${provider} could not be asked for its models: ${reason}` };
+  }
   return { kind: 'timeout', phase: 'total', status: null, message: `${provider} did not send its model list in time` };
 }
 

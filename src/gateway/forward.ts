@@ -1,6 +1,6 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { LeaseUsage } from '../pool/outcome.ts';
-import { type Affinity, isRefusal, type Lease, type Pool, type Refusal } from '../pool/pool.ts';
+import { type Affinity, isRefusal, type Lease, type Pool, type Refusal, type Want } from '../pool/pool.ts';
 import type { Codec, Envelope, Usage } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
@@ -146,7 +146,10 @@ async function forwardTo(
     if (isRefusal(leased)) {
       if (leased.cause === 'aborted') failures.push(clientGone());
       else if (clock.now() >= deadline) failures.push(pastDeadline(target));
-      return failed(leased, leased.cause === 'aborted' || clock.now() >= deadline);
+      return failed(
+        leased.cause === 'excluded' ? { ...leased, retryAt: soonestReturn(pool, want) } : leased,
+        leased.cause === 'aborted' || clock.now() >= deadline,
+      );
     }
     const lease = leased;
     const access = credentials.get(lease.credentialId) ?? tools.addedCredential(pool, lease.credentialId);
@@ -244,6 +247,16 @@ async function forwardTo(
         break;
     }
   }
+}
+
+/** When the first of the credentials that this request has tried comes back by itself; null: nobody knows. */
+function soonestReturn(pool: Pool, want: Omit<Want, 'exclude'>): number | null {
+  let soonest = Number.POSITIVE_INFINITY;
+  for (const { blocks } of pool.explain({ ...want, exclude: new Set() })) {
+    if (blocks.length === 0) continue;
+    soonest = Math.min(soonest, Math.max(...blocks.map(({ until }) => until ?? Number.POSITIVE_INFINITY)));
+  }
+  return Number.isFinite(soonest) ? soonest : null;
 }
 
 const UNUSED = { outcome: { kind: 'neutral' }, usage: null, learned: null } as const;

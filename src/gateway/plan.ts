@@ -106,7 +106,9 @@ export function targetOf(runtime: ProviderRuntime, shownModel: string): Target {
 
 function unknown(requested: string, routes: Routes): Problem {
   const near = nearest(requested, knownNames(requested, routes));
-  const hint = near ? ` Did you mean "${near}"?` : ' Write provider/model; GET /v1/models lists what can be called.';
+  const hint = near
+    ? ` Did you mean "${near}"?`
+    : ' Write it as provider/model; the model list has every name that can be called.';
   return notFound(`model "${requested}" is not known.${hint}`);
 }
 
@@ -114,10 +116,11 @@ function unknown(requested: string, routes: Routes): Problem {
 function knownNames(requested: string, routes: Routes): readonly string[] {
   const slash = requested.indexOf('/');
   const listed = [...routes.runtimes.values()].flatMap((runtime) =>
-    visibleModels(runtime, routes.listed(runtime)).map((model) => [runtime.id, model.id] as const),
+    visibleModels(runtime, routes.listed(runtime)).map((model) => [runtime, model.id] as const),
   );
-  const names = listed.map(([id, model]) => `${id}/${model}`);
-  if (slash < 0) return [...names, ...listed.map(([, model]) => model)];
+  const names = listed.map(([{ id }, model]) => `${id}/${model}`);
+  if (slash < 0)
+    return [...names, ...listed.flatMap(([{ provider }, model]) => (provider.isExplicitOnly ? [] : [model]))];
   const provider = nearest(requested.slice(0, slash), routes.providerNames());
   return provider === undefined ? names : [...names, `${provider}${requested.slice(slash)}`];
 }

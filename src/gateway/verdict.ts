@@ -7,6 +7,8 @@ const UNKNOWN_WAIT_MS = 3_600_000;
 // Nothing is enabled for this model; the operator may change that at any time.
 const DISABLED_WAIT_MS = 60_000;
 
+const BROKEN: readonly FailureKind[] = ['upstream-error', 'not-sent', 'lost', 'stream-broken', 'empty', 'unclassified'];
+
 /** Everything that stood between a request and an answer from one target. */
 export type TargetFailure = {
   /** `provider/model`. */
@@ -30,7 +32,11 @@ export function verdict(failed: TargetFailure, now: number): Problem {
   const blocks = failed.refusal?.blocks ?? [];
   const isBlockedBy = (...wanted: Block['kind'][]) => blocks.some((block) => wanted.includes(block.kind));
   const has = (...wanted: FailureKind[]) => wanted.some((kind) => kinds.has(kind));
-  const said = last ? `: ${last.message}` : '';
+  // The words of the last failure of the kind that decided, not of whichever came last.
+  const said = (...wanted: readonly FailureKind[]) => {
+    const told = failed.failures.findLast(({ kind }) => wanted.includes(kind)) ?? last;
+    return told ? `: ${told.message.replace(`${failed.target}: `, '')}` : '';
+  };
   const retryAt = failed.refusal?.retryAt ?? null;
   const wait = retryAt === null ? {} : { retryAfterMs: Math.max(0, retryAt - now) };
   const { target } = failed;
@@ -65,22 +71,27 @@ export function verdict(failed: TargetFailure, now: number): Problem {
     return {
       kind: 'rate-limited',
       status: 429,
-      message: `every credential for ${target} is rate-limited or out of quota${said}`,
+      message: `every credential for ${target} is rate-limited or out of quota${said('rate-limited', 'billing')}`,
       ...soonest(failed, wait),
     };
   }
   if (has('timeout', 'deadline'))
-    return { kind: 'timeout', status: 504, message: `${target} did not answer in time${said}`, ...wait };
+    return {
+      kind: 'timeout',
+      status: 504,
+      message: `${target} did not answer in time${said('timeout', 'deadline')}`,
+      ...wait,
+    };
   if (has('overloaded') || (kinds.size === 0 && isBlockedBy('overload'))) {
     return {
       kind: 'upstream-overloaded',
       status: 503,
-      message: `${target} is overloaded${said}`,
+      message: `${target} is overloaded${said('overloaded')}`,
       ...soonest(failed, wait, null),
     };
   }
-  if (has('upstream-error', 'not-sent', 'lost', 'stream-broken', 'empty', 'unclassified')) {
-    return { kind: 'upstream-broken', status: 502, message: `${target} failed${said}` };
+  if (has(...BROKEN)) {
+    return { kind: 'upstream-broken', status: 502, message: `${target} failed${said(...BROKEN)}` };
   }
   if (isBlockedBy('unreachable', 'transient')) {
     const state = isBlockedBy('unreachable') ? 'cannot be reached' : 'has failed repeatedly and rests';
@@ -90,7 +101,7 @@ export function verdict(failed: TargetFailure, now: number): Problem {
     return {
       kind: 'upstream-authentication',
       status: 502,
-      message: `${target} refused every credential${said}`,
+      message: `${target} refused every credential${said('key-rejected', 'forbidden')}`,
     };
   }
   if (isBlockedBy('model_missing')) {

@@ -40,7 +40,9 @@ export function readError(reply: ErrorReply): ErrorFacts {
   return {
     status: reply.status >= 300 ? reply.status : statusInside(error, body, [code, type, label]),
     text,
-    message: oneLine(text === '' ? `HTTP ${reply.status} without a body` : text),
+    message: oneLine(
+      isRedirect(reply) ? redirection(reply) : text === '' ? `HTTP ${reply.status} without a body` : text,
+    ),
     type,
     code,
     param: firstText(error?.param, body?.param),
@@ -67,6 +69,15 @@ export function oneLine(text: string): string {
     .replace(/[\s\u0000-\u001f\u007f]+/g, ' ')
     .trim();
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE - 1)}…` : line;
+}
+
+const isRedirect = ({ status }: ErrorReply) => status >= 300 && status < 400;
+
+/** A key must not follow to another host; where it leads says which base URL was meant. */
+function redirection({ status, headers }: ErrorReply): string {
+  const location = headers.get('location') ?? '';
+  const host = URL.canParse(location) ? new URL(location).host : 'another place';
+  return `HTTP ${status}: it redirects to ${host}, which is not followed; check base_url`;
 }
 
 /** Google wraps errors in a one-element array; proxies put JSON into strings, sometimes twice. */

@@ -110,6 +110,15 @@ function open<Server>({ hostname, port }: ListenOptions, serve: () => Server): S
         const hint = 'set server.host (or --host) to 127.0.0.1 or to an address of this machine';
         throw new CliError(1, 'address_unavailable', `this machine has no address "${hostname}"`, hint, cause);
       }
+      case 'ENOENT':
+      case 'ENOTFOUND':
+        throw new CliError(
+          1,
+          'address_unavailable',
+          `the name "${hostname}" does not resolve`,
+          'set server.host (or --host) to 127.0.0.1',
+          cause,
+        );
       default: {
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new CliError(1, 'listen_failed', `cannot listen on ${address}: ${reason}`, undefined, cause);
