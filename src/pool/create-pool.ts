@@ -22,7 +22,8 @@ import { type Due, DueHeap } from './due-heap.ts';
 import { explainWant } from './explain.ts';
 import { CredentialLimits, type Reservation } from './limits.ts';
 import type { LeaseUsage, Outcome, Settlement } from './outcome.ts';
-import { bySoonest, plain, type Prospect, prospectOf } from './outlook.ts';
+import { bySoonest, plain, prospectOf } from './outlook.ts';
+import type { Prospect } from './prospect.ts';
 import type {
   Block,
   CredentialStatus,

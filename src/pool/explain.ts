@@ -60,23 +60,7 @@ export function explainWant(
       case 'over_limit':
         return { ...base, verdict, why: overWords(member, lane, want.tokens, now) };
       case 'busy':
-        return {
-          ...base,
-          verdict,
-          why:
-            busyWords(member, lane) +
-            JSON.stringify([
-              [...member.over],
-              now,
-              member.inFlight,
-              member.hardMax,
-              member.trial,
-              lane.isBusy,
-              [...member.groupTrials],
-              member.state,
-              lane.spots.get(member),
-            ]),
-        };
+        return { ...base, verdict, why: busyWords(member, lane) };
       case 'ready':
         return { ...base, verdict, why: readyWords(member, lane, want, choice, settings) };
       default:

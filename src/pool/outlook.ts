@@ -1,17 +1,12 @@
 import { endOf, type ScopeState } from './blocks.ts';
 import type { Block, Refusal, Want } from './pool.ts';
+import type { Prospect } from './prospect.ts';
 import { isEligible, type Lane, type Roster } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
 /** Enough for a person and for the status code; 5,000 blocked keys would cost more to list than to serve. */
 const MAX_LISTED_PER_KIND = 16;
-
-export type Prospect = {
-  readonly refusal: Refusal;
-  /** When some credential has room for a request of this size, at the soonest; Infinity: that is not what is missing. */
-  readonly roomAt: number;
-};
 
 export function prospectOf(roster: Roster, reach: ScopeState, lane: Lane, want: Want, now: number): Prospect {
   const shared = [...reach.blocks, ...lane.state.scope.blocks];

@@ -13,7 +13,7 @@ import { type ModelState, QUIET } from './breaker.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { Due } from './due-heap.ts';
 import { type CredentialLimits, createLimits } from './limits.ts';
-import type { Prospect } from './outlook.ts';
+import type { Prospect } from './prospect.ts';
 import type { PoolSettings, Want } from './pool.ts';
 import { QuotaGroups } from './quota-groups.ts';
 import { chooseBalanced } from './select/balanced.ts';
@@ -457,10 +457,6 @@ export class Roster {
       const member = this.#members.get(want.only);
       return member && isEligible(want, member) && this.canServe(member, lane, want, now) ? member : null;
     }
-    const accepts =
-      this.#limited > 0
-        ? (tier: Tier, slot: number) => !isExcluded(tier, slot, exclude) && this.#hasRoomAt(tier, slot, lane, want, now)
-        : (tier: Tier, slot: number) => !isExcluded(tier, slot, exclude);
     const isAnybodyFine = exclude.size === 0 && this.#limited === 0;
     for (const tier of this.#tiers) {
       const usable = lane.usable[tier.order];
@@ -469,14 +465,19 @@ export class Roster {
         const ready = pass === 0 ? tier.spare : tier.stacked;
         if (ready.size === 0) continue;
         if (this.#mode === 'sequential') {
-          const view = sequentialView(tier, lane, ready, usable, (slot) => !accepts(tier, slot));
+          const view = sequentialView(tier, lane, ready, usable, (slot) => !this.#accepts(tier, slot, lane, want, now));
           const { slot, sequence } = chooseSequential(lane.unit.sequences[tier.order] ?? NO_SEQUENCE, view, session);
           lane.unit.sequences[tier.order] = sequence;
           const member = slot < 0 ? undefined : tier.members[slot];
           if (member) return member;
           continue;
         }
-        const found = gather(ready, usable, isAnybodyFine ? everybody : (slot) => accepts(tier, slot), random);
+        const found = gather(
+          ready,
+          usable,
+          isAnybodyFine ? everybody : (slot) => this.#accepts(tier, slot, lane, want, now),
+          random,
+        );
         if (found.length === 0) continue;
         const uses = found.map((slot) => useOf(lane, tier.members[slot]));
         const weights = found.map((slot) => tier.members[slot]?.credential.weight ?? 1);
@@ -505,9 +506,11 @@ export class Roster {
     return false;
   }
 
-  #hasRoomAt(tier: Tier, slot: number, lane: Lane, want: Want, now: number): boolean {
+  /** The request has not tried it, and it has room for the request. */
+  #accepts(tier: Tier, slot: number, lane: Lane, want: Want, now: number): boolean {
     const member = tier.members[slot];
-    return member !== undefined && this.hasRoom(member, lane, want.tokens, now);
+    if (member === undefined || want.exclude.has(member.credential.id)) return false;
+    return this.hasRoom(member, lane, want.tokens, now);
   }
 
   /** A new day: use is counted from zero. */
@@ -632,11 +635,6 @@ export class Roster {
 }
 
 const everybody = () => true;
-
-const isExcluded = (tier: Tier, slot: number, exclude: ReadonlySet<CredentialId>) => {
-  const member = tier.members[slot];
-  return member === undefined || exclude.has(member.credential.id);
-};
 
 /** The request itself would take this credential: it has not tried it, and does not ask for another. */
 export const isEligible = (want: Want, { credential: { id } }: Member) =>
