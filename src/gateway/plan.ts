@@ -35,9 +35,7 @@ export type Routes = {
 };
 
 /** Resolves a model name: the provider before the first `/`, else a bare name that a configured provider lists. */
-export function plan(asked: string, client: Client, routes: Routes): Plan | Problem {
-  // A rule must not be passed by a space that the upstream would not notice.
-  const requested = asked.trim();
+export function plan(requested: string, client: Client, routes: Routes): Plan | Problem {
   const found = resolve(requested, client, routes);
   if ('kind' in found) return found;
   const targets = found.targets.filter((target) => isAllowed(target, client));

@@ -3,7 +3,9 @@ import { matchesAny } from '../shared/wildcard.ts';
 import type { ProviderRuntime } from './gateway.ts';
 
 /** `provider/model` as a rule may write it: `-` and `_` are the same in provider names. */
-export function targetNames(provider: string, model: string): readonly string[] {
+export function targetNames(provider: string, asked: string): readonly string[] {
+  // A rule must not be passed by a space that the upstream would not notice.
+  const model = asked.trim();
   const written = `${provider}/${model}`;
   if (!/[-_]/.test(provider)) return [written];
   return [written, `${provider.replaceAll('-', '_')}/${model}`, `${provider.replaceAll('_', '-')}/${model}`];
@@ -11,7 +13,7 @@ export function targetNames(provider: string, model: string): readonly string[] 
 
 /** A model is visible unless a deny rule names it; `allow` alone names all there is, beside `deny` it names exceptions. */
 export function isVisible(runtime: Pick<ProviderRuntime, 'id' | 'allow' | 'deny'>, model: string): boolean {
-  const names = [model, ...targetNames(runtime.id, model)];
+  const names = [model.trim(), ...targetNames(runtime.id, model)];
   if (matchesAny(runtime.allow, ...names)) return true;
   return runtime.deny.length > 0 ? !matchesAny(runtime.deny, ...names) : runtime.allow.length === 0;
 }
