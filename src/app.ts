@@ -125,6 +125,8 @@ export async function createApp(sources: AppSources): Promise<App> {
     for (const plan of plans) runtimes.set(normalizeProviderId(plan.id), runtimeOf(plan, poolOf(plan)));
     for (const [id, pool] of pools) {
       if (runtimes.has(id)) continue;
+      // Should it come back, it is as it was when it left.
+      restored.set(id, pool.snapshot());
       // What is gone takes no new requests; its open ones finish.
       pool.close();
       pools.delete(id);
@@ -225,6 +227,10 @@ export async function createApp(sources: AppSources): Promise<App> {
     refreshLists: (provider) =>
       directory.refresh(provider === null ? withCredentials() : [normalizeProviderId(provider)]),
     listErrors: (): readonly ModelListError[] => [...listErrors].map(([provider, message]) => ({ provider, message })),
+    keep: ({ id, provider, pool }) => {
+      if (sources.savesPools === false || provider.isExplicitOnly) return;
+      store.writer.snapshot(normalizeProviderId(id), pool.snapshot());
+    },
     setOverride: (id: CredentialId, isEnabled: boolean) => {
       store.overrides.set(id, isEnabled);
       applyOverrides();
@@ -303,11 +309,12 @@ export async function createApp(sources: AppSources): Promise<App> {
     async close() {
       stopWatching();
       directory.close();
+      // First: a pool that is closed knows of no credentials, and would be remembered so.
+      store.close();
       for (const pool of pools.values()) pool.close();
       demo?.stop();
       upstream.close();
       feed.close();
-      store.close();
     },
   };
 }
@@ -365,11 +372,12 @@ function openHistory({ stateDir, log, loaded, clock }: AppSources, collect: Stor
       ...(collect && { collect }),
       ...(clock && { clock }),
     });
-    if (store.warning) log.warn(store.warning);
+    // Errors, though the work goes on: whoever asks what is known must not take nothing for an answer.
+    if (store.warning) log.error(store.warning);
     return store;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    log.warn(`the database cannot be opened (${reason}); what happens is remembered as long as this process lives`);
+    log.error(`the database cannot be opened (${reason}); what happens is remembered as long as this process lives`);
     return inMemory();
   }
 }
@@ -384,11 +392,11 @@ function* poolSnapshots(changed: Set<string>, pools: ReadonlyMap<string, Pool>):
 }
 
 /** A state that cannot be read is no reason not to start: the pools begin anew. */
-function readSnapshots(store: Store, log: Log): ReadonlyMap<string, unknown> {
+function readSnapshots(store: Store, log: Log): Map<string, unknown> {
   try {
     return new Map([...store.snapshots()].map(([provider, { value }]) => [provider, value]));
   } catch (error) {
-    log.warn(`what was known of the keys cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    log.error(`what was known of the keys cannot be read (${error instanceof Error ? error.message : String(error)})`);
     return new Map();
   }
 }

@@ -19,7 +19,7 @@ export function usageRows(record: RequestRecord): readonly UsageRow[] {
       model: attempt.target.slice(slash + 1),
       client: record.client,
       requests: 1,
-      failures: attempt.failure === null ? 0 : 1,
+      failures: isFailure(attempt.failure) ? 1 : 0,
       inputTokens: isLast ? record.inputTokens : null,
       outputTokens: isLast ? record.outputTokens : null,
       cachedTokens: isLast ? record.cachedTokens : null,
@@ -28,6 +28,9 @@ export function usageRows(record: RequestRecord): readonly UsageRow[] {
     };
   });
 }
+
+/** A client that went away is nobody's failure. */
+const isFailure = (failure: string | null) => failure !== null && failure !== 'client-gone';
 
 export const isoTime = (at: number): string => new Date(at).toISOString();
 

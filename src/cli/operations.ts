@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { App } from '../app.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
@@ -63,6 +65,8 @@ export async function openLocalApp(
       `the state directory ${place.stateDir} cannot be written`,
       'name another with --state DIR',
     );
+  if (!isStateWritable && existsSync(join(place.stateDir, 'rotator.db')))
+    output.warn(`the state directory ${place.stateDir} cannot be written: what is remembered there is not used`);
   const [{ createApp }, { createLog }, { findServer }] = await Promise.all([
     import('../app.ts'),
     import('../observe/log.ts'),

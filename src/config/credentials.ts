@@ -232,10 +232,17 @@ function settingsOf(config: Config, provider: Provider, fields: ProviderConfig):
     timeouts: { ...config.timeouts, ...withoutUndefined(timeouts) },
     rotation: {
       ...config.rotation,
+      ...dayOf(provider, fields),
       ...withoutUndefined(rotationRest),
       cooldowns: { ...config.rotation.cooldowns, ...withoutUndefined(cooldowns) },
     },
   };
+}
+
+/** A day that begins at another midnight than the vendor's would hold a key for hours after its quota is there again. */
+function dayOf({ midnightIn }: Provider, { rotation }: ProviderConfig) {
+  if (midnightIn === undefined || rotation.daily_reset !== undefined || rotation.timezone !== undefined) return {};
+  return { daily_reset: { hour: 0, minute: 0 }, timezone: midnightIn };
 }
 
 /** Who wants one credential after the other does not want them side by side. */

@@ -179,7 +179,11 @@ const rotationFields = {
     '00:00',
     'When day counters roll and ladders and guessed blocks are cleared; blocks with a time from the vendor stay.',
   ],
-  timezone: [timeZone(), 'UTC', 'Time zone of `daily_reset`, an IANA name; vendors often reset at their own midnight.'],
+  timezone: [
+    timeZone(),
+    'UTC',
+    'Time zone of `daily_reset`, an IANA name. Provider `gemini` goes by Google’s midnight in America/Los_Angeles, unless its own `rotation` names a time or a zone.',
+  ],
 } as const satisfies FieldTable;
 
 const cooldownFields = {

@@ -42,6 +42,8 @@ export type OperationsDeps = {
   readonly listErrors: () => readonly ModelListError[];
   /** Stores the operator's override and applies it. */
   readonly setOverride: (id: CredentialId, isEnabled: boolean) => void;
+  /** The operator has changed what a pool knows. It is to last, also when no request follows that would have it written. */
+  readonly keep: (runtime: ProviderRuntime) => void;
   readonly reload: () => Promise<string | null>;
   readonly history: History;
   readonly events: Operations['events'];
@@ -78,12 +80,19 @@ export function createOperations(deps: OperationsDeps): Operations {
 
     async reset(ids) {
       if (ids === 'all') {
-        for (const runtime of runtimes()) runtime.pool.reset();
+        for (const runtime of runtimes()) {
+          runtime.pool.reset();
+          deps.keep(runtime);
+        }
         return true;
       }
       const found = ids.map(find);
       if (found.includes(null)) return false;
-      for (const entry of found) entry?.runtime.pool.reset(entry.access.id);
+      for (const entry of found) {
+        if (!entry) continue;
+        entry.runtime.pool.reset(entry.access.id);
+        deps.keep(entry.runtime);
+      }
       return true;
     },
 
@@ -92,7 +101,10 @@ export function createOperations(deps: OperationsDeps): Operations {
       if (!found) return null;
       const result = await testKey(found.runtime, found.access, { ask: deps.ask, attempt: deps.gatewayDeps });
       // A key that was refused or out of credit comes back by proof, not by time.
-      if (result.ok) found.runtime.pool.prove(found.access.id);
+      if (result.ok) {
+        found.runtime.pool.prove(found.access.id);
+        deps.keep(found.runtime);
+      }
       return result;
     },
 

@@ -219,7 +219,7 @@ async function forwardTo(
     const isProxied = access.proxy !== null;
     pool.settle(lease, {
       outcome: outcomeOf(failure, isProxied),
-      usage: null,
+      usage: isRefusedAtOnce(failure) ? NO_TOKENS : null,
       reason: failure.message,
       learned: attempted.learned,
     });
@@ -258,6 +258,10 @@ function soonestReturn(pool: Pool, want: Omit<Want, 'exclude'>): number | null {
   }
   return Number.isFinite(soonest) ? soonest : null;
 }
+
+/** A request that is wrong was read and not worked on: what was reserved for it is free again. */
+const isRefusedAtOnce = ({ kind }: Failure) => kind === 'bad-request' || kind === 'context-too-long';
+const NO_TOKENS: LeaseUsage = { inputTokens: 0, outputTokens: 0 };
 
 const UNUSED = { outcome: { kind: 'neutral' }, usage: null, learned: null } as const;
 

@@ -214,16 +214,20 @@ class RequestLife {
     pending.then(
       (forwarded) => {
         const failure: Failure = { kind: 'client-gone', status: null, message: 'the client went away' };
+        let usage: Usage | null = null;
         if (forwarded.kind === 'answer') {
-          if (forwarded.attempted.kind === 'stream') forwarded.attempted.committed.close(false);
-          forwarded.lease.settle(failure, null);
+          const { attempted, lease } = forwarded;
+          if (attempted.kind === 'stream') attempted.committed.close(false);
+          // Used is used, although nobody has read it.
+          usage = attempted.kind === 'stream' ? attempted.committed.stream.usage : attempted.usage;
+          lease.settle(failure, usage);
         }
         this.#finish({
           target: forwarded.target?.name ?? null,
           credential: null,
           status: 499,
           failure: failure.kind,
-          usage: null,
+          usage,
         });
       },
       (bug) => this.#deps.onBug(bug),

@@ -59,7 +59,7 @@ export function verdict(failed: TargetFailure, now: number): Problem {
       ...wait,
     };
   }
-  if (failed.refusal?.cause === 'over-limit' && failed.failures.length === 0) {
+  if (failed.refusal?.cause === 'over-limit') {
     return {
       kind: 'rate-limited',
       status: 429,

@@ -5,7 +5,7 @@ import type { CredentialId } from './credential.ts';
  * is forgotten first, and a conversation that is silent for an hour is over.
  */
 
-export const MAX_AFFINITIES = 10_000;
+const MAX_AFFINITIES = 10_000;
 export const AFFINITY_TTL_MS = 60 * 60_000;
 
 /** All bindings to one credential between two releases of it: releasing them costs the same for one and for thousands. */

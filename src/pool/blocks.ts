@@ -81,6 +81,8 @@ export type CredentialEvent =
       readonly reason: string;
       /** The same request was told to work at its commit point; one request earns trust once. */
       readonly isConfirmed: boolean;
+      /** At the commit point: the rest of the answer can still break, so that failures in a row are not over yet. */
+      readonly isOpen: boolean;
     }
   /** Another credential of the same quota pool learned this; null: the quota is free again. */
   | {
@@ -184,14 +186,14 @@ function judge(
       state = withModel(
         withKey(state, trust(provenKey(key, startedAt))),
         model,
-        trust(provenModel(onModel, startedAt)),
+        trust(provenModel(onModel, startedAt, event.isOpen)),
       );
       if (group !== null) {
         const onGroup = state.groups.get(group) ?? CLEAR;
         const isDoubted = onGroup.dayRefusedAt !== null && startedAt >= onGroup.dayRefusedAt;
         state = withGroup(state, group, trust(isDoubted ? { ...onGroup, dayRefusedAt: null } : onGroup));
       }
-      return absolve(state);
+      return event.isOpen ? state : absolve(state);
     }
     case 'neutral':
     // These are the provider's faults, see breaker.ts; a credential is never blamed for them.
@@ -290,7 +292,7 @@ function limited(
 }
 
 /** The source of a block that waits for the daily reset, because a "per day" limit was named twice. */
-export const DAILY_RESET = 'daily-reset';
+const DAILY_RESET = 'daily-reset';
 
 export const limitScope = (scope: 'model' | 'credential', model: string, group: string | null): LimitScope =>
   scope === 'credential'
@@ -388,7 +390,7 @@ function provenKey(key: ScopeState, startedAt: number): ScopeState {
   return trusted.streak > 0 && startedAt >= trusted.streakAt ? { ...trusted, streak: 0, streakAt: 0 } : trusted;
 }
 
-function provenModel(scope: ScopeState, startedAt: number): ScopeState {
+function provenModel(scope: ScopeState, startedAt: number, isOpen: boolean): ScopeState {
   if (scope === CLEAR) return scope;
   const lifted = lift(scope, (block) => {
     switch (block.kind) {
@@ -407,7 +409,7 @@ function provenModel(scope: ScopeState, startedAt: number): ScopeState {
   });
   const isDoubted = lifted.dayRefusedAt !== null && startedAt >= lifted.dayRefusedAt;
   const trusted = isDoubted ? { ...lifted, dayRefusedAt: null } : lifted;
-  return trusted.streak > 0 ? { ...trusted, streak: 0, streakAt: 0 } : trusted;
+  return trusted.streak > 0 && !isOpen ? { ...trusted, streak: 0, streakAt: 0 } : trusted;
 }
 
 /** Removes what has ended; the end of a long block begins a probation. */

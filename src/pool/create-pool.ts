@@ -36,7 +36,7 @@ import type {
   Refusal,
   Want,
 } from './pool.ts';
-import { isEligible, isOpenToAll, Lane, Member, Roster, type Spot, type Trial } from './roster.ts';
+import { isEligible, isOpenToAll, ModelLedger, Member, Roster, type Spot, type Trial } from './roster.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
 
 /** Bodies are held while their requests wait. */
@@ -68,7 +68,7 @@ type Limits = { readonly deadline: number; readonly blockedDeadline: number; rea
 /** What a lease holds. */
 type Held = {
   readonly member: Member;
-  readonly lane: Lane;
+  readonly ledger: ModelLedger;
   readonly spot: Spot;
   readonly want: Want;
   trials: readonly Trial[];
@@ -84,13 +84,13 @@ type Held = {
 class Waiter implements Due {
   dueAt = Number.POSITIVE_INFINITY;
   readonly want: Want;
-  readonly lane: Lane;
+  readonly ledger: ModelLedger;
   limits: Limits;
   readonly end: (result: Lease | Refusal) => void;
 
-  constructor(want: Want, lane: Lane, limits: Limits, end: (result: Lease | Refusal) => void) {
+  constructor(want: Want, ledger: ModelLedger, limits: Limits, end: (result: Lease | Refusal) => void) {
     this.want = want;
-    this.lane = lane;
+    this.ledger = ledger;
     this.limits = limits;
     this.end = end;
   }
@@ -126,7 +126,7 @@ class CredentialPool implements Pool {
   #settings: PoolSettings;
   readonly #provider: string;
   readonly #onEvent: ((event: PoolEvent) => void) | null;
-  readonly #due = new DueHeap<Member | Lane | Reach | Waiter | Day>();
+  readonly #due = new DueHeap<Member | ModelLedger | Reach | Waiter | Day>();
   readonly #day = new Day();
   readonly #affinity = new AffinityMap();
   /** The latest time that was read. */
@@ -159,18 +159,18 @@ class CredentialPool implements Pool {
   lease(want: Want, now: number): Lease | Refusal {
     if (now < this.#latest - MAX_NUDGE_MS) this.#setBack(now);
     this.#catchUp(now);
-    const lane = this.#roster.look(want.model);
-    return this.#take(want, lane, now) ?? this.#prospect(want, lane, now).refusal;
+    const ledger = this.#roster.look(want.model);
+    return this.#take(want, ledger, now) ?? this.#prospect(want, ledger, now).refusal;
   }
 
   acquire(want: Want, limits: Limits): Promise<Lease | Refusal> {
     const now = this.#now();
     if (limits.signal.aborted) return Promise.resolve({ kind: 'refused', cause: 'aborted', blocks: [], retryAt: null });
     this.#catchUp(now);
-    const lane = this.#roster.look(want.model);
-    const lease = this.#take(want, lane, now);
+    const ledger = this.#roster.look(want.model);
+    const lease = this.#take(want, ledger, now);
     if (lease) return Promise.resolve(lease);
-    const { refusal, roomAt } = this.#prospect(want, lane, now);
+    const { refusal, roomAt } = this.#prospect(want, ledger, now);
     if (isHopeless(refusal, limits, now)) return Promise.resolve(refusal);
     const isFull =
       this.#waiters.size >= this.#settings.maxWaiting || this.#waitingBytes + want.bytes > MAX_WAITING_BYTES;
@@ -184,10 +184,10 @@ class CredentialPool implements Pool {
         limits.signal.removeEventListener('abort', abort);
         resolve(result);
       };
-      const waiter = new Waiter(want, lane, limits, end);
+      const waiter = new Waiter(want, ledger, limits, end);
       limits.signal.addEventListener('abort', abort, { once: true });
-      lane.waiting++;
-      this.#roster.keep(lane, now);
+      ledger.waiting++;
+      this.#roster.keep(ledger, now);
       this.#waiters.add(waiter);
       this.#waitingBytes += want.bytes;
       this.#due.set(waiter, Math.min(limits.deadline, roomAt));
@@ -201,13 +201,13 @@ class CredentialPool implements Pool {
     if (held.confirmedAt !== null) return;
     const now = this.#now();
     held.confirmedAt = now;
-    const { member, lane, trials } = held;
+    const { member, ledger, trials } = held;
     // It has proved what it was sent for; the rest of its stream does not hold up the next one.
     for (const trial of trials) trial.count--;
     held.trials = NO_TRIALS;
     this.#ripenDue(now);
-    this.#judge(held, lease, { kind: 'success' }, 'answered', false, now);
-    if (trials.length > 0) this.#placeTrials(lane, member);
+    this.#judge(held, lease, { kind: 'success' }, 'answered', { isConfirmed: false, isOpen: true }, now);
+    if (trials.length > 0) this.#placeTrials(ledger, member);
     this.#bind(held, now);
     this.#wake(now);
   }
@@ -217,20 +217,20 @@ class CredentialPool implements Pool {
     if (!held) throw new Error(`the lease of ${lease.credentialId} is settled already, or of another pool`);
     this.#held.delete(lease);
     const now = this.#now();
-    const { member, lane, trials } = held;
+    const { member, ledger, trials } = held;
     const { outcome, reason, usage, learned } = settlement;
     member.inFlight--;
-    lane.inFlight--;
+    ledger.inFlight--;
     for (const trial of trials) trial.count--;
     count(member, settlement);
     this.#countUse(held, usage);
     // Ends that have passed meanwhile come first: the outcome is judged against what holds now.
     this.#ripenDue(now);
-    this.#judge(held, lease, outcome, reason, held.confirmedAt !== null, now);
+    this.#judge(held, lease, outcome, reason, { isConfirmed: held.confirmedAt !== null, isOpen: false }, now);
     if (member.limits || learned) this.#countLimits(held, settlement, now);
     if (outcome.kind === 'success') this.#bind(held, now);
     this.#roster.place(member);
-    if (trials.length > 0) this.#placeTrials(lane, member);
+    if (trials.length > 0) this.#placeTrials(ledger, member);
     this.#roster.dropIfDone(member);
     this.#onEvent?.({
       kind: 'lease-settled',
@@ -263,13 +263,13 @@ class CredentialPool implements Pool {
   rest(credentials: Iterable<CredentialId>, model: string): void {
     const now = this.#now();
     this.#ripenDue(now);
-    const lane = this.#roster.look(model);
+    const ledger = this.#roster.look(model);
     for (const id of credentials) {
       const member = this.#roster.members.get(id);
       if (!member) continue;
-      // What is known of a model is kept with its lane, so that both are forgotten together.
-      this.#roster.keep(lane, now);
-      this.#roster.spot(lane, member);
+      // What is known of a model is kept with its ledger, so that both are forgotten together.
+      this.#roster.keep(ledger, now);
+      this.#roster.spot(ledger, member);
       this.#observe(member, { kind: 'rested', model }, now);
       this.#isOutlookStale = true;
     }
@@ -279,18 +279,18 @@ class CredentialPool implements Pool {
   explain(want: Want): readonly Explanation[] {
     const now = this.#now();
     this.#catchUp(now);
-    const lane = this.#roster.look(want.model);
+    const ledger = this.#roster.look(want.model);
     const bound = this.#boundTo(want, now, true);
-    const preferred = bound && this.#isHonoured(bound, want, lane, now) ? bound : null;
+    const preferred = bound && this.#isHonoured(bound, want, ledger, now) ? bound : null;
     const session = bound ? null : this.#sessionOf(want);
-    return explainWant(this.#roster, this.#reach.scope, lane, want, this.#settings, preferred, session, now);
+    return explainWant(this.#roster, this.#reach.scope, ledger, want, this.#settings, preferred, session, now);
   }
 
   status(): PoolStatus {
     const now = this.#now();
     this.#catchUp(now);
     const blocks = [...this.#reach.scope.blocks];
-    for (const lane of this.#roster.lanes.values()) blocks.push(...lane.state.scope.blocks);
+    for (const ledger of this.#roster.ledgers.values()) blocks.push(...ledger.state.scope.blocks);
     return {
       credentials: [...this.#roster.members.values()].map((member) => statusOf(member, now)),
       blocks: blocks.sort(bySoonest).map(plain),
@@ -308,7 +308,7 @@ class CredentialPool implements Pool {
       this.#observe(member, { kind: 'reset' }, now);
     }
     // What stands against the provider stands against each of its credentials, and is shown with them.
-    for (const lane of this.#roster.lanes.values()) this.#roster.laneBecomes(lane, QUIET);
+    for (const ledger of this.#roster.ledgers.values()) this.#roster.ledgerBecomes(ledger, QUIET);
     this.#reachBecomes(CLEAR);
     this.#wake(now);
   }
@@ -333,51 +333,51 @@ class CredentialPool implements Pool {
     this.#wake(now);
   }
 
-  #take(want: Want, lane: Lane, now: number): Lease | null {
-    if (this.#reach.scope.blocks.length > 0 || lane.state.scope.blocks.length > 0 || lane.isBusy) return null;
+  #take(want: Want, ledger: ModelLedger, now: number): Lease | null {
+    if (this.#reach.scope.blocks.length > 0 || ledger.state.scope.blocks.length > 0 || ledger.isBusy) return null;
     const member =
       want.affinity === null || want.only !== undefined
-        ? this.#roster.choose(lane, want, null, now, this.#random)
-        : this.#chooseFor(want, lane, now);
+        ? this.#roster.choose(ledger, want, null, now, this.#random)
+        : this.#chooseFor(want, ledger, now);
     if (!member) return null;
-    this.#roster.keep(lane, now);
-    const spot = this.#roster.spot(lane, member);
+    this.#roster.keep(ledger, now);
+    const spot = this.#roster.spot(ledger, member);
     const use = this.#settings.balanceBy === 'requests' || want.tokens <= 0 ? 1 : want.tokens / TOKENS_PER_USE;
     spot.use += use;
     member.inFlight++;
-    lane.inFlight++;
-    const { group, scope } = lane.unit;
+    ledger.inFlight++;
+    const { group, scope } = ledger.unit;
     const { key, groups, models } = member.state;
-    const onModel = models.get(lane.model);
+    const onModel = models.get(ledger.model);
     const onGroup = group === null ? undefined : groups.get(group);
     let trials = NO_TRIALS;
-    if (key.probation || onModel?.probation || onGroup?.probation || lane.state.scope.probation) {
+    if (key.probation || onModel?.probation || onGroup?.probation || ledger.state.scope.probation) {
       trials = [
         ...(key.probation ? [member.trial] : []),
         ...(onModel?.probation ? [spot.trial] : []),
         ...(onGroup?.probation && group !== null ? [this.#roster.groupTrial(member, group)] : []),
-        ...(lane.state.scope.probation ? [lane.trial] : []),
+        ...(ledger.state.scope.probation ? [ledger.trial] : []),
       ];
       for (const trial of trials) trial.count++;
-      this.#placeTrials(lane, member);
+      this.#placeTrials(ledger, member);
     }
     const reservation = member.limits?.reserve(scope, want.tokens, now) ?? null;
-    if (reservation) this.#roster.weigh(member, lane.unit, now);
+    if (reservation) this.#roster.weigh(member, ledger.unit, now);
     this.#roster.place(member);
     const lease: Lease = { credentialId: member.credential.id, model: want.model, at: now };
-    const held = { member, lane, spot, want, trials, reservation, startedAt: now, confirmedAt: null, use };
+    const held = { member, ledger, spot, want, trials, reservation, startedAt: now, confirmedAt: null, use };
     this.#held.set(lease, held);
     return lease;
   }
 
   /** For a conversation: the credential that served it, else whoever the mode prefers, who serves it from then on. */
-  #chooseFor(want: Want, lane: Lane, now: number): Member | null {
+  #chooseFor(want: Want, ledger: ModelLedger, now: number): Member | null {
     const { affinity } = want;
     const bound = this.#boundTo(want, now, false);
-    if (bound && this.#isHonoured(bound, want, lane, now)) return bound;
+    if (bound && this.#isHonoured(bound, want, ledger, now)) return bound;
     const session = this.#sessionOf(want);
-    const member = this.#roster.choose(lane, want, bound ? null : session, now, this.#random);
-    if (bound && affinity && !this.#roster.canServe(bound, lane, want, now)) this.#affinity.unbind(affinity.key);
+    const member = this.#roster.choose(ledger, want, bound ? null : session, now, this.#random);
+    if (bound && affinity && !this.#roster.canServe(bound, ledger, want, now)) this.#affinity.unbind(affinity.key);
     // The first requests of a conversation may come together; they need not wait for an answer to stay together.
     if (member && session !== null && this.#affinity.peek(session, now) === null) {
       this.#affinity.bind(session, member.credential.id, now);
@@ -399,49 +399,56 @@ class CredentialPool implements Pool {
   }
 
   /** What the client named itself always counts; what was inferred yields where that spreads the load. */
-  #isHonoured(bound: Member, want: Want, lane: Lane, now: number): boolean {
+  #isHonoured(bound: Member, want: Want, ledger: ModelLedger, now: number): boolean {
     const { affinity } = want;
     if (affinity === null || !(affinity.isExplicit || affinity.isHonoured)) return false;
-    if (!isEligible(want, bound) || !this.#roster.canServe(bound, lane, want, now)) return false;
+    if (!isEligible(want, bound) || !this.#roster.canServe(bound, ledger, want, now)) return false;
     if (affinity.isExplicit || bound.inFlight < bound.softMax) return true;
-    return !this.#roster.hasSparePeer(bound, lane, want, now);
+    return !this.#roster.hasSparePeer(bound, ledger, want, now);
   }
 
   /** The one that served is the one that has the conversation's cache. */
   #bind({ want: { affinity }, member }: Held, now: number): void {
-    if (affinity !== null && this.#settings.isAffinityOn && member.tier) {
+    if (affinity !== null && this.#settings.isAffinityOn && member.rank) {
       this.#affinity.bind(affinity.key, member.credential.id, now);
     }
   }
 
-  #prospect(want: Want, lane: Lane, now: number): Prospect {
+  #prospect(want: Want, ledger: ModelLedger, now: number): Prospect {
     const { changes, hasLimits } = this.#roster;
     const reach = this.#reach.scope;
-    if (!isOpenToAll(want)) return prospectOf(this.#roster, reach, lane, want, now);
+    if (!isOpenToAll(want)) return prospectOf(this.#roster, reach, ledger, want, now);
     const tokens = hasLimits ? want.tokens : 0;
-    const known = lane.outlook;
+    const known = ledger.outlook;
     if (known?.changes === changes && known.reach === reach && known.tokens === tokens && now < known.prospect.roomAt) {
       return known.prospect;
     }
-    const prospect = prospectOf(this.#roster, reach, lane, want, now);
-    lane.outlook = { changes, reach, tokens, prospect };
+    const prospect = prospectOf(this.#roster, reach, ledger, want, now);
+    ledger.outlook = { changes, reach, tokens, prospect };
     return prospect;
   }
 
-  #placeTrials(lane: Lane, member: Member): void {
+  #placeTrials(ledger: ModelLedger, member: Member): void {
     this.#roster.place(member);
-    this.#roster.placeOn(lane, member);
-    if (lane.unit.group !== null) this.#roster.placeOnUnit(lane.unit, member);
+    this.#roster.placeOn(ledger, member);
+    if (ledger.unit.group !== null) this.#roster.placeOnUnit(ledger.unit, member);
   }
 
   /** What an outcome says of the credential, of its quota pool, of the model and of the way to the provider. */
-  #judge(held: Held, lease: Lease, outcome: Outcome, reason: string, isConfirmed: boolean, now: number): void {
-    const { member, lane, startedAt } = held;
+  #judge(
+    held: Held,
+    lease: Lease,
+    outcome: Outcome,
+    reason: string,
+    when: { readonly isConfirmed: boolean; readonly isOpen: boolean },
+    now: number,
+  ): void {
+    const { member, ledger, startedAt } = held;
     const { model, credentialId } = lease;
-    const { group } = lane.unit;
+    const { group } = ledger.unit;
     const before = member.state;
-    this.#observe(member, { kind: 'settled', model, group, startedAt, outcome, reason, isConfirmed }, now);
-    if (outcome.kind === 'rate-limited') this.#shareQuota(member, before, lane, outcome, now);
+    this.#observe(member, { kind: 'settled', model, group, startedAt, outcome, reason, ...when }, now);
+    if (outcome.kind === 'rate-limited') this.#shareQuota(member, before, ledger, outcome, now);
     const providerEvent = {
       model,
       credentialId,
@@ -450,11 +457,11 @@ class CredentialPool implements Pool {
       reason,
       isOnlyCredential: outcome.kind === 'upstream-error' && this.#roster.isOnly(member, model),
     };
-    const laneBefore = lane.state;
-    this.#roster.laneBecomes(lane, observeModel(laneBefore, providerEvent, now, this.#random));
+    const ledgerBefore = ledger.state;
+    this.#roster.ledgerBecomes(ledger, observeModel(ledgerBefore, providerEvent, now, this.#random));
     const reachBefore = this.#reach.scope;
     this.#reachBecomes(observeReach(reachBefore, providerEvent, now, this.#random));
-    if (member.state !== before || lane.state !== laneBefore || this.#reach.scope !== reachBefore) {
+    if (member.state !== before || ledger.state !== ledgerBefore || this.#reach.scope !== reachBefore) {
       this.#isOutlookStale = true;
     }
   }
@@ -463,20 +470,20 @@ class CredentialPool implements Pool {
   #shareQuota(
     member: Member,
     before: CredentialState,
-    lane: Lane,
+    ledger: ModelLedger,
     outcome: Outcome & { kind: 'rate-limited' },
     now: number,
   ): void {
     // What is gone from the config may not be of the same project any more.
-    if (member.credential.quotaPool === null || !member.tier || outcome.isPermanent) return;
-    const scope = limitScope(outcome.scope, lane.model, lane.unit.group);
+    if (member.credential.quotaPool === null || !member.rank || outcome.isPermanent) return;
+    const scope = limitScope(outcome.scope, ledger.model, ledger.unit.group);
     const was = scopeAt(before, scope);
     const { blocks, dayRefusedAt } = scopeAt(member.state, scope);
     const block = blocks.find(isQuota) ?? null;
     if (was.blocks.find(isQuota) === (block ?? undefined) && was.dayRefusedAt === dayRefusedAt) return;
     for (const peer of this.#roster.quotaPeers(member)) {
-      // What is known of a model is kept with its lane, so that both are forgotten together.
-      if (scope.kind === 'model') this.#roster.spot(lane, peer);
+      // What is known of a model is kept with its ledger, so that both are forgotten together.
+      if (scope.kind === 'model') this.#roster.spot(ledger, peer);
       this.#observe(peer, { kind: 'quota-shared', scope, block, dayRefusedAt }, now);
     }
   }
@@ -494,15 +501,19 @@ class CredentialPool implements Pool {
     for (const [scope, { blocks, dayRefusedAt }] of scopes) {
       const block = blocks.find(isQuota);
       if (block === undefined || block.until === null) continue;
-      const lane = scope.kind === 'model' ? this.#roster.lanes.get(scope.name) : undefined;
-      if (scope.kind === 'model' && !lane) continue;
-      if (lane) this.#roster.spot(lane, member);
+      const ledger = scope.kind === 'model' ? this.#roster.ledgers.get(scope.name) : undefined;
+      if (scope.kind === 'model' && !ledger) continue;
+      if (ledger) this.#roster.spot(ledger, member);
       this.#observe(member, { kind: 'quota-shared', scope, block, dayRefusedAt }, now);
     }
   }
 
   /** Corrects what the lease has reserved, and reads what the reply's headers told. */
-  #countLimits({ member, lane, reservation, startedAt, confirmedAt }: Held, settlement: Settlement, now: number): void {
+  #countLimits(
+    { member, ledger, reservation, startedAt, confirmedAt }: Held,
+    settlement: Settlement,
+    now: number,
+  ): void {
     const { outcome, usage, learned } = settlement;
     if (learned && !member.limits) {
       this.#roster.limit(member, new CredentialLimits(NO_LIMITS, this.#settings.dailyReset, now));
@@ -514,8 +525,8 @@ class CredentialPool implements Pool {
       else limits.correct(reservation, realTokens(outcome, usage, reservation.tokens), now);
     }
     // Headers come before the first byte that counts; a stream can end minutes after them.
-    if (learned) limits.learn(lane.unit.scope, learned, confirmedAt ?? startedAt, now, reservation);
-    this.#roster.weigh(member, lane.unit, now);
+    if (learned) limits.learn(ledger.unit.scope, learned, confirmedAt ?? startedAt, now, reservation);
+    this.#roster.weigh(member, ledger.unit, now);
     this.#isOutlookStale = true;
   }
 
@@ -567,7 +578,8 @@ class CredentialPool implements Pool {
       this.#roster.become(member, shiftState(member.state, byMs));
       this.#roster.weigh(member, null, now);
     }
-    for (const lane of this.#roster.lanes.values()) this.#roster.laneBecomes(lane, shiftModel(lane.state, byMs));
+    for (const ledger of this.#roster.ledgers.values())
+      this.#roster.ledgerBecomes(ledger, shiftModel(ledger.state, byMs));
     this.#reachBecomes(shiftScope(this.#reach.scope, byMs));
     for (const held of this.#held.values()) {
       held.startedAt += byMs;
@@ -596,17 +608,17 @@ class CredentialPool implements Pool {
         this.#roster.weigh(member, null, now);
       }
       for (const model of state.models.keys()) {
-        const lane = this.#roster.look(model);
-        this.#roster.keep(lane, now);
-        this.#roster.spot(lane, member);
+        const ledger = this.#roster.look(model);
+        this.#roster.keep(ledger, now);
+        this.#roster.spot(ledger, member);
       }
       this.#roster.become(member, state);
       if (snapshot.dayEndsAt <= now) this.#observe(member, { kind: 'day-passed' }, now);
     }
     for (const { model, state } of snapshot.models) {
-      const lane = this.#roster.look(model);
-      this.#roster.keep(lane, now);
-      this.#roster.laneBecomes(lane, state);
+      const ledger = this.#roster.look(model);
+      this.#roster.keep(ledger, now);
+      this.#roster.ledgerBecomes(ledger, state);
     }
     const ids = new Map([...this.#roster.members.keys()].map((id) => [String(id), id]));
     this.#affinity.restore(snapshot.affinity, (id) => ids.get(id), now);
@@ -661,7 +673,7 @@ class CredentialPool implements Pool {
     for (let owner = this.#due.take(now); owner; owner = this.#due.take(now)) {
       if (owner instanceof Member) this.#ripen(owner, now);
       else if (owner instanceof Day) this.#endDay(now);
-      else if (owner instanceof Lane) this.#roster.laneBecomes(owner, ripenModel(owner.state, now));
+      else if (owner instanceof ModelLedger) this.#roster.ledgerBecomes(owner, ripenModel(owner.state, now));
       else if (owner instanceof Reach) this.#reachBecomes(ripen(owner.scope, now));
       // A waiter: it is looked at when the line is.
       else this.#isOutlookStale = true;
@@ -679,24 +691,24 @@ class CredentialPool implements Pool {
     if (this.#waiters.size > 0) {
       const isStale = this.#isOutlookStale;
       this.#isOutlookStale = false;
-      // A lane that could not serve a request without conditions cannot serve one with them, nor a larger one.
-      const dry = new Map<Lane, number>();
+      // A model that nobody serves to a request without conditions is not served to one with them, nor to a larger one.
+      const dry = new Map<ModelLedger, number>();
       for (const waiter of this.#waiters) {
-        const { want, lane } = waiter;
+        const { want, ledger } = waiter;
         const isAnybodyReady = this.#roster.isAnybodyReady;
-        if (isAnybodyReady && want.tokens < (dry.get(lane) ?? Number.POSITIVE_INFINITY)) {
-          const lease = this.#take(want, lane, now);
+        if (isAnybodyReady && want.tokens < (dry.get(ledger) ?? Number.POSITIVE_INFINITY)) {
+          const lease = this.#take(want, ledger, now);
           if (lease) {
             this.#leave(waiter, lease);
             continue;
           }
-          if (isOpenToAll(want)) dry.set(lane, want.tokens);
+          if (isOpenToAll(want)) dry.set(ledger, want.tokens);
         }
         if (!isStale) {
           if (!isAnybodyReady) break;
           continue;
         }
-        const { refusal, roomAt } = this.#prospect(want, lane, now);
+        const { refusal, roomAt } = this.#prospect(want, ledger, now);
         if (isHopeless(refusal, waiter.limits, now)) this.#leave(waiter, refusal);
         else this.#due.set(waiter, Math.min(waiter.limits.deadline, roomAt));
       }
@@ -706,7 +718,7 @@ class CredentialPool implements Pool {
 
   #leave(waiter: Waiter, result: Lease | Refusal): void {
     if (!this.#waiters.delete(waiter)) return;
-    waiter.lane.waiting--;
+    waiter.ledger.waiting--;
     this.#waitingBytes -= waiter.want.bytes;
     this.#due.set(waiter, Number.POSITIVE_INFINITY);
     waiter.end(result);

@@ -5,11 +5,11 @@ import type { Block, Explanation, PoolSettings, Want } from './pool.ts';
 import {
   isEligible,
   isOpenOn,
-  type Lane,
+  type ModelLedger,
   type Member,
   type Roster,
   sequentialView,
-  type Tier,
+  type Rank,
   useOf,
 } from './roster.ts';
 import { likeliestBalanced } from './select/balanced.ts';
@@ -23,7 +23,7 @@ import { SlotSet } from './slot-set.ts';
 export function explainWant(
   roster: Roster,
   reach: ScopeState,
-  lane: Lane,
+  ledger: ModelLedger,
   want: Want,
   settings: PoolSettings,
   /** The credential that serves the request's conversation, when it may. */
@@ -32,19 +32,19 @@ export function explainWant(
   session: string | null,
   now: number,
 ): readonly Explanation[] {
-  const shared = [...reach.blocks, ...lane.state.scope.blocks];
+  const shared = [...reach.blocks, ...ledger.state.scope.blocks];
   const members = [...roster.members.values()];
-  const verdictOn = (member: Member) => verdictOf(roster, lane, member, shared, want.tokens, now);
+  const verdictOn = (member: Member) => verdictOf(roster, ledger, member, shared, want.tokens, now);
   const isReady = (member: Member) => verdictOn(member) === 'ready' && isEligible(want, member);
   const choice =
     bound && isReady(bound)
       ? { member: bound, why: CONVERSATION }
       : settings.mode === 'sequential'
-        ? nextInOrder(roster.tiers, lane, isReady, session)
-        : likeliest(roster.tiers, lane, isReady, settings.tolerance);
+        ? nextInOrder(roster.ranks, ledger, isReady, session)
+        : likeliest(roster.ranks, ledger, isReady, settings.tolerance);
   return members.map((member) => {
     const { id, label } = member.credential;
-    const blocks = blocksOn(member, lane, shared);
+    const blocks = blocksOn(member, ledger, shared);
     const verdict = verdictOn(member);
     const base = { id, label, blocks: blocks.map(plain) };
     if (member === choice?.member) return { ...base, verdict: 'chosen', why: choice.why };
@@ -58,11 +58,11 @@ export function explainWant(
       case 'blocked':
         return { ...base, verdict, why: blockWords(blocks, now) };
       case 'over_limit':
-        return { ...base, verdict, why: overWords(member, lane, want.tokens, now) };
+        return { ...base, verdict, why: overWords(member, ledger, want.tokens, now) };
       case 'busy':
-        return { ...base, verdict, why: busyWords(member, lane) };
+        return { ...base, verdict, why: busyWords(member, ledger) };
       case 'ready':
-        return { ...base, verdict, why: readyWords(member, lane, want, choice, settings) };
+        return { ...base, verdict, why: readyWords(member, ledger, want, choice, settings) };
       default:
         return assertNever(verdict);
     }
@@ -76,20 +76,20 @@ type PlainVerdict = 'ready' | 'busy' | 'blocked' | 'disabled' | 'over_limit' | '
 
 function verdictOf(
   roster: Roster,
-  lane: Lane,
+  ledger: ModelLedger,
   member: Member,
   shared: readonly Block[],
   tokens: number,
   now: number,
 ): PlainVerdict {
   if (!member.credential.isEnabled) return 'disabled';
-  if (!roster.allows(member, lane.model)) return 'model_not_allowed';
-  if (blocksOn(member, lane, shared).length > 0) return 'blocked';
-  if (!roster.hasRoom(member, lane, tokens, now)) return 'over_limit';
-  return member.isBusy || lane.isBusy || !isOpenOn(lane, member) ? 'busy' : 'ready';
+  if (!roster.allows(member, ledger.model)) return 'model_not_allowed';
+  if (blocksOn(member, ledger, shared).length > 0) return 'blocked';
+  if (!roster.hasRoom(member, ledger, tokens, now)) return 'over_limit';
+  return member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
 }
 
-function blocksOn({ state }: Member, { model, unit }: Lane, shared: readonly Block[]): readonly Block[] {
+function blocksOn({ state }: Member, { model, unit }: ModelLedger, shared: readonly Block[]): readonly Block[] {
   const own = state.key.blocks;
   const onGroup = (unit.group === null ? undefined : state.groups.get(unit.group)?.blocks) ?? [];
   const onModel = state.models.get(model)?.blocks ?? [];
@@ -98,20 +98,20 @@ function blocksOn({ state }: Member, { model, unit }: Lane, shared: readonly Blo
 }
 
 function nextInOrder(
-  tiers: readonly Tier[],
-  lane: Lane,
+  ranks: readonly Rank[],
+  ledger: ModelLedger,
   isReady: (member: Member) => boolean,
   session: string | null,
 ): Choice | null {
-  for (const tier of tiers) {
-    const ready = tier.members.filter(isReady);
+  for (const rank of ranks) {
+    const ready = rank.members.filter(isReady);
     const spare = ready.filter((member) => member.inFlight < member.softMax);
-    const open = new SlotSet(tier.members.length);
+    const open = new SlotSet(rank.members.length);
     for (const member of spare.length > 0 ? spare : ready) open.add(member.slot);
-    const view = sequentialView(tier, lane, open, undefined, () => false);
-    const sequence = lane.unit.sequences[tier.order] ?? NO_SEQUENCE;
+    const view = sequentialView(rank, ledger, open, undefined, () => false);
+    const sequence = ledger.unit.sequences[rank.order] ?? NO_SEQUENCE;
     const { slot } = chooseSequential(sequence, view, session);
-    const member = tier.members[slot];
+    const member = rank.members[slot];
     if (!member) continue;
     if (ready.length === 1) return { member, why: 'the only one ready' };
     return { member, why: sequence[0] === slot ? 'in use until it is exhausted' : `next of ${ready.length} ready` };
@@ -120,16 +120,16 @@ function nextInOrder(
 }
 
 function likeliest(
-  tiers: readonly Tier[],
-  lane: Lane,
+  ranks: readonly Rank[],
+  ledger: ModelLedger,
   isReady: (member: Member) => boolean,
   tolerance: number,
 ): Choice | null {
-  for (const tier of tiers) {
-    const ready = tier.members.filter(isReady);
+  for (const rank of ranks) {
+    const ready = rank.members.filter(isReady);
     const spare = ready.filter((member) => member.inFlight < member.softMax);
     const pick = spare.length > 0 ? spare : ready;
-    const uses = pick.map((member) => useOf(lane, member));
+    const uses = pick.map((member) => useOf(ledger, member));
     const weights = pick.map((member) => member.credential.weight);
     const member = pick[likeliestBalanced(uses, weights, tolerance)];
     if (member) return { member, why: chosenWords(ready.length, uses, weights, pick.indexOf(member)) };
@@ -144,7 +144,13 @@ function chosenWords(ready: number, uses: readonly number[], weights: readonly n
   return `${isLeast ? 'least used' : 'likeliest by weight'} of ${ready} ready`;
 }
 
-function readyWords(member: Member, lane: Lane, want: Want, choice: Choice | null, { mode }: PoolSettings): string {
+function readyWords(
+  member: Member,
+  ledger: ModelLedger,
+  want: Want,
+  choice: Choice | null,
+  { mode }: PoolSettings,
+): string {
   if (want.exclude.has(member.credential.id)) return 'this request has tried it';
   if (!isEligible(want, member)) return 'this request asks for another';
   if (!choice) return 'ready';
@@ -157,22 +163,22 @@ function readyWords(member: Member, lane: Lane, want: Want, choice: Choice | nul
     return `${member.inFlight} in flight, others are below their optimum`;
   }
   if (mode === 'sequential') return 'its turn comes later';
-  const mine = useOf(lane, member);
-  const its = useOf(lane, choice.member);
+  const mine = useOf(ledger, member);
+  const its = useOf(ledger, choice.member);
   return mine === its ? 'as good as the chosen one' : `used ${times(mine)}, the chosen one ${times(its)}`;
 }
 
-function busyWords(member: Member, lane: Lane): string {
+function busyWords(member: Member, ledger: ModelLedger): string {
   if (member.inFlight >= member.hardMax) return `${member.inFlight} of ${member.hardMax} requests in flight`;
-  const scope = lane.isBusy ? 'the model' : 'it';
+  const scope = ledger.isBusy ? 'the model' : 'it';
   return `${scope} is being tried again after a block, one step at a time`;
 }
 
 /** The window that is full, where one is; a large request can also be too large for what is left. */
-function overWords(member: Member, lane: Lane, tokens: number, now: number): string {
-  const roomAt = member.limits?.roomAt(lane.unit.scope, tokens, now) ?? now;
+function overWords(member: Member, ledger: ModelLedger, tokens: number, now: number): string {
+  const roomAt = member.limits?.roomAt(ledger.unit.scope, tokens, now) ?? now;
   const when = Number.isFinite(roomAt) ? `room in ${spanWords(roomAt - now)}` : 'never has room';
-  const views = member.limits?.views(now).filter(({ scope }) => scope === 'key' || scope === lane.unit.scope) ?? [];
+  const views = member.limits?.views(now).filter(({ scope }) => scope === 'key' || scope === ledger.unit.scope) ?? [];
   const full = views.find(({ remaining }) => remaining !== null && remaining < 1);
   if (full) return `${full.name} ${full.used} of ${full.limit ?? full.used} used, ${when}`;
   return `too few tokens left for this request, ${when}`;

@@ -1,17 +1,17 @@
 import { endOf, type ScopeState } from './blocks.ts';
 import type { Block, Refusal, Want } from './pool.ts';
 import type { Prospect } from './prospect.ts';
-import { isEligible, type Lane, type Roster } from './roster.ts';
+import { isEligible, type ModelLedger, type Roster } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
 /** Enough for a person and for the status code; 5,000 blocked keys would cost more to list than to serve. */
 const MAX_LISTED_PER_KIND = 16;
 
-export function prospectOf(roster: Roster, reach: ScopeState, lane: Lane, want: Want, now: number): Prospect {
-  const shared = [...reach.blocks, ...lane.state.scope.blocks];
-  const sharedEnd = Math.max(endOf(reach), endOf(lane.state.scope));
-  const { group, scope } = lane.unit;
+export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedger, want: Want, now: number): Prospect {
+  const shared = [...reach.blocks, ...ledger.state.scope.blocks];
+  const sharedEnd = Math.max(endOf(reach), endOf(ledger.state.scope));
+  const { group, scope } = ledger.unit;
   const listed = new SoonestBlocks();
   let isAnybody = false;
   let isAnybodyLeft = false;
@@ -20,12 +20,12 @@ export function prospectOf(roster: Roster, reach: ScopeState, lane: Lane, want: 
   let firstRoomAt = Number.POSITIVE_INFINITY;
   let soonest = Number.POSITIVE_INFINITY;
   for (const member of roster.members.values()) {
-    if (!member.credential.isEnabled || !roster.allows(member, lane.model)) continue;
+    if (!member.credential.isEnabled || !roster.allows(member, ledger.model)) continue;
     if (want.only === undefined || want.only === member.credential.id) isAnybody = true;
     if (!isEligible(want, member)) continue;
     isAnybodyLeft = true;
     const { key, groups, models } = member.state;
-    const onModel = models.get(lane.model);
+    const onModel = models.get(ledger.model);
     const onGroup = group === null ? undefined : groups.get(group);
     const end = Math.max(
       sharedEnd,

@@ -194,7 +194,10 @@ export interface Pool {
     want: Want,
     limits: { readonly deadline: number; readonly blockedDeadline: number; readonly signal: AbortSignal },
   ): Promise<Lease | Refusal>;
-  /** At the commit point: the credential works. Ends ladders and probation as a success does; the lease stays open. */
+  /**
+   * At the commit point: the credential works. Ends blocks and probation as a success does, but failures in a row only
+   * end with the answer itself, which can still break. The lease stays open.
+   */
   confirm(lease: Lease): void;
   /** A key test or the operator proved that the credential works: lifts what only a proof can lift. */
   prove(id: CredentialId): void;

@@ -27,7 +27,7 @@ import { SlotSet } from './slot-set.ts';
  */
 
 /** Above these the models that were longest unused are forgotten: clients can make up names without end. */
-const MAX_LANES = 512;
+const MAX_LEDGERS = 512;
 const MAX_SPOTS_PER_MEMBER = 32;
 const MIN_MAX_SPOTS = 20_000;
 
@@ -54,7 +54,7 @@ export class Member implements Due {
    */
   readonly over = new Map<string, number>();
   /** Null once it is gone from the config. */
-  tier: Tier | null = null;
+  rank: Rank | null = null;
   slot = 0;
   hardMax = Number.POSITIVE_INFINITY;
   softMax = Number.POSITIVE_INFINITY;
@@ -78,10 +78,10 @@ export class Unit {
   readonly group: string | null;
   /** As limits and blocks name it. */
   readonly scope: string;
-  readonly lanes = new Set<Lane>();
+  readonly ledgers = new Set<ModelLedger>();
   /** Credentials that have something against the group: a block, a probation, no room. */
   readonly troubled = new Set<Member>();
-  /** By tier: the order in which credentials are used up in sequential mode. */
+  /** By rank: the order in which credentials are used up in sequential mode. */
   sequences: Sequence[] = [];
 
   constructor(group: string | null, scope: string) {
@@ -91,7 +91,7 @@ export class Unit {
 }
 
 /** Credentials of one priority. */
-export class Tier {
+export class Rank {
   readonly priority: number;
   readonly order: number;
   readonly members: readonly Member[];
@@ -112,14 +112,14 @@ export class Tier {
 }
 
 /** One model at this provider. */
-export class Lane implements Due {
+export class ModelLedger implements Due {
   dueAt = Number.POSITIVE_INFINITY;
   readonly model: string;
   unit: Unit;
   state: ModelState = QUIET;
   trial = new Trial();
   readonly spots = new Map<Member, Spot>();
-  /** By tier: who may serve the model as far as the model is concerned. Absent: everybody. */
+  /** By rank: who may serve the model as far as the model is concerned. Absent: everybody. */
   usable: (SlotSet | undefined)[] = [];
   inFlight = 0;
   waiting = 0;
@@ -141,7 +141,7 @@ export class Lane implements Due {
 
 type KeptOrder = { readonly unit: Unit; readonly members: readonly Member[] };
 
-/** What was found for a lane at this count of changes, and is still true. */
+/** What was found for a model at this count of changes, and is still true. */
 type Outlook = {
   readonly changes: number;
   readonly reach: ScopeState;
@@ -152,12 +152,12 @@ type Outlook = {
 
 export class Roster {
   readonly #provider: string;
-  readonly #setDue: (owner: Member | Lane, at: number) => void;
+  readonly #setDue: (owner: Member | ModelLedger, at: number) => void;
   #members = new Map<CredentialId, Member>();
   /** Gone from the config with requests still in flight; one that comes back finds its count here. */
   readonly #leaving = new Map<CredentialId, Member>();
-  #tiers: readonly Tier[] = [];
-  readonly #lanes = new Map<string, Lane>();
+  #ranks: readonly Rank[] = [];
+  readonly #ledgers = new Map<string, ModelLedger>();
   /** By name: the quota groups of the config. */
   #groups = new Map<string, Unit>();
   #quotaGroups: QuotaGroups;
@@ -168,7 +168,7 @@ export class Roster {
   #spots = 0;
   #changes = 0;
 
-  constructor(provider: string, setDue: (owner: Member | Lane, at: number) => void) {
+  constructor(provider: string, setDue: (owner: Member | ModelLedger, at: number) => void) {
     this.#provider = provider;
     this.#setDue = setDue;
     this.#quotaGroups = new QuotaGroups(provider, []);
@@ -183,12 +183,12 @@ export class Roster {
     return this.#members;
   }
 
-  get tiers(): readonly Tier[] {
-    return this.#tiers;
+  get ranks(): readonly Rank[] {
+    return this.#ranks;
   }
 
-  get lanes(): ReadonlyMap<string, Lane> {
-    return this.#lanes;
+  get ledgers(): ReadonlyMap<string, ModelLedger> {
+    return this.#ledgers;
   }
 
   /** Some credential has limits, so that readiness depends on a request's size. */
@@ -223,12 +223,12 @@ export class Roster {
     }
     for (const [id, member] of before) {
       if (members.has(id)) continue;
-      member.tier = null;
+      member.rank = null;
       this.#leaving.set(id, member);
       this.dropIfDone(member);
     }
     this.#members = members;
-    this.#tiers = tiersOf([...members.values()]);
+    this.#ranks = ranksOf([...members.values()]);
     this.#regroup(settings);
     this.#quotaPools.clear();
     this.#limited = 0;
@@ -242,18 +242,18 @@ export class Roster {
       if (peers) peers.push(member);
       else this.#quotaPools.set(quotaPool, [member]);
     }
-    for (const tier of this.#tiers) {
-      for (const [slot, member] of tier.members.entries()) {
-        member.tier = tier;
+    for (const rank of this.#ranks) {
+      for (const [slot, member] of rank.members.entries()) {
+        member.rank = rank;
         member.slot = slot;
         this.weigh(member, null, now);
         this.place(member);
       }
     }
     this.#restoreSequences(sequences);
-    for (const lane of this.#lanes.values()) {
-      this.#index(lane);
-      for (const member of arrived) this.#catchUpUse(lane, member, arrived);
+    for (const ledger of this.#ledgers.values()) {
+      this.#index(ledger);
+      for (const member of arrived) this.#catchUpUse(ledger, member, arrived);
     }
     return arrived;
   }
@@ -271,7 +271,7 @@ export class Roster {
 
   /** The credential has limits from now on: a provider told of some. */
   limit(member: Member, limits: CredentialLimits): void {
-    if (!member.limits && member.tier) this.#limited++;
+    if (!member.limits && member.rank) this.#limited++;
     member.limits = limits;
   }
 
@@ -297,67 +297,67 @@ export class Roster {
   }
 
   /** A request of this size has room on the credential now. */
-  hasRoom(member: Member, lane: Lane, tokens: number, now: number): boolean {
-    return member.limits === null || member.limits.roomAt(lane.unit.scope, tokens, now) <= now;
+  hasRoom(member: Member, ledger: ModelLedger, tokens: number, now: number): boolean {
+    return member.limits === null || member.limits.roomAt(ledger.unit.scope, tokens, now) <= now;
   }
 
-  /** The lane of a model; one that is not kept yet is new and forgotten unless `keep` is called. */
-  look(model: string): Lane {
-    const lane = this.#lanes.get(model);
-    if (lane) return lane;
-    const fresh = new Lane(model, this.#unitOf(model));
-    for (const tier of this.#tiers) {
-      if (tier.hasPatterns || fresh.unit.troubled.size > 0) fresh.usable[tier.order] = this.#usableOf(fresh, tier);
+  /** What is known of a model; a ledger that is not kept yet is new and forgotten unless `keep` is called. */
+  look(model: string): ModelLedger {
+    const ledger = this.#ledgers.get(model);
+    if (ledger) return ledger;
+    const fresh = new ModelLedger(model, this.#unitOf(model));
+    for (const rank of this.#ranks) {
+      if (rank.hasPatterns || fresh.unit.troubled.size > 0) fresh.usable[rank.order] = this.#usableOf(fresh, rank);
     }
     return fresh;
   }
 
-  keep(lane: Lane, now: number): void {
-    lane.touchedAt = now;
-    if (this.#lanes.get(lane.model) === lane) return;
-    this.#lanes.set(lane.model, lane);
-    lane.unit.lanes.add(lane);
+  keep(ledger: ModelLedger, now: number): void {
+    ledger.touchedAt = now;
+    if (this.#ledgers.get(ledger.model) === ledger) return;
+    this.#ledgers.set(ledger.model, ledger);
+    ledger.unit.ledgers.add(ledger);
     const maxSpots = Math.max(MIN_MAX_SPOTS, MAX_SPOTS_PER_MEMBER * this.#members.size);
-    if (this.#lanes.size > MAX_LANES || this.#spots > maxSpots) this.#forget(lane, maxSpots);
+    if (this.#ledgers.size > MAX_LEDGERS || this.#spots > maxSpots) this.#forget(ledger, maxSpots);
   }
 
-  spot(lane: Lane, member: Member): Spot {
-    const known = lane.spots.get(member);
+  spot(ledger: ModelLedger, member: Member): Spot {
+    const known = ledger.spots.get(member);
     if (known) return known;
     const spot = { use: 0, trial: new Trial() };
-    lane.spots.set(member, spot);
+    ledger.spots.set(member, spot);
     this.#spots++;
     return spot;
   }
 
   /** Puts a credential where its in-flight count and its credential-wide blocks say. */
   place(member: Member): void {
-    const { tier, slot } = member;
-    if (!tier) return;
+    const { rank, slot } = member;
+    if (!rank) return;
     const isReady =
       member.credential.isEnabled && member.state.key.blocks.length === 0 && !member.isBusy && !member.over.has('');
     const isSpare = isReady && member.inFlight < member.softMax;
-    if (isSpare) tier.spare.add(slot);
-    else tier.spare.delete(slot);
-    if (isReady && !isSpare) tier.stacked.add(slot);
-    else tier.stacked.delete(slot);
+    if (isSpare) rank.spare.add(slot);
+    else rank.spare.delete(slot);
+    if (isReady && !isSpare) rank.stacked.add(slot);
+    else rank.stacked.delete(slot);
   }
 
   /** The same for one model. */
-  placeOn(lane: Lane, member: Member): void {
-    const { tier, slot } = member;
-    if (!tier) return;
-    const isUsable = this.allows(member, lane.model) && isOpenOn(lane, member);
-    const usable = lane.usable[tier.order];
+  placeOn(ledger: ModelLedger, member: Member): void {
+    const { rank, slot } = member;
+    if (!rank) return;
+    const isUsable = this.allows(member, ledger.model) && isOpenOn(ledger, member);
+    const usable = ledger.usable[rank.order];
     if (!usable) {
-      if (!isUsable) lane.usable[tier.order] = this.#usableOf(lane, tier);
+      if (!isUsable) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
     } else if (isUsable) usable.add(slot);
     else usable.delete(slot);
   }
 
   /** The same for every model of a group. */
   placeOnUnit(unit: Unit, member: Member): void {
-    for (const lane of unit.lanes) this.placeOn(lane, member);
+    for (const ledger of unit.ledgers) this.placeOn(ledger, member);
   }
 
   groupTrial(member: Member, group: string): Trial {
@@ -380,11 +380,11 @@ export class Roster {
       for (const name of changed) {
         const was = before.models.get(name);
         const is = next.models.get(name);
-        const lane = this.#lanes.get(name);
-        if (was === is || !lane) continue;
-        lane.troubled += (is ? 1 : 0) - (was ? 1 : 0);
-        if (isNewProbation(was, is)) this.spot(lane, member).trial = new Trial();
-        this.placeOn(lane, member);
+        const ledger = this.#ledgers.get(name);
+        if (was === is || !ledger) continue;
+        ledger.troubled += (is ? 1 : 0) - (was ? 1 : 0);
+        if (isNewProbation(was, is)) this.spot(ledger, member).trial = new Trial();
+        this.placeOn(ledger, member);
       }
     }
     if (before.groups !== next.groups) {
@@ -414,23 +414,23 @@ export class Roster {
     if (scope.startsWith('group:')) {
       const unit = this.#groups.get(scope.slice('group:'.length));
       if (!unit) return;
-      if (member.tier && isTroubled(unit, member)) unit.troubled.add(member);
+      if (member.rank && isTroubled(unit, member)) unit.troubled.add(member);
       else unit.troubled.delete(member);
       this.placeOnUnit(unit, member);
       return;
     }
-    const lane = this.#lanes.get(scope.slice('model:'.length));
-    if (!lane) return;
-    this.spot(lane, member);
-    this.placeOn(lane, member);
+    const ledger = this.#ledgers.get(scope.slice('model:'.length));
+    if (!ledger) return;
+    this.spot(ledger, member);
+    this.placeOn(ledger, member);
   }
 
-  laneBecomes(lane: Lane, next: ModelState): void {
-    if (lane.state === next) return;
+  ledgerBecomes(ledger: ModelLedger, next: ModelState): void {
+    if (ledger.state === next) return;
     this.#changes++;
-    if (isNewProbation(lane.state.scope, next.scope)) lane.trial = new Trial();
-    lane.state = next;
-    this.#setDue(lane, firstEndOf(next.scope));
+    if (isNewProbation(ledger.state.scope, next.scope)) ledger.trial = new Trial();
+    ledger.state = next;
+    this.#setDue(ledger, firstEndOf(next.scope));
   }
 
   allows(member: Member, model: string): boolean {
@@ -447,42 +447,48 @@ export class Roster {
   }
 
   get isAnybodyReady(): boolean {
-    return this.#tiers.some((tier) => tier.spare.size > 0 || tier.stacked.size > 0);
+    return this.#ranks.some((rank) => rank.spare.size > 0 || rank.stacked.size > 0);
   }
 
   /** Best priority first, below-optimal first, then by mode. Null when nobody could serve. */
-  choose(lane: Lane, want: Want, session: string | null, now: number, random: Random): Member | null {
+  choose(ledger: ModelLedger, want: Want, session: string | null, now: number, random: Random): Member | null {
     const { exclude } = want;
     if (want.only !== undefined) {
       const member = this.#members.get(want.only);
-      return member && isEligible(want, member) && this.canServe(member, lane, want, now) ? member : null;
+      return member && isEligible(want, member) && this.canServe(member, ledger, want, now) ? member : null;
     }
     const isAnybodyFine = exclude.size === 0 && this.#limited === 0;
-    for (const tier of this.#tiers) {
-      const usable = lane.usable[tier.order];
+    for (const rank of this.#ranks) {
+      const usable = ledger.usable[rank.order];
       if (usable?.size === 0) continue;
       for (let pass = 0; pass < 2; pass++) {
-        const ready = pass === 0 ? tier.spare : tier.stacked;
+        const ready = pass === 0 ? rank.spare : rank.stacked;
         if (ready.size === 0) continue;
         if (this.#mode === 'sequential') {
-          const view = sequentialView(tier, lane, ready, usable, (slot) => !this.#accepts(tier, slot, lane, want, now));
-          const { slot, sequence } = chooseSequential(lane.unit.sequences[tier.order] ?? NO_SEQUENCE, view, session);
-          lane.unit.sequences[tier.order] = sequence;
-          const member = slot < 0 ? undefined : tier.members[slot];
+          const view = sequentialView(
+            rank,
+            ledger,
+            ready,
+            usable,
+            (slot) => !this.#accepts(rank, slot, ledger, want, now),
+          );
+          const { slot, sequence } = chooseSequential(ledger.unit.sequences[rank.order] ?? NO_SEQUENCE, view, session);
+          ledger.unit.sequences[rank.order] = sequence;
+          const member = slot < 0 ? undefined : rank.members[slot];
           if (member) return member;
           continue;
         }
         const found = gather(
           ready,
           usable,
-          isAnybodyFine ? everybody : (slot) => this.#accepts(tier, slot, lane, want, now),
+          isAnybodyFine ? everybody : (slot) => this.#accepts(rank, slot, ledger, want, now),
           random,
         );
         if (found.length === 0) continue;
-        const uses = found.map((slot) => useOf(lane, tier.members[slot]));
-        const weights = found.map((slot) => tier.members[slot]?.credential.weight ?? 1);
+        const uses = found.map((slot) => useOf(ledger, rank.members[slot]));
+        const weights = found.map((slot) => rank.members[slot]?.credential.weight ?? 1);
         const chosen = found[chooseBalanced(uses, weights, this.#tolerance, random)];
-        const member = chosen === undefined ? undefined : tier.members[chosen];
+        const member = chosen === undefined ? undefined : rank.members[chosen];
         if (member) return member;
       }
     }
@@ -490,70 +496,70 @@ export class Roster {
   }
 
   /** It could take this request now. Whether the request would have it is not looked at. */
-  canServe(member: Member, lane: Lane, want: Want, now: number): boolean {
-    const { tier, slot } = member;
-    if (!tier || !(tier.spare.has(slot) || tier.stacked.has(slot))) return false;
-    return (lane.usable[tier.order]?.has(slot) ?? true) && this.hasRoom(member, lane, want.tokens, now);
+  canServe(member: Member, ledger: ModelLedger, want: Want, now: number): boolean {
+    const { rank, slot } = member;
+    if (!rank || !(rank.spare.has(slot) || rank.stacked.has(slot))) return false;
+    return (ledger.usable[rank.order]?.has(slot) ?? true) && this.hasRoom(member, ledger, want.tokens, now);
   }
 
   /** A peer of the same priority is below its optimum and could take the request. */
-  hasSparePeer({ tier }: Member, lane: Lane, want: Want, now: number): boolean {
-    if (!tier) return false;
-    for (let position = 0; position < tier.spare.size; position++) {
-      const peer = tier.members[tier.spare.at(position)];
-      if (peer && isEligible(want, peer) && this.canServe(peer, lane, want, now)) return true;
+  hasSparePeer({ rank }: Member, ledger: ModelLedger, want: Want, now: number): boolean {
+    if (!rank) return false;
+    for (let position = 0; position < rank.spare.size; position++) {
+      const peer = rank.members[rank.spare.at(position)];
+      if (peer && isEligible(want, peer) && this.canServe(peer, ledger, want, now)) return true;
     }
     return false;
   }
 
   /** The request has not tried it, and it has room for the request. */
-  #accepts(tier: Tier, slot: number, lane: Lane, want: Want, now: number): boolean {
-    const member = tier.members[slot];
+  #accepts(rank: Rank, slot: number, ledger: ModelLedger, want: Want, now: number): boolean {
+    const member = rank.members[slot];
     if (member === undefined || want.exclude.has(member.credential.id)) return false;
-    return this.hasRoom(member, lane, want.tokens, now);
+    return this.hasRoom(member, ledger, want.tokens, now);
   }
 
   /** A new day: use is counted from zero. */
   forgetUse(): void {
-    for (const lane of this.#lanes.values()) for (const spot of lane.spots.values()) spot.use = 0;
+    for (const ledger of this.#ledgers.values()) for (const spot of ledger.spots.values()) spot.use = 0;
   }
 
   /** A removed credential is forgotten with its last request. */
   dropIfDone(member: Member): void {
-    if (member.tier || member.inFlight > 0) return;
+    if (member.rank || member.inFlight > 0) return;
     this.#leaving.delete(member.credential.id);
     this.#setDue(member, Number.POSITIVE_INFINITY);
     for (const unit of this.#groups.values()) unit.troubled.delete(member);
-    for (const lane of this.#lanes.values()) {
-      if (member.state.models.has(lane.model)) lane.troubled--;
-      if (lane.spots.delete(member)) this.#spots--;
+    for (const ledger of this.#ledgers.values()) {
+      if (member.state.models.has(ledger.model)) ledger.troubled--;
+      if (ledger.spots.delete(member)) this.#spots--;
     }
   }
 
-  #usableOf(lane: Lane, tier: Tier): SlotSet {
-    const usable = new SlotSet(tier.members.length);
-    if (!tier.hasPatterns) {
+  #usableOf(ledger: ModelLedger, rank: Rank): SlotSet {
+    const usable = new SlotSet(rank.members.length);
+    if (!rank.hasPatterns) {
       // Only those that were used on the model can have something against it.
       usable.fill();
-      for (const member of lane.spots.keys()) {
-        if (member.tier === tier && !isOpenOn(lane, member)) usable.delete(member.slot);
+      for (const member of ledger.spots.keys()) {
+        if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
       }
-      for (const member of lane.unit.troubled) {
-        if (member.tier === tier && !isOpenOn(lane, member)) usable.delete(member.slot);
+      for (const member of ledger.unit.troubled) {
+        if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
       }
       return usable;
     }
-    for (const [slot, member] of tier.members.entries()) {
-      if (this.allows(member, lane.model) && isOpenOn(lane, member)) usable.add(slot);
+    for (const [slot, member] of rank.members.entries()) {
+      if (this.allows(member, ledger.model) && isOpenOn(ledger, member)) usable.add(slot);
     }
     return usable;
   }
 
-  #index(lane: Lane): void {
-    lane.usable = [];
-    for (const tier of this.#tiers) if (tier.hasPatterns) lane.usable[tier.order] = this.#usableOf(lane, tier);
-    for (const member of lane.spots.keys()) this.placeOn(lane, member);
-    for (const member of lane.unit.troubled) this.placeOn(lane, member);
+  #index(ledger: ModelLedger): void {
+    ledger.usable = [];
+    for (const rank of this.#ranks) if (rank.hasPatterns) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
+    for (const member of ledger.spots.keys()) this.placeOn(ledger, member);
+    for (const member of ledger.unit.troubled) this.placeOn(ledger, member);
   }
 
   #unitOf(model: string): Unit {
@@ -568,7 +574,7 @@ export class Roster {
     this.#groups = new Map();
     for (const { name } of groups) {
       const unit = before.get(name) ?? new Unit(name, `group:${name}`);
-      unit.lanes.clear();
+      unit.ledgers.clear();
       unit.troubled.clear();
       this.#groups.set(name, unit);
     }
@@ -576,59 +582,61 @@ export class Roster {
       member.state = forgetGroups(member.state, (group) => this.#groups.has(group));
       for (const group of member.state.groups.keys()) this.#groups.get(group)?.troubled.add(member);
     }
-    for (const lane of this.#lanes.values()) {
-      const unit = this.#unitOf(lane.model);
-      if (lane.unit.scope !== unit.scope) lane.unit = unit;
-      lane.unit.lanes.add(lane);
+    for (const ledger of this.#ledgers.values()) {
+      const unit = this.#unitOf(ledger.model);
+      if (ledger.unit.scope !== unit.scope) ledger.unit = unit;
+      ledger.unit.ledgers.add(ledger);
     }
   }
 
   /** Slots change their meaning with the config; the order of use stays. */
   #sequencesByMember(): readonly KeptOrder[] {
-    const units = new Set([...this.#groups.values(), ...[...this.#lanes.values()].map((lane) => lane.unit)]);
+    const units = new Set([...this.#groups.values(), ...[...this.#ledgers.values()].map((ledger) => ledger.unit)]);
     return [...units].map((unit) => ({
       unit,
       members: unit.sequences.flatMap((sequence, order) =>
-        sequence.flatMap((slot) => this.#tiers[order]?.members[slot] ?? []),
+        sequence.flatMap((slot) => this.#ranks[order]?.members[slot] ?? []),
       ),
     }));
   }
 
   #restoreSequences(kept: readonly KeptOrder[]): void {
     for (const { unit, members } of kept) {
-      unit.sequences = this.#tiers.map((tier) =>
-        members.filter((member) => member.tier === tier).map((member) => member.slot),
+      unit.sequences = this.#ranks.map((rank) =>
+        members.filter((member) => member.rank === rank).map((member) => member.slot),
       );
     }
   }
 
   /** A newcomer starts at its peers' minimum; from zero it would be sent everything until it had caught up. */
-  #catchUpUse(lane: Lane, member: Member, arrived: ReadonlySet<Member>): void {
+  #catchUpUse(ledger: ModelLedger, member: Member, arrived: ReadonlySet<Member>): void {
     let least = Number.POSITIVE_INFINITY;
-    for (const peer of member.tier?.members ?? []) {
+    for (const peer of member.rank?.members ?? []) {
       if (arrived.has(peer) || !peer.credential.isEnabled) continue;
-      least = Math.min(least, useOf(lane, peer) / peer.credential.weight);
+      least = Math.min(least, useOf(ledger, peer) / peer.credential.weight);
       if (least === 0) return;
     }
     if (!Number.isFinite(least)) return;
-    const spot = this.spot(lane, member);
+    const spot = this.spot(ledger, member);
     spot.use = Math.max(spot.use, least * member.credential.weight);
   }
 
-  /** Drops an eighth of the idle lanes at least: those with nothing against anybody first, then the longest unused. */
-  #forget(kept: Lane, maxSpots: number): void {
-    const idle = [...this.#lanes.values()].filter((lane) => lane !== kept && lane.inFlight === 0 && lane.waiting === 0);
-    const worth = (lane: Lane) => (lane.troubled > 0 || lane.state.scope.blocks.length > 0 ? 1 : 0);
+  /** Drops an eighth of the idle ledgers at least: those with nothing against anybody first, then the longest unused. */
+  #forget(kept: ModelLedger, maxSpots: number): void {
+    const idle = [...this.#ledgers.values()].filter(
+      (ledger) => ledger !== kept && ledger.inFlight === 0 && ledger.waiting === 0,
+    );
+    const worth = (ledger: ModelLedger) => (ledger.troubled > 0 || ledger.state.scope.blocks.length > 0 ? 1 : 0);
     idle.sort((a, b) => worth(a) - worth(b) || a.touchedAt - b.touchedAt);
     const atLeast = Math.ceil(idle.length / 8);
-    for (const [index, lane] of idle.entries()) {
-      if (index >= atLeast && this.#lanes.size <= MAX_LANES && this.#spots <= maxSpots) break;
-      this.#lanes.delete(lane.model);
-      lane.unit.lanes.delete(lane);
-      this.#spots -= lane.spots.size;
-      this.#setDue(lane, Number.POSITIVE_INFINITY);
-      for (const member of lane.spots.keys()) {
-        this.become(member, forgetModel(member.state, lane.model), lane.model);
+    for (const [index, ledger] of idle.entries()) {
+      if (index >= atLeast && this.#ledgers.size <= MAX_LEDGERS && this.#spots <= maxSpots) break;
+      this.#ledgers.delete(ledger.model);
+      ledger.unit.ledgers.delete(ledger);
+      this.#spots -= ledger.spots.size;
+      this.#setDue(ledger, Number.POSITIVE_INFINITY);
+      for (const member of ledger.spots.keys()) {
+        this.become(member, forgetModel(member.state, ledger.model), ledger.model);
       }
     }
   }
@@ -643,17 +651,17 @@ export const isEligible = (want: Want, { credential: { id } }: Member) =>
 /** The request would take anybody: what it cannot get, no other request for the model can. */
 export const isOpenToAll = (want: Want) => want.exclude.size === 0 && want.only === undefined;
 
-export const useOf = (lane: Lane, member: Member | undefined) =>
-  member === undefined ? 0 : (lane.spots.get(member)?.use ?? 0);
+export const useOf = (ledger: ModelLedger, member: Member | undefined) =>
+  member === undefined ? 0 : (ledger.spots.get(member)?.use ?? 0);
 
 /** No block of this model or its group on this credential, no probation that is full, and room for one more. */
-export function isOpenOn(lane: Lane, member: Member): boolean {
+export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
   const { state, over } = member;
-  const { group, scope } = lane.unit;
-  const onModel = state.models.get(lane.model);
+  const { group, scope } = ledger.unit;
+  const onModel = state.models.get(ledger.model);
   if (onModel) {
     if (onModel.blocks.length > 0) return false;
-    if ((lane.spots.get(member)?.trial.count ?? 0) >= probationLimit(onModel)) return false;
+    if ((ledger.spots.get(member)?.trial.count ?? 0) >= probationLimit(onModel)) return false;
   }
   const onGroup = group === null ? undefined : state.groups.get(group);
   if (onGroup) {
@@ -666,10 +674,10 @@ export function isOpenOn(lane: Lane, member: Member): boolean {
 const isTroubled = ({ group, scope }: Unit, { state, over }: Member) =>
   (group !== null && state.groups.has(group)) || over.has(scope);
 
-/** A tier as the sequential choice sees it. */
+/** A rank as the sequential choice sees it. */
 export function sequentialView(
-  tier: Tier,
-  lane: Lane,
+  rank: Rank,
+  ledger: ModelLedger,
   ready: SlotSet,
   usable: SlotSet | undefined,
   isExcludedAt: (slot: number) => boolean,
@@ -679,22 +687,22 @@ export function sequentialView(
     usable,
     isExcluded: isExcludedAt,
     isExhausted: (slot) => {
-      const member = tier.members[slot];
+      const member = rank.members[slot];
       if (!member?.credential.isEnabled || member.state.key.blocks.length > 0) return true;
-      if (member.over.has('') || member.over.has(lane.unit.scope)) return true;
-      const { group } = lane.unit;
+      if (member.over.has('') || member.over.has(ledger.unit.scope)) return true;
+      const { group } = ledger.unit;
       const blocks = (group === null ? undefined : member.state.groups.get(group)?.blocks.length) ?? 0;
-      return blocks > 0 || (member.state.models.get(lane.model)?.blocks.length ?? 0) > 0;
+      return blocks > 0 || (member.state.models.get(ledger.model)?.blocks.length ?? 0) > 0;
     },
     isHealthy: (slot) => {
-      const member = tier.members[slot];
+      const member = rank.members[slot];
       return (
         member !== undefined &&
         member.state.key.streak === 0 &&
-        !((member.state.models.get(lane.model)?.streak ?? 0) > 0)
+        !((member.state.models.get(ledger.model)?.streak ?? 0) > 0)
       );
     },
-    successesOf: (slot) => tier.members[slot]?.successes ?? 0,
+    successesOf: (slot) => rank.members[slot]?.successes ?? 0,
   };
 }
 
@@ -702,14 +710,14 @@ export function sequentialView(
 const limitOf = (perKey: number, factor: number) =>
   perKey > 0 ? Math.max(1, Math.floor(perKey * factor)) : Number.POSITIVE_INFINITY;
 
-function tiersOf(members: readonly Member[]): readonly Tier[] {
+function ranksOf(members: readonly Member[]): readonly Rank[] {
   const byPriority = new Map<number, Member[]>();
   for (const member of members) {
     const peers = byPriority.get(member.credential.priority);
     if (peers) peers.push(member);
     else byPriority.set(member.credential.priority, [member]);
   }
-  return [...byPriority].sort(([a], [b]) => a - b).map(([priority, peers], order) => new Tier(priority, order, peers));
+  return [...byPriority].sort(([a], [b]) => a - b).map(([priority, peers], order) => new Rank(priority, order, peers));
 }
 
 const isNewProbation = (was: ScopeState | undefined, is: ScopeState | undefined) =>

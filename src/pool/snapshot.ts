@@ -55,9 +55,9 @@ export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: 
     });
   }
   const models: unknown[] = [];
-  for (const lane of roster.lanes.values()) {
-    const scope = written(lane.state.scope);
-    if (scope.blocks.length > 0) models.push([lane.model, scope]);
+  for (const ledger of roster.ledgers.values()) {
+    const scope = written(ledger.state.scope);
+    if (scope.blocks.length > 0) models.push([ledger.model, scope]);
   }
   return { version: VERSION, at: now, dayEndsAt, credentials, models, affinity: affinity.snapshot(now) };
 }

@@ -14,6 +14,9 @@ const EFFORTS: readonly (readonly [RegExp, Readonly<Record<string, string>>])[] 
   [/./, { xhigh: 'high', max: 'high' }],
 ];
 
+/** https://ai.google.dev/gemini-api/docs/rate-limits: requests per day are counted anew at midnight Pacific time. */
+const MIDNIGHT_IN = 'America/Los_Angeles';
+
 /** Google's OpenAI-compatible endpoint. */
 export const gemini = compatible({
   id: 'gemini',
@@ -22,6 +25,7 @@ export const gemini = compatible({
   keyEnv: ['GEMINI_API_KEY', 'GOOGLE_API_KEY'],
   key: 'required',
   tier: 3,
+  midnightIn: MIDNIGHT_IN,
   keyUrl: 'https://aistudio.google.com/apikey',
   // Unknown names are answered with 400; so is `n` in a stream.
   bodyRules: (context) => ({
@@ -53,7 +57,7 @@ export const gemini = compatible({
     const isPermanent = /limit:\s*0(?!\d|\.\d)/.test(error.text);
     // The hint beside a daily violation is often only seconds. It is passed on as it is: whoever keeps the block asks
     // again then, and knows from `isQuota` to wait for midnight if that fails.
-    const wait = readWaitHint(reply, error) ?? (isDaily ? untilMidnight(reply.now, 'America/Los_Angeles') : null);
+    const wait = readWaitHint(reply, error) ?? (isDaily ? untilMidnight(reply.now, MIDNIGHT_IN) : null);
     return isDaily || isPermanent ? rateLimited(error, wait, { isPermanent }) : undefined;
   },
   readModels: (page) => ({

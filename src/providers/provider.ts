@@ -95,6 +95,8 @@ export interface Provider {
   readonly isExplicitOnly?: boolean;
   /** Place in the fallback order, 1 first; null: neither falls back nor is a fallback. */
   readonly tier: number | null;
+  /** IANA zone at whose midnight the vendor's days begin; absent: not known, the config's. */
+  readonly midnightIn?: string;
   /** Where a person gets a key; shown by `keys add`. */
   readonly keyUrl?: string;
   /** Paths under the base URL. Default `/chat/completions` and `/models`. */

@@ -272,7 +272,7 @@ function openInsteadOf(path: string, options: StoreOptions, why: string): Store 
     createFile(path);
     const warning =
       `the database ${path} was damaged (${why}); it is kept as ${basename(aside)}, and a new one was started: ` +
-      'what was enabled or disabled by hand, the usage and the request log are forgotten';
+      'what was learned of the keys, what was enabled or disabled by hand, the usage and the request log are forgotten';
     return storeOf(open(path), path, options, warning);
   } catch (error) {
     throw asStoreError(error, path);

@@ -70,7 +70,7 @@ const NOTHING: UsageCounts = {
   costUsd: null,
 };
 
-export function addCounts(one: UsageCounts, other: UsageCounts): UsageCounts {
+function addCounts(one: UsageCounts, other: UsageCounts): UsageCounts {
   return {
     requests: one.requests + other.requests,
     failures: one.failures + other.failures,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { answer, refusal, type ScriptedUpstream, startUpstream } from '../support/scripted-upstream.ts';
+import type { CredentialView } from '../../src/gateway/operations.ts';
 import { Home } from './support/home.ts';
 
 let home: Home;
@@ -242,11 +243,20 @@ describe('keys test and keys reset', () => {
     expect(stderr).toMatch(/^error: mock-\w{10} is rejected: /);
   });
 
-  test('reset without a server says that there was nothing to lift', async () => {
-    home.config('providers:\n  groq: { keys: [one-key] }\n');
-    const { exitCode, stderr } = await home.run(['keys', 'reset']);
-    expect(exitCode).toBe(0);
-    expect(stderr).toMatch(/^no server runs on this state directory: .*\nreset groq-\w{10}\n$/);
+  test('reset without a server lifts what the database remembers, and of the named key alone', async () => {
+    const limited = refusal(429, { message: 'slow down' }, { 'retry-after': '600' });
+    upstream = await startUpstream({ models: ['m'], keys: { 'key-one': limited, 'key-two': limited } });
+    const keys = '[{ key: key-one, label: one }, { key: key-two, label: two }]';
+    home.config(`providers:\n  mock: { base_url: "${upstream.baseUrl}", keys: ${keys} }\n`);
+    const blocks = async () =>
+      (home.json(await home.run(['keys', 'list', '--json'])) as CredentialView[]).map((key) => key.blocks.length);
+    expect((await home.run(['chat', '-m', 'mock/m', 'hi'])).exitCode).toBe(3);
+    expect(await blocks()).toEqual([1, 1]);
+    const reset = await home.run(['keys', 'reset', 'one']);
+    expect(reset).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/^reset mock-\w{10}\n$/) });
+    expect(await blocks()).toEqual([0, 1]);
+    await home.run(['keys', 'reset']);
+    expect(await blocks()).toEqual([0, 0]);
   });
 });
 

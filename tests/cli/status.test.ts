@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UsageReport } from '../../src/gateway/operations.ts';
 import { openStore } from '../../src/store/database.ts';
@@ -70,7 +71,7 @@ test('keys list says how many models rest, and until when, beside a state that s
   const { exitCode, stdout } = await home.run(['keys', 'list']);
   expect(exitCode).toBe(0);
   const row = stdout.split('\n').find((line) => line.startsWith('gemini-2b3c4d5e6f'));
-  expect(row).toMatch(/ ready +0 +0 +2 models and groups rest, the first back/);
+  expect(row).toMatch(/ ready +0 +0 +2 models and groups rest, back now/);
 });
 
 describe('usage of a running server', () => {
@@ -150,6 +151,17 @@ describe('without a server', () => {
     const people = await home.run(['status']);
     expect(people.stdout).toMatch(/^rotator \S+ · no server runs\n/);
     expect(people.stdout).toContain('groq: 1 of 1 key can be used');
+  });
+
+  test.each([
+    ['is damaged', 'no database at all, and long enough to be looked at'.repeat(40), 'was damaged'],
+    ['is no file', null, 'cannot be opened'],
+  ])('a database that %s is told by whoever meets it: nothing is known for another reason', async (_, text, words) => {
+    if (text === null) mkdirSync(join(home.stateDir, 'rotator.db'), { recursive: true });
+    else home.write('.local/state/rotator/rotator.db', text);
+    const { exitCode, stderr } = await home.run(['usage']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(words);
   });
 
   test('status --refresh says that nobody can be asked', async () => {

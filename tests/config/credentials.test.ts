@@ -244,3 +244,28 @@ test('a variable whose text no header can carry is named and not used', () => {
     'GROQ_API_KEY_1 is not used for groq: only printable ASCII can be a key',
   ]);
 });
+
+describe('the day of a provider', () => {
+  const dayOf = (text: string, id: string) => {
+    const { daily_reset, timezone } = credentials(text, {}).providers.get(id)?.settings.rotation ?? {};
+    return `${daily_reset?.hour}:${daily_reset?.minute} ${timezone}`;
+  };
+
+  test.each([
+    ['providers: { gemini: { keys: [k] } }', '0:0 America/Los_Angeles'],
+    [
+      'rotation: { daily_reset: 03:00, timezone: Europe/Berlin }\nproviders: { gemini: { keys: [k] } }',
+      '0:0 America/Los_Angeles',
+    ],
+    ['providers: { gemini: { keys: [k], rotation: { timezone: UTC } } }', '0:0 UTC'],
+    ['providers: { gemini: { keys: [k], rotation: { daily_reset: 07:30 } } }', '7:30 UTC'],
+  ])('is the vendor’s own where that is known, unless the provider says otherwise: %s', (text, day) => {
+    expect(dayOf(text, 'gemini')).toBe(day);
+  });
+
+  test('is else that of all', () => {
+    expect(dayOf('rotation: { timezone: Europe/Berlin }\nproviders: { groq: { keys: [k] } }', 'groq')).toBe(
+      '0:0 Europe/Berlin',
+    );
+  });
+});

@@ -3,12 +3,19 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { EngineEvent, RequestView, StatusReport, UsageReport } from '../../src/gateway/operations.ts';
+import type {
+  CredentialView,
+  EngineEvent,
+  RequestView,
+  StatusReport,
+  UsageReport,
+} from '../../src/gateway/operations.ts';
 import { answer, refusal, startUpstream } from '../support/scripted-upstream.ts';
 import { type Rotator, startRotator } from '../support/server.ts';
 
 const FIRST = 'first-key-0123456789abcdef';
 const SECOND = 'second-key-0123456789abcdef';
+const longLimited = refusal(429, { message: 'Rate limit reached' }, { 'retry-after': '600' });
 const limited = refusal(429, { message: `Rate limit reached for ${FIRST}` }, { 'retry-after': '60' });
 
 let stateDir: string;
@@ -95,6 +102,21 @@ test('what was used is still known after a restart, and today is not forgotten',
     expect(status.keys[0]?.today.requests).toBe(run);
     expect(status.providers[0]?.today.requests).toBe(run);
   }
+});
+
+test('what was learned a moment before a clean stop holds after it', async () => {
+  await using upstream = await startUpstream({ keys: { [FIRST]: longLimited, [SECOND]: answer('served') } });
+  let blocks: unknown;
+  {
+    await using rotator = await startRotator({ upstream, stateDir });
+    expect((await rotator.chat()).status).toBe(200);
+    [{ blocks }] = (await rotator.keys()) as [CredentialView];
+    expect(blocks).toMatchObject([{ kind: 'rate_limit', source: 'retry-after' }]);
+  }
+  await using rotator = await startRotator({ upstream, stateDir });
+  const [first, second] = await rotator.keys();
+  expect(first?.blocks as unknown).toEqual(blocks);
+  expect([first?.usage.requests, second?.usage.requests]).toEqual([1, 1]);
 });
 
 test('no key is in any file of the state directory', async () => {

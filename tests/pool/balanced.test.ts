@@ -103,7 +103,7 @@ describe('choice', () => {
   });
 });
 
-describe('sampling a large tier', () => {
+describe('sampling a large rank', () => {
   const setOf = (capacity: number, slots: Iterable<number>) => {
     const set = new SlotSet(capacity);
     for (const slot of slots) set.add(slot);

@@ -29,6 +29,7 @@ const settledEvent = (
     outcome,
     reason: 'because',
     isConfirmed: false,
+    isOpen: false,
   }) satisfies CredentialEvent;
 
 function see(state: CredentialState, outcome: Outcome, at = T, startedAt = at, model = 'm'): CredentialState {
@@ -420,6 +421,7 @@ describe('any history', () => {
           reason: fc.constant('r'),
           group: fc.constantFrom(null, 'g', 'h'),
           isConfirmed: fc.boolean(),
+          isOpen: fc.boolean(),
         }),
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('rested' as const), model }) },

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { chooseSequential, NO_SEQUENCE, type Sequence, type SequentialView } from '../../src/pool/select/sequential.ts';
 import { SlotSet } from '../../src/pool/slot-set.ts';
 
-/** A tier, slot by slot. */
+/** A rank, slot by slot. */
 type Key = {
   successes?: number;
   isBusy?: boolean;

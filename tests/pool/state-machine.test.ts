@@ -19,6 +19,7 @@ function see(state: CredentialState, outcome: Outcome, at: number, change: Chang
     startedAt: at,
     reason: 'because',
     isConfirmed: false,
+    isOpen: false,
     ...change,
     outcome,
   };

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { CredentialView, StatusReport } from '../../src/gateway/operations.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { listen } from '../../src/server/bun.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import type { Random } from '../../src/shared/random.ts';
 import type { ScriptedUpstream } from './scripted-upstream.ts';
 
@@ -29,6 +30,7 @@ export type RotatorOptions = {
   readonly yaml?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly random?: Random;
+  readonly clock?: Clock;
   /** A state directory that outlives this server; default in memory. */
   readonly stateDir?: string;
   readonly withDemo?: boolean;
@@ -111,6 +113,7 @@ export async function startRotator(options: RotatorOptions = {}): Promise<Rotato
     reread: () => loadConfig({ path, env, cwd: directory }),
     withDemo: options.withDemo ?? false,
     ...(options.random && { random: options.random }),
+    ...(options.clock && { clock: options.clock }),
   });
   const server = listen({
     hostname: '127.0.0.1',

@@ -1,12 +1,8 @@
 import type { Command } from 'commander';
-import type { CredentialView } from '../../gateway/operations.ts';
 import type { Context, Start } from '../context.ts';
 import { chooseKey } from '../key-choice.ts';
 import { withOperations } from '../operations.ts';
-import type { Paint } from '../ui/colour.ts';
-import { blocksText } from '../ui/block-text.ts';
-import { plainText } from '../ui/plain-text.ts';
-import { table } from '../ui/table.ts';
+import { keysText } from '../ui/keys-text.ts';
 import { defineKeysAdd } from './keys-add.ts';
 import { defineKeysRemove } from './keys-remove.ts';
 import { testKeys } from './keys-test.ts';
@@ -67,32 +63,8 @@ async function list(context: Context): Promise<void> {
   const keys = await withOperations(context, READING, (operations) => operations.keys());
   if (globals.json) return await output.json(keys);
   if (keys.length === 0) return output.note('no keys yet: rotator keys add PROVIDER');
-  const rows = keys.map((key) => keyRow(key, output.paint, Date.now()));
-  const head = ['ID', 'PROVIDER', 'LABEL', 'KEY', 'SOURCE', 'STATE', 'REQUESTS', 'FAILED', 'BLOCKS'];
-  // The id begins with the provider; the rest goes by how little one does about it.
-  const dropFirst = ['PROVIDER', 'SOURCE', 'FAILED', 'REQUESTS', 'KEY', 'LABEL'];
-  await output.data(table(head, rows, { maxColumns: output.maxColumns, styleHead: output.paint.dim, dropFirst }));
-}
-
-const stateStyle = (paint: Paint) => ({
-  ready: paint.green,
-  busy: paint.cyan,
-  blocked: paint.yellow,
-  disabled: paint.dim,
-});
-
-function keyRow(key: CredentialView, paint: Paint, now: number): readonly string[] {
-  return [
-    key.id,
-    key.provider,
-    plainText(key.label ?? ''),
-    key.masked,
-    key.source,
-    stateStyle(paint)[key.state](key.state),
-    String(key.usage.requests),
-    String(key.usage.failures),
-    blocksText(key.blocks, now),
-  ];
+  const view = { paint: output.paint, maxColumns: output.maxColumns, now: Date.now() };
+  await output.data(keysText(keys, view));
 }
 
 async function setEnabled(context: Context, written: string, isEnabled: boolean): Promise<void> {
@@ -109,11 +81,10 @@ async function setEnabled(context: Context, written: string, isEnabled: boolean)
 
 async function reset(context: Context, written: readonly string[]): Promise<void> {
   const { output, globals } = context;
-  const ids = await withOperations(context, READING, async (operations, _, endpoint) => {
+  const ids = await withOperations(context, { isDemo: false, isKept: true }, async (operations) => {
     const keys = await operations.keys();
     const wanted = (written.length === 0 ? keys : written.map((id) => chooseKey(id, keys))).map((key) => key.id);
     await operations.reset(written.length === 0 ? 'all' : wanted);
-    if (!endpoint) output.note('no server runs on this state directory: there were no blocks to lift');
     return wanted;
   });
   if (globals.json) await output.json({ reset: ids });

@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
-import type { RouteCredential, RouteReport, RouteTarget } from '../../gateway/operations.ts';
+import type { RouteCredential, RouteReport } from '../../gateway/operations.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import type { Context, Start } from '../context.ts';
 import { missingCredentials } from '../missing-credentials.ts';
 import { isDemoModel, withOperations } from '../operations.ts';
-import type { Paint } from '../ui/colour.ts';
-import { elapsed, fromNow } from '../ui/human-time.ts';
-import { plainText } from '../ui/plain-text.ts';
-import { table } from '../ui/table.ts';
+import { fromNow } from '../ui/human-time.ts';
+import { routeText } from '../ui/route-text.ts';
 
 type Options = { readonly live?: true; readonly stream?: true };
 
@@ -53,50 +51,8 @@ async function testRoute(context: Context, model: string, options: Options): Pro
     },
   );
   if (globals.json) await output.json(report);
-  else await output.data(routeText(report, output.paint, Date.now()));
+  else await output.data(routeText(report, { paint: output.paint, maxColumns: output.maxColumns, now: Date.now() }));
   refuse(report, Date.now());
-}
-
-/** The report for people. `now`: milliseconds since the epoch. */
-function routeText(report: RouteReport, paint: Paint, now: number): string {
-  const served = report.would_serve;
-  const verdict = served
-    ? `${paint.green('✓')} ${plainText(report.model)} would be served by ${paint.bold(plainText(served.target))} with ${paint.bold(served.credential)}`
-    : `${paint.red('✗')} ${plainText(report.model)} would not be served now`;
-  const parts = [`${verdict}\n`, ...report.targets.map((target, i) => targetText(target, i, paint, now))];
-  if (report.attempts.length > 0) {
-    const rows = report.attempts.map((attempt) => [
-      plainText(attempt.target),
-      attempt.credential,
-      attempt.status === null ? '-' : String(attempt.status),
-      attempt.failure === null ? paint.green('ok') : paint.red(attempt.failure),
-      elapsed(attempt.ms),
-    ]);
-    const text = table(['ATTEMPT', 'KEY', 'STATUS', 'RESULT', 'TIME'], rows, {
-      maxColumns: null,
-      styleHead: paint.dim,
-    });
-    parts.push(text);
-  }
-  return parts.join('\n');
-}
-
-function targetText(target: RouteTarget, index: number, paint: Paint, now: number): string {
-  const tier = target.tier === null ? '' : `, tier ${target.tier}`;
-  const lines = [`${index + 1}. ${paint.bold(plainText(target.target))} ${paint.dim(`(${target.lane}${tier})`)}`];
-  if (target.skipped !== null) lines.push(`   ${paint.yellow('skipped:')} ${target.skipped}`);
-  for (const change of target.changes) lines.push(`   changes ${change}`);
-  const width = Math.max(0, ...target.credentials.map((key) => key.id.length));
-  for (const key of target.credentials) lines.push(`   ${credentialLine(key, width, paint, now)}`);
-  return `${lines.join('\n')}\n`;
-}
-
-function credentialLine(key: RouteCredential, width: number, paint: Paint, now: number): string {
-  const style = key.verdict === 'chosen' ? paint.green : key.verdict === 'ready' ? paint.reset : paint.yellow;
-  const label = key.label === null ? '' : ` ${paint.dim(`(${plainText(key.label)})`)}`;
-  const next = soonest(key.blocks, now);
-  const back = next === null ? '' : paint.dim(` · back ${fromNow(next, now)}`);
-  return `${key.id.padEnd(width)} ${style(key.verdict.padEnd(8))} ${key.why}${label}${back}`;
 }
 
 /** The end of the last block to end: only then is the credential back. Null when nobody knows. */

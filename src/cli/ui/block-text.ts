@@ -42,12 +42,12 @@ export function blocksText(blocks: readonly BlockView[], now: number): string {
     if (block) texts.push(`${scopeText(only)}: ${blockText(block, now)}`);
   } else if (ends.size > 1) {
     const sorted = [...ends.values()].sort((a, b) => a - b);
-    const [first = 0, last = 0] = [sorted[0], sorted.at(-1)];
+    const [first, last] = [backText(sorted[0] ?? 0, now), backText(sorted.at(-1) ?? 0, now)];
     const what = [...ends.keys()].every((scope) => scope.startsWith('model:')) ? 'models' : 'models and groups';
     texts.push(
       first === last
-        ? `${ends.size} ${what} rest, ${backText(first, now)}`
-        : `${ends.size} ${what} rest, the first ${backText(first, now)}, the last ${backText(last, now)}`,
+        ? `${ends.size} ${what} rest, ${first}`
+        : `${ends.size} ${what} rest, the first ${first}, the last ${last}`,
     );
   }
   return texts.join('; ');

@@ -8,8 +8,8 @@ export type FlowOptions = {
   readonly indent: string;
 };
 
-/** Blanks at which a line may end: a number keeps its unit. */
-const BREAKS = / (?!(?:ms|s|min|h|d|%)(?!\w))/;
+/** Blanks at which a line may end: a number keeps what it counts. */
+const BREAKS = /(?<!(?:^| )[\d.,]+[kMGT]?) /;
 
 /** Pieces of text in one line, in more where it is narrow. A piece stays whole if it can; a word always does. */
 export function flow(pieces: readonly string[], { maxColumns, separator, lead, indent }: FlowOptions): string {
@@ -17,8 +17,10 @@ export function flow(pieces: readonly string[], { maxColumns, separator, lead, i
   const lines: string[] = [];
   let line = lead;
   let isFresh = true;
+  const fits = (text: string) => Bun.stringWidth(text) <= width;
   const add = (text: string, gap: string) => {
-    if (!isFresh && Bun.stringWidth(line + gap + text) > width) {
+    const isMovable = isFresh ? line === lead && lead.trim() !== '' && fits(indent + text) : true;
+    if (isMovable && !fits(line + (isFresh ? '' : gap) + text)) {
       lines.push(line.trimEnd());
       line = indent;
       isFresh = true;
@@ -27,7 +29,7 @@ export function flow(pieces: readonly string[], { maxColumns, separator, lead, i
     isFresh = false;
   };
   for (const piece of pieces.filter((text) => text !== '')) {
-    if (Bun.stringWidth(indent + piece) <= width) add(piece, separator);
+    if (fits((isFresh ? line : indent) + piece)) add(piece, separator);
     else for (const [i, word] of piece.split(BREAKS).entries()) add(word, i === 0 ? separator : ' ');
   }
   lines.push(line);

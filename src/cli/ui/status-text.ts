@@ -59,6 +59,7 @@ function providerText(provider: ProviderReport, report: StatusReport, view: Stat
     const what = block.scope === 'provider' ? 'every model' : scopeText(block.scope);
     lines.push(flowed(view, [paint.yellow(`${what} rests for all keys: ${blockText(block, now)}`)], '  ', '    '));
   }
+  for (const text of missingTexts(keys, now)) lines.push(flowed(view, [paint.red(text)], '  ', '    '));
   if (provider.waiting > 0) lines.push(flowed(view, [`${counted(provider.waiting, 'request')} waiting`], '  ', '    '));
   for (const key of keys) lines.push(keyText(key, view));
   if (keys.length > 0 && provider.today.requests > 0)
@@ -71,18 +72,45 @@ function verdictText(provider: ProviderReport, keys: readonly CredentialReport[]
   if (keys.length === 0) return paint.dim('no keys');
   const usable = keys.filter(isUsable).length;
   const isDown = provider.blocks.some(({ scope }) => scope === 'provider');
-  const soonest = Math.min(
-    ...keys.filter(({ state }) => state === 'blocked').map((key) => Math.max(...keyBlocks(key).map(endOf))),
-  );
+  const resting = keys.filter((key) => key.state !== 'disabled' && !isUsable(key));
+  const soonest = Math.min(...resting.map((key) => backAt(key, 'key')));
   const count = usable === 0 ? 'no key can be used' : `${usable} of ${counted(keys.length, 'key')} can be used`;
   const style = usable === 0 || isDown ? paint.red : usable < keys.length ? paint.yellow : paint.green;
   if (!Number.isFinite(soonest)) return style(count);
   return style(`${count}, the ${usable === 0 ? 'first' : 'next'} is ${backText(soonest, now)}`);
 }
 
+/** Models for which none of the keys that can be used is one: of these it does not show in the number of keys. */
+function missingTexts(keys: readonly CredentialReport[], now: number): readonly string[] {
+  if (!keys.some(isUsable)) return [];
+  const enabled = keys.filter(({ state }) => state !== 'disabled');
+  const scopes = new Set(
+    enabled.flatMap(({ blocks, windows }) => [...blocks, ...windows.filter(isSpent)].map(scopeOf)),
+  );
+  scopes.delete('key');
+  const missing = [...scopes].flatMap((scope) => {
+    if (!enabled.every((key) => !isUsable(key) || isBarred(key, scope))) return [];
+    return [{ scope, end: Math.min(...enabled.map((key) => Math.max(backAt(key, 'key'), backAt(key, scope)))) }];
+  });
+  return missing
+    .sort((a, b) => (a.end === b.end ? 0 : a.end - b.end))
+    .slice(0, NAMED_BLOCKS)
+    .map(({ scope, end }) => {
+      const when = end === Number.POSITIVE_INFINITY ? ` ${backText(end, now)}` : `, the first is ${backText(end, now)}`;
+      return `no key for ${scopeText(scope)}${when}`;
+    });
+}
+
 function keyText(key: CredentialReport, view: StatusView): string {
   const { paint, now } = view;
-  const style = { ready: paint.green, busy: paint.cyan, blocked: paint.yellow, disabled: paint.dim }[key.state];
+  const state = isLimited(key) ? 'limited' : key.state;
+  const style = {
+    ready: paint.green,
+    busy: paint.cyan,
+    limited: paint.yellow,
+    blocked: paint.yellow,
+    disabled: paint.dim,
+  }[state];
   const { today } = key;
   const name = key.label === null ? key.id : `${key.id} (${printable(key.label)})`;
   const pieces = [
@@ -91,7 +119,7 @@ function keyText(key: CredentialReport, view: StatusView): string {
     today.requests > 0 ? `${counted(today.requests, 'request')} today` : '',
     today.failures > 0 ? `${today.failures.toLocaleString('en-US')} failed` : '',
   ];
-  const lines = [flowed(view, pieces, `  ${style(key.state.padEnd(8))} `, '    ')];
+  const lines = [flowed(view, pieces, `  ${style(state.padEnd(8))} `, '    ')];
   for (const block of keyBlocks(key)) lines.push(flowed(view, [style(blockText(block, now))], '    ', '      '));
   lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view));
   return lines.join('');
@@ -154,15 +182,35 @@ function usedPieces(used: UsageTotals, { paint, glyphs }: StatusView): readonly 
 
 const keyBlocks = (key: CredentialReport): readonly BlockView[] => key.blocks.filter(({ scope }) => scope === 'key');
 
-const isUsable = ({ state }: CredentialReport) => state === 'ready' || state === 'busy';
+const scopeOf = ({ scope }: { readonly scope: string }) => scope;
 
-const ORDER = { ready: 0, busy: 0, blocked: 1, disabled: 2 } as const;
+const isSpent = ({ remaining }: WindowReport) => remaining !== null && remaining < 1;
+
+/** Nothing is left of a limit of the whole key: it serves again when there is room. */
+const isLimited = ({ state, windows }: CredentialReport) =>
+  state === 'busy' && windows.some((window) => window.scope === 'key' && isSpent(window));
+
+/** Now, or when one of its requests ends. */
+const isUsable = (key: CredentialReport) => key.state === 'ready' || (key.state === 'busy' && !isLimited(key));
+
+const isBarred = ({ blocks, windows }: CredentialReport, scope: string) =>
+  blocks.some((block) => block.scope === scope) || windows.some((window) => window.scope === scope && isSpent(window));
+
+/** When a key can be used again, as a whole or for a scope; 0 where nothing is against it. Never too early. */
+function backAt(key: CredentialReport, scope: string): number {
+  const isOf = (entry: { readonly scope: string }) => entry.scope === scope;
+  const isClosed = scope !== 'key' || isLimited(key);
+  const spent = isClosed ? key.windows.filter((window) => isOf(window) && isSpent(window)) : [];
+  const resets = spent.map(({ reset_at: at }) => (at === null ? 0 : Date.parse(at)));
+  return Math.max(0, ...key.blocks.filter(isOf).map(endOf), ...resets);
+}
+
+const order = (key: CredentialReport) => (isUsable(key) ? 0 : key.state === 'disabled' ? 2 : 1);
 
 /** What can be used first, then what comes back soonest; among equals the order of the config. */
 function byUse(a: CredentialReport, b: CredentialReport): number {
-  const back = (key: CredentialReport) => Math.max(0, ...keyBlocks(key).map(endOf));
-  const [one, other] = [back(a), back(b)];
-  return ORDER[a.state] - ORDER[b.state] || (one === other ? 0 : one - other);
+  const [one, other] = [backAt(a, 'key'), backAt(b, 'key')];
+  return order(a) - order(b) || (one === other ? 0 : one - other);
 }
 
 function flowed({ maxColumns, glyphs }: StatusView, pieces: readonly string[], lead: string, indent: string): string {

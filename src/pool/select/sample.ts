@@ -2,7 +2,7 @@ import type { Random } from '../../shared/random.ts';
 import type { SlotSet } from '../slot-set.ts';
 
 /** Up to here every member is looked at and the choice is exact. */
-export const EXACT_UP_TO = 64;
+const EXACT_UP_TO = 64;
 /** Enough for a choice that is hard to tell from the exact one (the power of d choices). */
 const SAMPLE = 8;
 const MAX_DRAWS = 48;

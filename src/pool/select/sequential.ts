@@ -6,7 +6,7 @@ import type { SlotSet } from '../slot-set.ts';
  */
 
 /**
- * Slots in the order of preference; the first is the current one. One per tier and per model, or quota group, since
+ * Slots in the order of preference; the first is the current one. One per rank and per model, or quota group, since
  * each is exhausted on its own. It is a value: keep what `chooseSequential` returns, and begin with `NO_SEQUENCE` again
  * when slots change their meaning.
  */
@@ -23,9 +23,9 @@ const RANKED = 16;
 /** With more that are open, a conversation looks at so many of them, which its hash picks. */
 const SAMPLED = 64;
 
-/** What the choice has to know of a tier. Nothing is asked of more than a few slots unless a ranking is due. */
+/** What the choice has to know of a rank. Nothing is asked of more than a few slots unless a ranking is due. */
 export type SequentialView = {
-  /** Those that can take one more, of the tier; for the pass below optimal concurrency only the ones below. */
+  /** Those that can take one more, of the rank; for the pass below optimal concurrency only the ones below. */
   readonly ready: SlotSet;
   /** Those that may serve the model; undefined: all. */
   readonly usable: SlotSet | undefined;

@@ -22,6 +22,7 @@ describe('the blocks of one credential', () => {
     [[block('model:pro', 60), block('model:pro', 10_800, 'quota')], 'pro: quota, back in 3 h'],
     [[block('model:a', 41), block('model:b', 10_800)], '2 models rest, the first back in 41 s, the last back in 3 h'],
     [[block('model:a', 41), block('model:b', 41)], '2 models rest, back in 41 s'],
+    [[block('model:a', 40.2), block('model:b', 40.9)], '2 models rest, back in 41 s'],
     [
       [block('model:a', 41), block('group:b', null)],
       '2 models and groups rest, the first back in 41 s, the last until it is tested or reset',

@@ -22,6 +22,14 @@ describe('pieces of text', () => {
     expect(flow(['back in 3 h 41 s now', '5 seconds'], at(11))).toBe('a: back in\n  3 h 41 s\n  now\n  5 seconds\n');
   });
 
+  test('break at their blanks where they do not fit beside what leads, and begin a line of their own if need be', () => {
+    const beside = { maxColumns: 24, separator: ' · ', lead: '  ready    ', indent: '    ' };
+    expect(flow(['key-1234 (my label)', 'end'], beside)).toBe('  ready    key-1234 (my\n    label) · end\n');
+    expect(flow(['16 requests', 'end'], { ...beside, lead: 'key-1234 (label): ' })).toBe(
+      'key-1234 (label):\n    16 requests · end\n',
+    );
+  });
+
   test('are measured as a terminal shows them', () => {
     expect(flow(['\u001b[31mred\u001b[0m', '鍵鍵'], at(13))).toBe('a: \u001b[31mred\u001b[0m · 鍵鍵\n');
   });

@@ -82,6 +82,32 @@ describe('the status', () => {
     expect(shown({ keys }).split('\n')[3]).toBe(`gemini: ${text}`);
   });
 
+  test('does not count a key whose own limit is reached, and says so', () => {
+    const spent = { ...minute(0, 250, 3_600_000), name: 'rpd' as const };
+    const atLimit = key('a', { state: 'busy', windows: [minute(7), spent] });
+    const text = shown({ keys: [key('b'), atLimit] });
+    expect(text).toContain('gemini: 1 of 2 keys can be used, the next is back in 1 h\n  ready    b\n  limited  a\n');
+    const sooner = key('c', { state: 'blocked', blocks: [block('key', 41_000)] });
+    expect(shown({ keys: [atLimit, sooner] })).toContain('gemini: no key can be used, the first is back in 41 s\n');
+    const full = key('a', { state: 'busy', in_flight: 1, windows: [minute(7)] });
+    expect(shown({ keys: [full] })).toContain('gemini: 1 of 1 key can be used\n  busy     a');
+  });
+
+  test('names the models that no key can be used for, and when the first is back', () => {
+    const pro = 'model:gemini-2.5-pro';
+    const spent = { ...minute(0, 250, 3_600_000), scope: pro, name: 'rpd' as const };
+    const first = key('a', { blocks: [block(pro, null, 'quota'), block('model:gemini-2.5-flash', 5_000)] });
+    const blocked = key('c', { state: 'blocked', blocks: [block(pro, 5_000), block('key', 7_200_000)] });
+    const disabled = key('d', { state: 'disabled' });
+    const text = shown({ keys: [first, key('b', { windows: [spent] }), blocked, disabled] });
+    expect(text).toContain('\n  no key for gemini-2.5-pro, the first is back in 1 h\n');
+    expect(text).not.toContain('no key for gemini-2.5-flash');
+    expect(shown({ keys: [first] })).toContain(
+      '  no key for gemini-2.5-flash, the first is back in 5 s\n  no key for gemini-2.5-pro until it is tested or reset\n',
+    );
+    expect(shown({ keys: [blocked, disabled] })).not.toContain('no key for');
+  });
+
   test('tells of what rests for all keys', () => {
     const blocks = [block('provider', 12_000, 'unreachable'), block('provider+model:gemini-3', 30_000, 'overload')];
     const text = shown({ keys: [key('a')], providers: [provider('gemini', { blocks })] });
