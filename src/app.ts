@@ -170,7 +170,7 @@ export async function createApp(sources: AppSources): Promise<App> {
         listErrors.delete(id);
         return models;
       } catch (error) {
-        listErrors.set(id, error instanceof Error ? error.message : String(error));
+        listErrors.set(id, reasonOf(error));
         throw error;
       }
     },
@@ -232,8 +232,18 @@ export async function createApp(sources: AppSources): Promise<App> {
       store.writer.snapshot(normalizeProviderId(id), pool.snapshot());
     },
     setOverride: (id: CredentialId, isEnabled: boolean) => {
-      store.overrides.set(id, isEnabled);
-      applyOverrides();
+      try {
+        store.overrides.set(id, isEnabled);
+        applyOverrides();
+      } catch (error) {
+        const reason = reasonOf(error);
+        // A command that ends now has done nothing; a server must not go on using a key that the operator takes out.
+        if (!sources.reread)
+          throw new CliError(1, 'state_not_writable', `the override of ${id} cannot be kept: ${reason}`);
+        log.warn(`the override of ${id} cannot be kept (${reason}); it holds as long as this process lives`);
+        overrides = new Map(overrides).set(id, isEnabled);
+        for (const plan of current.plans) poolOf(plan);
+      }
     },
     reload: async () => {
       if (!sources.reread) return 'this process has no config file to read again';
@@ -376,7 +386,7 @@ function openHistory({ stateDir, log, loaded, clock }: AppSources, collect: Stor
     if (store.warning) log.error(store.warning);
     return store;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     log.error(`the database cannot be opened (${reason}); what happens is remembered as long as this process lives`);
     return inMemory();
   }
@@ -396,7 +406,7 @@ function readSnapshots(store: Store, log: Log): Map<string, unknown> {
   try {
     return new Map([...store.snapshots()].map(([provider, { value }]) => [provider, value]));
   } catch (error) {
-    log.error(`what was known of the keys cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    log.error(`what was known of the keys cannot be read (${reasonOf(error)})`);
     return new Map();
   }
 }
@@ -412,7 +422,7 @@ function watchOtherWriters(store: Store, clock: Clock, log: Log, onChange: () =>
       seen = now;
     } catch (error) {
       // The disk may be full or gone for a moment; what was read last stays in force.
-      log.debug('the database cannot be read', { reason: error instanceof Error ? error.message : String(error) });
+      log.debug('the database cannot be read', { reason: reasonOf(error) });
     }
     cancel = clock.schedule(OTHER_WRITERS_MS, look);
   };
@@ -457,3 +467,5 @@ function startDemo(clock: Clock) {
     }),
   };
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
