@@ -236,7 +236,10 @@ async function forwardTo(
       case 'same-credential': {
         repeat = { id: lease.credentialId, count: sameCredential + 1 };
         await pause(RETRY_PAUSE_MS + tools.random() * RETRY_JITTER_MS, deadline, trace, input.clientSignal, tools);
-        break;
+        if (input.clientSignal.aborted) failures.push(clientGone());
+        else if (clock.now() >= deadline) failures.push(pastDeadline(target));
+        else break;
+        return failed(null, true);
       }
       case 'next-credential':
         repeat = null;
