@@ -68,6 +68,7 @@ const BUSY_TIMEOUT_MS = 5000;
 // Requests wait meanwhile; what cannot be written now is written later.
 const WRITER_BUSY_TIMEOUT_MS = 20;
 const RETRY_MS = 10;
+const MAX_OPEN_TRIES = 5;
 /** Rows that one deletion takes. */
 const EXPIRY_ROWS = 500;
 /** Where nothing is kept, neither is a log that grows for months. */
@@ -185,14 +186,17 @@ function suspect(path: string): void {
   }
 }
 
-/** Between creating and opening it, another process may have set the file aside. */
+/** Between creating and opening it, another process may have set the file aside, and a third made a new one. */
 function openCreated(path: string): Database {
-  try {
-    return open(path);
-  } catch (error) {
-    if (existsSync(path)) throw error;
-    createFile(path);
-    return open(path);
+  for (let tries = 1; ; tries++) {
+    try {
+      return open(path);
+    } catch (error) {
+      const isAway = error instanceof SQLiteError && error.code === 'SQLITE_CANTOPEN';
+      if (tries === MAX_OPEN_TRIES || (existsSync(path) && !isAway)) throw error;
+      createFile(path);
+      Bun.sleepSync(RETRY_MS);
+    }
   }
 }
 
