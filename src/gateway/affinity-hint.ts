@@ -1,5 +1,5 @@
 import type { Affinity } from '../pool/pool.ts';
-import type { Envelope } from '../protocols/codec.ts';
+import type { RequestLayout } from '../protocols/codec.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { holdsAnswer, openingOf } from './opening.ts';
 
@@ -37,16 +37,20 @@ const ranks = new Map(FIELDS.map((field, rank) => [field, rank]));
 /** Tools and their schemas: the beginning tells them apart. */
 const MAX_TOOLS_BYTES = 64 * 1024;
 
+/** Of what stands apart from the conversation: the beginning tells system prompts apart. */
+const MAX_INSTRUCTION_BYTES = 16 * 1024;
+
 /** `clientName` null: the anonymous client. Null when nothing tells conversations apart. Reads bytes, parses nothing. */
 export function affinityOf(
   headers: Headers,
-  envelope: Pick<Envelope, 'index'>,
+  index: JsonIndex,
+  layout: RequestLayout,
   clientName: string | null,
 ): Affinity | null {
   const client = Bun.hash(clientName ?? '');
-  const named = namedIn(headers) ?? fieldIn(envelope.index);
+  const named = namedIn(headers) ?? fieldIn(index);
   if (named !== null) return { key: `e${hash(named, client)}`, isExplicit: true, isHonoured: true };
-  return inferred(envelope.index, client);
+  return inferred(index, layout, client);
 }
 
 function namedIn(headers: Headers): string | null {
@@ -85,13 +89,15 @@ function idBytes(bytes: Uint8Array, start: number, end: number): Uint8Array | nu
 }
 
 /** By what was written before the first answer: the system prompt, the tools and the first user message. */
-function inferred(index: JsonIndex, client: bigint): Affinity | null {
-  const messages = index.slice('messages');
+function inferred(index: JsonIndex, layout: RequestLayout, client: bigint): Affinity | null {
+  const messages = index.slice(layout.conversation);
   const opening = messages && openingOf(messages);
   if (!messages || !opening) return null;
   const tools = index.slice('tools') ?? index.slice('functions');
   const seed = tools ? Bun.hash(tools.subarray(0, MAX_TOOLS_BYTES), client) : client;
   const key = new TextHash(seed);
+  const instructions = layout.instructions === null ? undefined : index.slice(layout.instructions);
+  if (instructions) key.add(instructions.subarray(0, MAX_INSTRUCTION_BYTES));
   for (const { start, end } of opening.texts) key.add(messages.subarray(start, end));
   return {
     key: `i${key.digest().toString(36)}`,

@@ -1,4 +1,4 @@
-import type { Codec, Usage } from '../protocols/codec.ts';
+import type { Usage } from '../protocols/codec.ts';
 import { redact } from '../observe/redact.ts';
 import { adaptReplyBytes, eventAdapter } from '../providers/adapt.ts';
 import { classifyReply } from '../providers/classify.ts';
@@ -31,7 +31,8 @@ export type AttemptInput = {
   readonly target: Target;
   readonly prepared: Prepared;
   readonly access: CredentialAccess;
-  readonly codec: Codec;
+  /** The client wants its answer as a stream. */
+  readonly isStream: boolean;
   /** The client's headers. */
   readonly headers: Headers;
   /** Aborts when the client goes away. */
@@ -75,7 +76,8 @@ type Result =
       readonly headers: Readonly<Record<string, string>>;
       readonly bytes: Uint8Array;
       readonly usage: Usage | null;
-      readonly isAdapted: boolean;
+      /** What was changed or lost on its way to the client. */
+      readonly warnings: readonly string[];
     }
   | {
       readonly kind: 'stream';
@@ -89,7 +91,7 @@ type Result =
 export async function attempt(input: AttemptInput, tools: AttemptTools): Promise<Attempted> {
   const { target, prepared } = input;
   const { timeouts } = target.runtime;
-  const { isStream } = prepared.context;
+  const { isStream } = input;
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
   let isSent = false;
   let learned: LearnedLimits | null = null;
@@ -156,15 +158,25 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
     return failed({ kind: 'upstream-error', status: 200, message });
   }
   const { provider } = input.target.runtime;
+  const { codec, context, translation } = input.prepared;
   // Some servers stream although nobody asked, or call a stream JSON.
-  const collected = startsLikeStream(raw) ? input.codec.collect(raw) : null;
-  const { bytes, isChanged } = adaptReplyBytes(provider, collected ?? raw, input.prepared.context);
-  const facts = input.codec.readReply(bytes);
+  const collected = startsLikeStream(raw) ? codec.collect(raw) : null;
+  const { bytes, isChanged } = adaptReplyBytes(provider, collected ?? raw, context);
+  const facts = codec.readReply(bytes);
   switch (facts.state) {
     case 'answer': {
       const headers = { 'content-type': 'application/json', ...downstreamHeaders(provider, response.headers) };
-      if (collected) headers['content-type'] = 'application/json';
-      return { kind: 'reply', headers, bytes, usage: facts.usage, isAdapted: isChanged };
+      if (collected || translation) headers['content-type'] = 'application/json';
+      const warnings = isChanged ? ['reply adapted'] : [];
+      if (!translation) return { kind: 'reply', headers, bytes, usage: facts.usage, warnings };
+      const translated = translation.reply(bytes);
+      return {
+        kind: 'reply',
+        headers,
+        bytes: translated.bytes,
+        usage: facts.usage,
+        warnings: [...warnings, ...translated.warnings],
+      };
     }
     case 'error':
       return failed(classify(response, textOf(raw), facts.error, input, tools));
@@ -180,7 +192,8 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
   const { target, prepared } = input;
   const { provider } = target.runtime;
   const stream = new UpstreamStream(response.body ?? new ReadableStream({ start: (c) => c.close() }), {
-    codec: input.codec,
+    codec: prepared.codec,
+    translation: prepared.translation?.stream() ?? null,
     dropsUsageFrame: prepared.dropsUsageFrame,
     adapt: eventAdapter(provider, prepared.context),
     signal: leash.signal,

@@ -10,7 +10,7 @@ import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
 import { type History, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
 import type { GatewayDeps } from './handle.ts';
 import { isUnlisted, planWithLists } from './handle.ts';
-import { prepare } from './lane.ts';
+import { chatJob } from './job.ts';
 import type {
   AttemptView,
   BlockView,
@@ -322,8 +322,10 @@ function explainTarget(target: Target, isStream: boolean): RouteTarget {
 
 /** What would be adapted in a plain request; a request with more in it may need more. */
 function pingChanges(target: Target, isStream: boolean): readonly string[] {
-  const envelope = openAiChat.readRequest(pingBody(target.name, isStream));
-  return isProblem(envelope) ? [] : prepare(target, envelope).changes;
+  const envelope = openAiChat.readRequest(pingBody(target.name, isStream), null);
+  if (isProblem(envelope)) return [];
+  const prepared = chatJob(openAiChat, envelope).prepare(target);
+  return isProblem(prepared) ? [] : prepared.changes;
 }
 
 async function callLive(model: string, isStream: boolean, deps: OperationsDeps): Promise<readonly AttemptView[]> {
@@ -331,6 +333,8 @@ async function callLive(model: string, isStream: boolean, deps: OperationsDeps):
   const response = await deps.gateway.handle({
     requestId: `test-${crypto.randomUUID()}`,
     codec: openAiChat,
+    path: null,
+    framing: 'events',
     body: pingBody(model, isStream),
     headers: new Headers(),
     client: OPERATOR,

@@ -1,17 +1,17 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { LeaseUsage } from '../pool/outcome.ts';
 import { type Affinity, isRefusal, type Lease, type Pool, type Refusal, type Want } from '../pool/pool.ts';
-import type { Codec, Envelope, Usage } from '../protocols/codec.ts';
+import { isProblem, type Usage } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import type { Random } from '../shared/random.ts';
 import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
 import type { CredentialAccess } from './gateway.ts';
-import { prepare } from './lane.ts';
+import type { Job } from './job.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Target } from './plan.ts';
 import { isMaybeBilled, mayRevisit, nextStep } from './retry.ts';
-import { estimateTokens, type OutputMeans } from './token-estimate.ts';
+import type { OutputMeans } from './token-estimate.ts';
 import { type TargetFailure, verdict } from './verdict.ts';
 
 // A server that just failed is given a moment before the same key is used again.
@@ -19,8 +19,7 @@ const RETRY_PAUSE_MS = 1000;
 const RETRY_JITTER_MS = 500;
 
 export type ForwardInput = {
-  readonly codec: Codec;
-  readonly envelope: Envelope;
+  readonly job: Job;
   readonly headers: Headers;
   readonly clientSignal: AbortSignal;
   /** Milliseconds since the epoch at which the request arrived. */
@@ -75,10 +74,10 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
   for (const target of input.targets) {
     const result = await forwardTo(target, input, spent, trace, tools);
     if (result.kind === 'answer') return result;
-    const problem = verdict(result.failed, tools.clock.now());
+    const problem = result.kind === 'refused' ? result.problem : verdict(result.failed, tools.clock.now());
     // Across targets the client is told about the one it asked for.
     first ??= { target, problem };
-    if (result.isFinal) break;
+    if (result.kind === 'failed' && result.isFinal) break;
   }
   if (!first) throw new Error('a plan without targets was forwarded');
   return { kind: 'problem', ...first };
@@ -86,7 +85,9 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
 
 type TargetResult =
   | Extract<Forwarded, { kind: 'answer' }>
-  | { readonly kind: 'failed'; readonly failed: TargetFailure; readonly isFinal: boolean };
+  | { readonly kind: 'failed'; readonly failed: TargetFailure; readonly isFinal: boolean }
+  /** The request cannot be put into this target's words: nothing was sent. */
+  | { readonly kind: 'refused'; readonly problem: Problem };
 
 async function forwardTo(
   target: Target,
@@ -98,12 +99,13 @@ async function forwardTo(
   const { clock } = tools;
   const { pool, timeouts, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
   const deadline = input.arrivedAt + Math.min(timeouts.requestMs, input.timeoutMs ?? Number.POSITIVE_INFINITY);
-  const prepared = prepare(target, input.envelope);
+  const prepared = input.job.prepare(target);
+  if (isProblem(prepared)) return { kind: 'refused', problem: prepared };
   const { outputMeans } = tools;
   const want = {
     model: target.model,
     bytes: prepared.body.length,
-    tokens: estimateTokens(input.envelope.index, outputMeans.meanOf(target.runtime.id, target.model)),
+    tokens: input.job.estimateTokens(outputMeans.meanOf(target.runtime.id, target.model)),
     affinity: input.affinity,
   };
   const exclude = new Set<CredentialId>();
@@ -168,7 +170,7 @@ async function forwardTo(
           target,
           prepared,
           access,
-          codec: input.codec,
+          isStream: input.job.isStream,
           headers: input.headers,
           clientSignal: input.clientSignal,
           deadline,

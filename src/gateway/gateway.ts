@@ -1,6 +1,7 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { Codec } from '../protocols/codec.ts';
+import type { RequestPath, WireCodec } from '../protocols/codec.ts';
+import type { JsonRecord } from '../protocols/ir.ts';
 import type { AttemptRecord } from '../protocols/problem.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Secret } from '../shared/secret.ts';
@@ -17,7 +18,11 @@ export type Client = {
 /** One call of a model surface, authenticated and read. */
 export type GatewayCall = {
   readonly requestId: string;
-  readonly codec: Codec;
+  readonly codec: WireCodec;
+  /** What the URL says of the request, where its protocol has it there; else null. */
+  readonly path: RequestPath | null;
+  /** How a streamed answer is framed. */
+  readonly framing: 'events' | 'json-array';
   readonly body: Uint8Array;
   /** The client's own headers; the gateway takes by allow-list what goes upstream. */
   readonly headers: Headers;
@@ -34,6 +39,8 @@ export type GatewayCall = {
   readonly showsRoute: boolean;
   /** Told once, when the request is over: every upstream call it made. */
   readonly onAttempts?: (attempts: readonly AttemptRecord[]) => void;
+  /** Told once of a whole answer as the client got it, streamed or not, where its protocol carries it at the end. */
+  readonly onAnswer?: (answer: JsonRecord) => void;
 };
 
 export interface Gateway {

@@ -1,11 +1,14 @@
 import type { RequestRecord } from '../observe/request-line.ts';
-import { type Envelope, isProblem, type Usage } from '../protocols/codec.ts';
+import { type Envelope, isProblem, type StreamProgress, type Usage } from '../protocols/codec.ts';
 import type { Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
+import { isObject, parseJson } from '../shared/json-shape.ts';
 import { affinityOf } from './affinity-hint.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
 import type { Client, Gateway, GatewayCall } from './gateway.ts';
+import { chatJob } from './job.ts';
+import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
 import { isPlan, type Plan, plan, type Routes } from './plan.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
@@ -32,7 +35,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     async handle(call) {
       const life = new RequestLife(call, deps);
-      const envelope = call.codec.readRequest(call.body);
+      const envelope = call.codec.readRequest(call.body, call.path);
       if (isProblem(envelope)) return life.refuse(envelope);
       life.begin(envelope);
       const loop = loopProblem(call, deps.instance);
@@ -41,13 +44,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const along = (planned: Plan | Problem): Promise<Forwarded> => {
         if (!isPlan(planned)) return Promise.resolve({ kind: 'problem', target: null, problem: planned });
         const input: ForwardInput = {
-          codec: call.codec,
-          envelope,
+          job: chatJob(call.codec, envelope),
           headers: call.headers,
           clientSignal: life.signal,
           arrivedAt: call.arrivedAt,
           timeoutMs: call.timeoutMs,
-          affinity: affinityOf(call.headers, envelope, call.client.name),
+          affinity: affinityOf(call.headers, envelope.index, call.codec.layout, call.client.name),
           targets: call.isFallbackOff ? planned.targets.slice(0, 1) : planned.targets,
         };
         return forward(input, life.trace, deps);
@@ -99,6 +101,9 @@ class RequestLife {
   #gone: AbortController | null = null;
   #firstByteMs: number | null = null;
   #overhead: number | null = null;
+  /** Frames of the answer have left. */
+  #hasBegun = false;
+  #progress: StreamProgress | null = null;
   /** Somebody has taken over the duty to settle the lease. */
   #isTakenOver = false;
 
@@ -140,6 +145,7 @@ class RequestLife {
     const headers = this.#headersOf(forwarded);
     this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
     headers['content-length'] = `${attempted.bytes.length}`;
+    this.#tellWhole(attempted.bytes);
     return new Response(attempted.bytes, { status: 200, headers });
   }
 
@@ -160,17 +166,33 @@ class RequestLife {
       'x-accel-buffering': 'no',
     };
     // Whatever the upstream called it: what leaves here is a stream of events.
-    if (!/^text\/event-stream\b/i.test(headers['content-type'] ?? '')) headers['content-type'] = 'text/event-stream';
+    if (this.#call.framing === 'json-array') headers['content-type'] = 'application/json';
+    else if (!/^text\/event-stream\b/i.test(headers['content-type'] ?? '')) {
+      headers['content-type'] = 'text/event-stream';
+    }
     const body = relayBody(
       {
         clock,
         heartbeatMs,
-        heartbeat: this.#call.codec.heartbeat,
+        heartbeat: () => this.#heartbeat(),
         onCancel: this.#onGone,
       },
-      (outlet) => this.#produce(early, pending, envelope, outlet),
+      (outlet) => this.#framed(outlet, (framed) => this.#produce(early, pending, envelope, framed)),
     );
     return new Response(body, { status: 200, headers });
+  }
+
+  #heartbeat(): string {
+    if (this.#call.framing === 'json-array') return '';
+    const { early, running } = this.#call.codec.heartbeat;
+    return this.#hasBegun ? running : early;
+  }
+
+  async #framed(outlet: Outlet, produce: (outlet: Outlet) => Promise<void>): Promise<void> {
+    if (this.#call.framing === 'events') return produce(outlet);
+    const array = new JsonArrayOutlet(outlet);
+    await produce(array);
+    await array.close().catch(() => undefined);
   }
 
   async #produce(early: Served | null, pending: Promise<Forwarded>, envelope: Envelope, outlet: Outlet): Promise<void> {
@@ -178,7 +200,7 @@ class RequestLife {
     if (this.signal.aborted) return this.#abandon(pending);
     try {
       // Bun holds back the header block until the first byte of the body.
-      if (!early) await outlet.write(codec.heartbeat);
+      if (!early) await outlet.write(codec.heartbeat.early);
       const forwarded = early ?? (await pending);
       if (forwarded.kind === 'problem') {
         if (this.#isTakenOver) return;
@@ -191,7 +213,7 @@ class RequestLife {
           failure: problem.kind,
           usage: null,
         });
-        await outlet.write(codec.errorFrames(problem, this.#detail(problem, target?.name ?? null)));
+        await outlet.write(codec.errorFrames(problem, this.#detail(problem, target?.name ?? null), null));
         return;
       }
       if (this.#isTakenOver) return;
@@ -202,7 +224,7 @@ class RequestLife {
       if (this.signal.aborted) return;
       this.#deps.onBug(error);
       await outlet
-        .write(codec.errorFrames({ kind: 'internal', status: 500, message: 'internal error' }, null))
+        .write(codec.errorFrames({ kind: 'internal', status: 500, message: 'internal error' }, null, this.#progress))
         .catch(() => undefined);
     }
   }
@@ -241,12 +263,16 @@ class RequestLife {
         // The upstream ignored the wish for a stream; its whole answer is a stream of few frames.
         lease.settle(null, attempted.usage);
         this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
+        this.#hasBegun = true;
         await outlet.write(this.#call.codec.streamOf(attempted.bytes, envelope.wantsUsage));
+        this.#tellWhole(attempted.bytes);
         return;
       }
       case 'stream': {
         this.#firstByteMs ??= performance.now() - this.#startedAt;
+        this.#hasBegun = true;
         const end = await relayStream(attempted.committed, outlet, target.name);
+        this.#progress = attempted.committed.stream.progress;
         lease.settle(end.failure, end.usage);
         const problem = end.failure && this.#problemOf(end.failure, target.name);
         this.#noteBroken(end.failure, served);
@@ -258,13 +284,20 @@ class RequestLife {
           usage: end.usage,
         });
         if (problem && end.failure?.kind !== 'client-gone') {
-          await outlet.write(this.#call.codec.errorFrames(problem, this.#detail(problem, target.name)));
-        }
+          await outlet.write(this.#call.codec.errorFrames(problem, this.#detail(problem, target.name), this.#progress));
+        } else if (!problem && this.#progress?.final) this.#call.onAnswer?.(this.#progress.final);
         return;
       }
       default:
         assertNever(attempted);
     }
+  }
+
+  #tellWhole(bytes: Uint8Array): void {
+    const { onAnswer } = this.#call;
+    if (!onAnswer) return;
+    const answer = parseJson(new TextDecoder().decode(bytes));
+    if (isObject(answer)) onAnswer(answer);
   }
 
   #loggedAttempts(): RequestRecord['attempts'] {
@@ -315,7 +348,7 @@ class RequestLife {
     const overheadMs = this.#overheadMs();
     if (!this.#call.showsRoute) return { ...headers };
     const warnings = [...served.changes];
-    if (served.attempted.kind === 'reply' && served.attempted.isAdapted) warnings.push('reply adapted');
+    if (served.attempted.kind === 'reply') warnings.push(...served.attempted.warnings);
     if (served.attempted.kind === 'stream' && served.attempted.committed.stream.isAdapted)
       warnings.push('stream adapted');
     const route = routeHeaders({

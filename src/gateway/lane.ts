@@ -1,13 +1,18 @@
-import type { Envelope } from '../protocols/codec.ts';
+import type { Envelope, ProtocolId, WireCodec } from '../protocols/codec.ts';
 import { adaptRequest } from '../providers/adapt.ts';
-import type { AdaptContext } from '../providers/provider.ts';
-import { authorize, chatUrl, upstreamHeaders } from '../providers/request.ts';
+import type { AdaptContext, Provider } from '../providers/provider.ts';
+import { authorize, callUrl, upstreamHeaders } from '../providers/request.ts';
+import type { SseFrame } from '../shared/sse.ts';
+import type { StreamProgress } from '../protocols/codec.ts';
 import type { UpstreamCall } from '../transport/upstream.ts';
-import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
+import type { CredentialAccess } from './gateway.ts';
 import type { Target } from './plan.ts';
 
 /** Where a request's path through rotator instances is written, so that a loop is seen. */
 export const VIA_HEADER = 'x-rotator-via';
+
+/** `passthrough`: both sides speak the same protocol, and bytes pass as they are. `translate`: through the neutral form. */
+export type Lane = 'passthrough' | 'translate';
 
 /** A request made ready for one target: the same for every credential that is tried. */
 export type Prepared = {
@@ -15,49 +20,54 @@ export type Prepared = {
   readonly body: Uint8Array;
   /** What was changed besides the model name and the wish for usage. */
   readonly changes: readonly string[];
+  /** Reads what the upstream answers. */
+  readonly codec: WireCodec;
   /** The usage frame was asked for by rotator, not by the client. */
   readonly dropsUsageFrame: boolean;
   readonly context: AdaptContext;
+  /** Null in the passthrough lane. */
+  readonly translation: Translation | null;
 };
 
+/** What an upstream answers, in the client's protocol. */
+export interface Translation {
+  /** A whole answer's bytes. */
+  reply(bytes: Uint8Array): { readonly bytes: Uint8Array; readonly warnings: readonly string[] };
+  /** One stream. */
+  stream(): StreamTranslation;
+}
+
+export interface StreamTranslation {
+  /** What this frame says, as the client's frames; often nothing. `json`: its parsed data. */
+  push(frame: SseFrame, json: unknown): string;
+  /** What ends the client's stream. */
+  end(): string;
+  readonly progress: StreamProgress | null;
+}
+
+/** The protocol in which a target is called by a client of this one: the client's own wherever the target speaks it. */
+export function upstreamProtocol(provider: Provider, model: string, client: ProtocolId): ProtocolId {
+  const spoken = provider.speaks?.(model);
+  if (!spoken) return provider.protocol;
+  return spoken.includes(client) ? client : (spoken[0] ?? provider.protocol);
+}
+
 /** The passthrough lane: the bytes that came, with the model name and the wish for usage patched in place. */
-export function prepare(target: Target, envelope: Envelope): Prepared {
+export function prepareSame(target: Target, codec: WireCodec, envelope: Envelope): Prepared {
   const { runtime, model } = target;
-  const context: AdaptContext = { model, isStream: envelope.isStream };
-  const set: Record<string, unknown> = {};
-  if (model !== envelope.model || isRepeated(envelope, 'model')) set.model = model;
-  // A repeated field is written alike everywhere: the upstream may read another one of them than we did.
-  if (isRepeated(envelope, 'stream')) set.stream = envelope.isStream;
-  const asksUsage = envelope.isStream && runtime.asksStreamUsage && !envelope.wantsUsage;
-  if (asksUsage) {
-    const own = envelope.index.get('stream_options');
-    set.stream_options = { ...(typeof own === 'object' ? own : null), include_usage: true };
-  }
+  const context: AdaptContext = { model, isStream: envelope.isStream, protocol: codec.id };
+  const asksUsage = envelope.isStream && runtime.asksStreamUsage;
+  const set = codec.patch(envelope, { model, asksUsage });
   const { bytes, changes } = adaptRequest(runtime.provider, envelope.index, context, set);
   return {
-    url: urlOf(runtime),
+    url: callUrl(runtime.provider, runtime.baseUrl, context),
     body: bytes,
     changes,
-    dropsUsageFrame: envelope.isStream && !envelope.wantsUsage && runtime.asksStreamUsage,
+    codec,
+    dropsUsageFrame: asksUsage && !envelope.wantsUsage,
     context,
+    translation: null,
   };
-}
-
-const urls = new WeakMap<ProviderRuntime, string>();
-
-/** The same for every request of a runtime, so it is put together once. */
-function urlOf(runtime: ProviderRuntime): string {
-  const known = urls.get(runtime);
-  if (known !== undefined) return known;
-  const url = chatUrl(runtime.provider, runtime.baseUrl);
-  urls.set(runtime, url);
-  return url;
-}
-
-function isRepeated(envelope: Envelope, key: string): boolean {
-  let count = 0;
-  for (const entry of envelope.index.entries) if (entry.key === key) count++;
-  return count > 1;
 }
 
 /** The upstream call of one attempt: a prepared request with one credential's key and proxy. */
@@ -73,7 +83,13 @@ export function callWith(
   },
 ): UpstreamCall {
   const { runtime } = target;
-  const headers = upstreamHeaders(runtime.provider, request.headers, runtime.headers, request.version);
+  const headers = upstreamHeaders(
+    runtime.provider,
+    request.headers,
+    runtime.headers,
+    request.version,
+    prepared.translation !== null,
+  );
   // The transport asks for it anyway, but would have to copy all of them to add it.
   if (!headers.has('accept-encoding')) headers.set('accept-encoding', 'identity');
   authorize(runtime.provider, headers, access.key);

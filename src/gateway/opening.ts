@@ -100,7 +100,7 @@ function isWord(bytes: Uint8Array, open: number, close: number, word: string): b
 }
 
 const ROLE = Buffer.from('"role"');
-const ANSWERS: readonly string[] = ['assistant', 'tool', 'function'];
+const ANSWERS: readonly string[] = ['assistant', 'tool', 'function', 'model'];
 
 /**
  * Does an assistant turn or a tool result stand in these bytes from `from` on? Quotes inside a text are escaped, so that

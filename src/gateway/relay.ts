@@ -15,7 +15,8 @@ export type RelayOptions = {
   readonly clock: Clock;
   /** 0: none. */
   readonly heartbeatMs: number;
-  readonly heartbeat: string;
+  /** Asked anew each time; empty: none can be sent now. */
+  readonly heartbeat: () => string;
   /** The client cancelled the body. */
   readonly onCancel: () => void;
 };
@@ -38,9 +39,10 @@ export function relayBody(
       const beat = () => {
         if (!isOpen) return;
         quiet?.restart(options.heartbeatMs);
-        if (isWriting) return;
+        const heartbeat = options.heartbeat();
+        if (isWriting || heartbeat === '') return;
         try {
-          void Promise.resolve(controller.write(encoder.encode(options.heartbeat))).catch(options.onCancel);
+          void Promise.resolve(controller.write(encoder.encode(heartbeat))).catch(options.onCancel);
           void controller.flush();
         } catch {
           options.onCancel();

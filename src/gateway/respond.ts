@@ -1,4 +1,4 @@
-import type { Codec } from '../protocols/codec.ts';
+import type { WireCodec } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem, ProblemDetail } from '../protocols/problem.ts';
 
 // SDKs wait out a short Retry-After by themselves; above this they are told to give up at once.
@@ -25,7 +25,7 @@ export function routeHeaders(route: RouteHeaders): Record<string, string> {
 
 /** A problem as a whole response in the protocol of the surface that was called. */
 export function problemResponse(
-  codec: Codec,
+  codec: WireCodec,
   problem: Problem,
   detail: ProblemDetail | null,
   headers: Readonly<Record<string, string>>,

@@ -3,7 +3,7 @@ import { openAiChat } from '../protocols/openai-chat/index.ts';
 import { type AskTools, askModels } from './ask.ts';
 import { type AttemptTools, attempt } from './attempt.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
-import { prepare } from './lane.ts';
+import { chatJob } from './job.ts';
 import type { KeyTest } from './operations.ts';
 import { pingBody } from './ping.ts';
 import { targetOf } from './plan.ts';
@@ -40,14 +40,16 @@ export async function testKey(
     return result({ ok: false, status: null, result: 'unknown', message });
   }
   const target = targetOf(runtime, model.id);
-  const envelope = openAiChat.readRequest(pingBody(target.name, false));
+  const envelope = openAiChat.readRequest(pingBody(target.name, false), null);
   if (isProblem(envelope)) throw new Error(`the ping is no request: ${envelope.message}`);
+  const prepared = chatJob(openAiChat, envelope).prepare(target);
+  if (isProblem(prepared)) return result({ ok: false, status: null, result: 'unknown', message: prepared.message });
   const attempted = await attempt(
     {
       target,
-      prepared: prepare(target, envelope),
+      prepared,
       access,
-      codec: openAiChat,
+      isStream: false,
       headers: new Headers(),
       clientSignal: new AbortController().signal,
       deadline: tools.attempt.clock.now() + TEST_TIMEOUT_MS,

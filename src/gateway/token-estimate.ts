@@ -1,5 +1,3 @@
-import type { JsonIndex } from '../shared/json-bytes.ts';
-
 /**
  * How many tokens a request will cost, before it is sent: what is reserved of a credential's limits until the real usage
  * is known. A guess within a factor of two is enough, and all that is worth its time.
@@ -14,15 +12,13 @@ const MIN_RUN_BYTES = TOKENS_PER_BASE64_RUN * BYTES_PER_TOKEN;
 /** Before a model's first answer. */
 const UNSEEN_OUTPUT_TOKENS = 500;
 
-/** Input and output together. `meanOutput`: of this model's answers so far; null when there was none. */
-export function estimateTokens(index: JsonIndex, meanOutput: number | null): number {
-  return estimateInput(index.bytes) + Math.ceil(Math.min(maxOutput(index), meanOutput ?? UNSEEN_OUTPUT_TOKENS));
-}
-
-/** What the client allows for the answer; infinite when it says nothing. */
-function maxOutput(index: JsonIndex): number {
-  const max = index.get('max_completion_tokens') ?? index.get('max_tokens');
-  return typeof max === 'number' && max >= 0 ? max : Number.POSITIVE_INFINITY;
+/**
+ * Input and output together. `maxOutput`: what the client allows for the answer; null when it says nothing. `meanOutput`:
+ * of this model's answers so far; null when there was none.
+ */
+export function estimateTokens(body: Uint8Array, maxOutput: number | null, meanOutput: number | null): number {
+  const output = Math.min(maxOutput ?? Number.POSITIVE_INFINITY, meanOutput ?? UNSEEN_OUTPUT_TOKENS);
+  return estimateInput(body) + Math.ceil(output);
 }
 
 const QUOTE = 34;

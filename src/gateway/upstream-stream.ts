@@ -1,8 +1,9 @@
-import type { Codec, FrameFacts, StreamReader, Usage } from '../protocols/codec.ts';
+import type { FrameFacts, StreamProgress, StreamReader, Usage, WireCodec } from '../protocols/codec.ts';
 import type { JsonObject } from '../providers/provider.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { SseFrame } from '../shared/sse.ts';
 import { SseFramer } from '../transport/sse.ts';
+import type { StreamTranslation } from './lane.ts';
 
 /** What the next piece of an upstream's stream brings. */
 export type StreamStep = {
@@ -21,7 +22,10 @@ export type StreamStep = {
 );
 
 export type StreamRules = {
-  readonly codec: Codec;
+  /** The upstream's protocol. */
+  readonly codec: WireCodec;
+  /** Into the client's protocol; null where it is the same, and bytes pass as they are. */
+  readonly translation: StreamTranslation | null;
   /** The usage frame was asked for by rotator, not by the client. */
   readonly dropsUsageFrame: boolean;
   /** A provider's change of one frame's JSON, in place; true when it changed something. */
@@ -69,6 +73,12 @@ export class UpstreamStream {
     return this.#reader.finishReason;
   }
 
+  /** How far the client's stream has come; null in protocols that do not count. */
+  get progress(): StreamProgress | null {
+    const { translation } = this.#rules;
+    return translation ? translation.progress : (this.#reader.progress ?? null);
+  }
+
   /** A frame was rewritten for the provider's sake. */
   get isAdapted(): boolean {
     return this.#isAdapted;
@@ -112,10 +122,13 @@ export class UpstreamStream {
     await this.#source.cancel().catch(() => undefined);
   }
 
-  #adapted(frame: SseFrame, facts: FrameFacts): Uint8Array {
-    const { adapt } = this.#rules;
-    if (!adapt || !isJsonObject(facts.json) || !adapt(facts.json)) return frame.bytes;
-    this.#isAdapted = true;
+  /** The frame as it goes to the client: its own bytes, unless the provider's dialect or the client's protocol forbid it. */
+  #outgoing(frame: SseFrame, facts: FrameFacts): Uint8Array {
+    const { adapt, translation } = this.#rules;
+    const isAdapted = adapt !== null && isJsonObject(facts.json) && adapt(facts.json);
+    if (isAdapted) this.#isAdapted = true;
+    if (translation) return encoder.encode(translation.push(frame, facts.json));
+    if (!isAdapted) return frame.bytes;
     const name = frame.event === null ? '' : `event: ${frame.event}\n`;
     return encoder.encode(`${name}data: ${JSON.stringify(facts.json)}\n\n`);
   }
@@ -130,11 +143,14 @@ export class UpstreamStream {
         void this.#drain();
         const end = this.#reader.end();
         if (end.state === 'broken') return out.step({ kind: 'broken', reason: end.reason });
-        out.add(frame.bytes);
+        const { translation } = this.#rules;
+        if (!translation) out.add(frame.bytes);
+        // The end mark itself may carry the answer's usage and reason.
+        else out.add(encoder.encode(translation.push(frame, facts.json) + translation.end()));
         return out.step({ kind: 'complete' });
       }
       if (facts.isContent) out.isContent = true;
-      if (!(facts.isUsageOnly && this.#rules.dropsUsageFrame)) out.add(this.#adapted(frame, facts));
+      if (!(facts.isUsageOnly && this.#rules.dropsUsageFrame)) out.add(this.#outgoing(frame, facts));
     }
     return null;
   }
@@ -142,7 +158,8 @@ export class UpstreamStream {
   #end(out: Output): StreamStep {
     const end = this.#reader.end();
     if (end.state === 'broken') return out.step({ kind: 'broken', reason: end.reason });
-    out.add(encoder.encode(this.#rules.codec.endFrame));
+    const { translation, codec } = this.#rules;
+    out.add(encoder.encode(translation ? translation.end() : codec.endFrame(this.#reader)));
     return out.step({ kind: 'complete' });
   }
 

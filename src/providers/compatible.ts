@@ -4,6 +4,8 @@ import { developerToSystem, editMessages, type MessageRule } from './message-rul
 import { readCommonModels } from './model-list.ts';
 import type { AdaptContext, BodyRules, Provider } from './provider.ts';
 
+const NO_RULES: BodyRules = {};
+
 type Vendor = Omit<Provider, 'protocol'>;
 
 /**
@@ -21,7 +23,9 @@ export function compatible(vendor: Vendor, messageRules: readonly MessageRule[] 
     protocol: 'openai-chat',
     bodyRules: rulesFor(vendor, typeof bodyRules === 'function' ? bodyRules : () => bodyRules),
     editFields: (index: JsonIndex, context: AdaptContext) =>
-      together(editMessages(index, rules), editFields?.(index, context)),
+      context.protocol === 'openai-chat'
+        ? together(editMessages(index, rules), editFields?.(index, context))
+        : undefined,
   };
 }
 
@@ -34,6 +38,7 @@ function rulesFor(vendor: Vendor, own: (context: AdaptContext) => BodyRules | un
   };
   const inWhole: BodyRules = { rename, drop: ['stream_options'], dropsEmpty: true };
   return (context: AdaptContext): BodyRules => {
+    if (context.protocol !== 'openai-chat') return NO_RULES;
     const common = context.isStream ? inStream : inWhole;
     const rules = own(context);
     if (!rules) return common;

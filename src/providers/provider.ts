@@ -25,6 +25,8 @@ export type AdaptContext = {
   /** Upstream model id. */
   readonly model: string;
   readonly isStream: boolean;
+  /** What the upstream is spoken to in: hooks for one protocol's bodies must leave another's alone. */
+  readonly protocol: ProtocolId;
 };
 
 /** Changes of top-level request fields that need no parse: they are done on the bytes. */
@@ -99,8 +101,10 @@ export interface Provider {
   readonly midnightIn?: string;
   /** Where a person gets a key; shown by `keys add`. */
   readonly keyUrl?: string;
-  /** Paths under the base URL. Default `/chat/completions` and `/models`. */
-  readonly paths?: { readonly chat?: string; readonly models?: string };
+  /** Paths under the base URL where they are not the protocol's own; `{model}` stands for the model. */
+  readonly paths?: Readonly<Partial<Record<ProtocolId | 'models', string>>>;
+  /** Wire formats it understands for this model, the preferred one first. Absent: `protocol` alone. */
+  speaks?(model: string): readonly ProtocolId[];
   /** Default `Authorization: Bearer KEY`. */
   authorize?(headers: Headers, key: Secret): void;
   /** Header names that cross besides the common allow-list. */

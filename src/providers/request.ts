@@ -1,16 +1,12 @@
+import type { ProtocolId } from '../protocols/codec.ts';
 import type { Secret } from '../shared/secret.ts';
-import type { Provider } from './provider.ts';
+import type { AdaptContext, Provider } from './provider.ts';
 
 /** The HTTP head of an upstream call: where it goes, and which headers cross in each direction. */
 
-const UP: readonly string[] = [
-  'content-type',
-  'accept',
-  'anthropic-version',
-  'anthropic-beta',
-  'openai-beta',
-  'idempotency-key',
-];
+const UP: readonly string[] = ['content-type', 'accept', 'idempotency-key'];
+/** Versions and switches of the client's protocol: they mean nothing in another one. */
+const UP_SAME: readonly string[] = [...UP, 'anthropic-version', 'anthropic-beta', 'openai-beta'];
 const DOWN: readonly string[] = ['content-type'];
 
 /** Puts the key where the vendor looks for it. Null: a server that takes no key, nothing is sent. */
@@ -29,10 +25,12 @@ export function upstreamHeaders(
   client: Headers,
   extra: Readonly<Record<string, string>>,
   version: string,
+  isTranslated = false,
 ): Headers {
   const headers = new Headers();
   const own = provider.headersAcross?.up;
-  for (const name of own ? [...UP, ...own] : UP) {
+  const across = isTranslated ? UP : UP_SAME;
+  for (const name of own ? [...across, ...own] : across) {
     const value = client.get(name);
     if (value !== null) headers.set(name, value);
   }
@@ -54,8 +52,33 @@ export function downstreamHeaders(provider: Provider, upstream: Headers): Record
   return headers;
 }
 
-export const chatUrl = (provider: Provider, baseUrl: string): string =>
-  under(baseUrl, provider.paths?.chat ?? '/chat/completions');
+/** Where each protocol is called, whole and streamed. */
+const PATHS: Readonly<Record<ProtocolId, { readonly whole: string; readonly stream: string }>> = {
+  'openai-chat': { whole: '/chat/completions', stream: '/chat/completions' },
+  'openai-responses': { whole: '/responses', stream: '/responses' },
+  'anthropic-messages': { whole: '/messages', stream: '/messages' },
+  gemini: { whole: '/models/{model}:generateContent', stream: '/models/{model}:streamGenerateContent?alt=sse' },
+};
+
+const urls = new Map<string, string>();
+const MAX_URLS = 10_000;
+
+/** Put together once for each provider's place, protocol and model. */
+export function callUrl(provider: Provider, baseUrl: string, context: AdaptContext): string {
+  const { protocol, isStream, model } = context;
+  const path = provider.paths?.[protocol] ?? PATHS[protocol][isStream ? 'stream' : 'whole'];
+  const hasModel = path.includes('{model}');
+  const key = `${baseUrl} ${path} ${hasModel ? model : ''}`;
+  const known = urls.get(key);
+  if (known !== undefined) return known;
+  // Slashes are a part of names such as `models/x` and stay; everything else that a path gives a meaning to is escaped.
+  const url = under(baseUrl, hasModel ? path.replace('{model}', escapedModel(model)) : path);
+  if (urls.size >= MAX_URLS) urls.clear();
+  urls.set(key, url);
+  return url;
+}
+
+const escapedModel = (model: string) => model.split('/').map(encodeURIComponent).join('/');
 
 /** `page`: the path with query that the previous page named as its successor. */
 export const modelsUrl = (provider: Provider, baseUrl: string, page?: string): string =>

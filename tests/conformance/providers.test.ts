@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { adaptReplyBytes, adaptRequest, eventAdapter } from '../../src/providers/adapt.ts';
 import { classifyReply } from '../../src/providers/classify.ts';
 import { readCommonModels } from '../../src/providers/model-list.ts';
-import type { JsonObject, Provider } from '../../src/providers/provider.ts';
-import { authorize, chatUrl, downstreamHeaders, modelsUrl, upstreamHeaders } from '../../src/providers/request.ts';
+import type { AdaptContext, JsonObject, Provider } from '../../src/providers/provider.ts';
+import { authorize, callUrl, downstreamHeaders, modelsUrl, upstreamHeaders } from '../../src/providers/request.ts';
 import { JsonIndex } from '../../src/shared/json-bytes.ts';
 import { Secret } from '../../src/shared/secret.ts';
 import { RECORDED_AT, recorded } from './provider-fixture.ts';
@@ -17,14 +17,20 @@ function indexOf(body: unknown): JsonIndex {
   return index;
 }
 
+/** A call in the provider's own protocol. */
+const spoken = (provider: Provider, model: string, isStream: boolean): AdaptContext => ({
+  model,
+  isStream,
+  protocol: provider.protocol,
+});
 const baseOf = (provider: Provider) => provider.baseUrl ?? 'http://127.0.0.1:8000/v1';
 const classified = recorded.flatMap(({ provider, fixture }) => fixture.errors.map((error) => ({ provider, error })));
 
 describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s', (_, { provider, fixture }) => {
   test('is called at its documented place, with or without a trailing slash', () => {
     const { chat, models } = fixture.calls;
-    expect(chatUrl(provider, baseOf(provider))).toBe(chat);
-    expect(chatUrl(provider, `${baseOf(provider)}/`)).toBe(chat);
+    expect(callUrl(provider, baseOf(provider), spoken(provider, 'm', false))).toBe(chat);
+    expect(callUrl(provider, `${baseOf(provider)}/`, spoken(provider, 'm', false))).toBe(chat);
     expect(modelsUrl(provider, baseOf(provider))).toBe(models);
   });
 
@@ -79,7 +85,7 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
 
   test.each(fixture.requests.map((request) => [request.name, request] as const))('request: %s', (_name, request) => {
     const index = indexOf(request.body);
-    const adapted = adaptRequest(provider, index, { model: request.model, isStream: request.isStream }, {});
+    const adapted = adaptRequest(provider, index, spoken(provider, request.model, request.isStream), {});
     expect(decode(adapted.bytes)).toEqual(request.sent);
     expect(adapted.changes).toEqual(request.changes);
     // What is named is what was done: no change named means no byte changed, but for fields that say nothing.
@@ -88,14 +94,14 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
 
   test.each(fixture.replies.map((reply) => [reply.name, reply] as const))('reply: %s', (_name, reply) => {
     const bytes = encode(reply.body);
-    const adapted = adaptReplyBytes(provider, bytes, { model: 'm', isStream: false });
+    const adapted = adaptReplyBytes(provider, bytes, spoken(provider, 'm', false));
     expect(adapted.isChanged).toBe(reply.adapted !== null);
     if (reply.adapted === null) expect(adapted.bytes).toBe(bytes);
     else expect(decode(adapted.bytes)).toEqual(reply.adapted);
   });
 
   test.each(fixture.streams.map((stream) => [stream.name, stream] as const))('stream: %s', (_name, stream) => {
-    const adapt = eventAdapter(provider, { model: 'm', isStream: true });
+    const adapt = eventAdapter(provider, spoken(provider, 'm', true));
     const seen = stream.events.map((event) => {
       const json = structuredClone(event);
       return adapt?.(json) ? json : null;
@@ -104,7 +110,7 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
   });
 
   test('event hooks take anything that is a JSON object', () => {
-    const adapt = eventAdapter(provider, { model: 'm', isStream: true });
+    const adapt = eventAdapter(provider, spoken(provider, 'm', true));
     const odd: JsonObject[] = [
       {},
       { choices: null },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { openAiChat } from '../../src/protocols/openai-chat/index.ts';
 import { affinityOf } from '../../src/gateway/affinity-hint.ts';
 import { openingOf } from '../../src/gateway/opening.ts';
 import type { Affinity } from '../../src/pool/pool.ts';
@@ -9,7 +10,7 @@ const encode = (value: unknown) => new TextEncoder().encode(typeof value === 'st
 function hint(body: unknown, headers: Record<string, string> = {}, client: string | null = 'laptop'): Affinity | null {
   const index = JsonIndex.of(encode(body));
   if (!index) throw new Error('no JSON object');
-  return affinityOf(new Headers(headers), { index }, client);
+  return affinityOf(new Headers(headers), index, openAiChat.layout, client);
 }
 
 const keyOf = (...given: Parameters<typeof hint>) => hint(...given)?.key;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { openAiChat } from '../../src/protocols/openai-chat/index.ts';
 import { estimateInput, estimateTokens, OutputMeans } from '../../src/gateway/token-estimate.ts';
 import { JsonIndex } from '../../src/shared/json-bytes.ts';
 
@@ -89,7 +90,8 @@ describe('the input', () => {
 
 describe('the output', () => {
   const input = (body: object) => estimateInput(encode(body));
-  const output = (body: object, mean: number | null) => estimateTokens(indexOf(body), mean) - input(body);
+  const output = (body: object, mean: number | null) =>
+    estimateTokens(indexOf(body).bytes, openAiChat.layout.maxOutputTokens(indexOf(body)), mean) - input(body);
 
   test.each([
     ['the mean of the model where the client allows more', { max_tokens: 4000 }, 120.4, 121],

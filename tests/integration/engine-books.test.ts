@@ -162,6 +162,8 @@ describe('an answer that came when nobody was there to read it', () => {
     const response = await rotator.app.gateway.handle({
       requestId: 'unread',
       codec: openAiChat,
+      path: null,
+      framing: 'events',
       body: new TextEncoder().encode(JSON.stringify(chatBody({ stream: true }))),
       headers: new Headers(),
       client: { name: null, models: [] },

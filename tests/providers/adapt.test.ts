@@ -18,7 +18,12 @@ function indexOf(text: string): JsonIndex {
 }
 
 const adapt = (provider: Provider, text: string, set: Record<string, unknown> = {}, isStream = false) => {
-  const { bytes, changes } = adaptRequest(provider, indexOf(text), { model: 'm', isStream }, set);
+  const { bytes, changes } = adaptRequest(
+    provider,
+    indexOf(text),
+    { model: 'm', isStream, protocol: 'openai-chat' },
+    set,
+  );
   return { text: new TextDecoder().decode(bytes), changes };
 };
 
@@ -33,7 +38,7 @@ describe('a request that needs nothing', () => {
       .map((p) => [p.id, p] as const),
   )('goes to %s byte for byte', (_id, provider) => {
     const index = indexOf(BODY);
-    const adapted = adaptRequest(provider, index, { model: 'a', isStream: true }, {});
+    const adapted = adaptRequest(provider, index, { model: 'a', isStream: true, protocol: 'openai-chat' }, {});
     expect(adapted.bytes).toBe(index.bytes);
     expect(adapted.changes).toEqual([]);
   });
@@ -153,7 +158,7 @@ test('adaptRequest never throws, and what is set always wins', () => {
       fc.boolean(),
       (provider, fields, wanted, model, isStream) => {
         const index = indexOf(JSON.stringify(fields));
-        const { bytes } = adaptRequest(provider, index, { model, isStream }, wanted);
+        const { bytes } = adaptRequest(provider, index, { model, isStream, protocol: 'openai-chat' }, wanted);
         const sent: unknown = JSON.parse(new TextDecoder().decode(bytes));
         expect(sent).toMatchObject(JSON.parse(JSON.stringify(wanted)));
       },
@@ -183,14 +188,17 @@ describe('a reply', () => {
   test('that is no JSON, or no object, is left alone', () => {
     for (const text of ['', 'null', '["model_length"]', '"model_length"', '{"model_length"']) {
       const bytes = new TextEncoder().encode(text);
-      expect(adaptReplyBytes(mistral, bytes, { model: 'm', isStream: false })).toEqual({ bytes, isChanged: false });
+      expect(adaptReplyBytes(mistral, bytes, { model: 'm', isStream: false, protocol: 'openai-chat' })).toEqual({
+        bytes,
+        isChanged: false,
+      });
     }
   });
 
   test('of a vendor without a dialect is never looked at', () => {
-    expect(eventAdapter(own, { model: 'm', isStream: true })).toBeNull();
+    expect(eventAdapter(own, { model: 'm', isStream: true, protocol: 'openai-chat' })).toBeNull();
     const bytes = new Uint8Array([0xff, 0xfe]);
-    expect(adaptReplyBytes(own, bytes, { model: 'm', isStream: false }).bytes).toBe(bytes);
+    expect(adaptReplyBytes(own, bytes, { model: 'm', isStream: false, protocol: 'openai-chat' }).bytes).toBe(bytes);
   });
 
   test('can be anything', () => {
@@ -211,9 +219,15 @@ describe('a reply', () => {
     fc.assert(
       fc.property(fc.constantFrom(...all), fc.array(choice), (provider, choices) => {
         const bytes = new TextEncoder().encode(JSON.stringify({ choices, x_groq: { usage: {} } }));
-        const { isChanged, bytes: adapted } = adaptReplyBytes(provider, bytes, { model: 'm', isStream: false });
+        const { isChanged, bytes: adapted } = adaptReplyBytes(provider, bytes, {
+          model: 'm',
+          isStream: false,
+          protocol: 'openai-chat',
+        });
         expect(isChanged).toBe(adapted !== bytes);
-        eventAdapter(provider, { model: 'm', isStream: true })?.(JSON.parse(JSON.stringify({ choices })));
+        eventAdapter(provider, { model: 'm', isStream: true, protocol: 'openai-chat' })?.(
+          JSON.parse(JSON.stringify({ choices })),
+        );
       }),
       { numRuns: 500 },
     );

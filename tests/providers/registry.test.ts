@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { findProvider, normalizeProviderId, ownProvider, providers } from '../../src/providers/index.ts';
-import { chatUrl, upstreamHeaders } from '../../src/providers/request.ts';
+import { callUrl, upstreamHeaders } from '../../src/providers/request.ts';
 
 describe('the registry', () => {
   test('has no id, second name or key name twice', () => {
@@ -63,7 +63,7 @@ describe('a request’s head', () => {
     ['http://h:1/a/b/?api-version=2#x', 'http://h:1/a/b/chat/completions?api-version=2'],
     ['http://[::1]:80/v1', 'http://[::1]/v1/chat/completions'],
   ])('under %s goes to %s', (base, url) => {
-    expect(chatUrl(own, base)).toBe(url);
+    expect(callUrl(own, base, { model: 'm', isStream: false, protocol: 'openai-chat' })).toBe(url);
   });
 
   test.each([

@@ -320,6 +320,8 @@ class World {
       const response = await this.#gateway.handle({
         requestId: request.id,
         codec: openAiChat,
+        path: null,
+        framing: 'events',
         body: new TextEncoder().encode(body),
         headers: new Headers(),
         client: { name: null, models: [] },

@@ -1,20 +1,22 @@
-import type { Codec } from '../codec.ts';
+import type { WireCodec } from '../codec.ts';
 import { collect } from './collect.ts';
 import { encodeError, errorFrames } from './errors.ts';
 import { readReply, streamOf } from './reply.ts';
-import { readRequest } from './request.ts';
+import { layout, patch, readRequest } from './request.ts';
 import { streamReader } from './stream.ts';
 
 /** OpenAI chat completions. */
-export const openAiChat: Codec = {
+export const openAiChat: WireCodec = {
   id: 'openai-chat',
+  layout,
   readRequest,
+  patch,
   streamReader,
   readReply,
   collect,
   streamOf,
   encodeError,
   errorFrames,
-  heartbeat: ': rotator\n\n',
-  endFrame: 'data: [DONE]\n\n',
+  heartbeat: { early: ': rotator\n\n', running: ': rotator\n\n' },
+  endFrame: () => 'data: [DONE]\n\n',
 };

@@ -1,50 +1,45 @@
-import { JsonIndex } from '../../shared/json-bytes.ts';
-import type { Envelope } from '../codec.ts';
+import { isObject } from '../../shared/json-shape.ts';
+import type { JsonIndex } from '../../shared/json-bytes.ts';
+import { type Envelope, isProblem, type RequestLayout } from '../codec.ts';
+import type { JsonRecord } from '../ir.ts';
 import type { Problem } from '../problem.ts';
+import { isRepeated, missingList, readModel, readObject, readStream } from '../request-bytes.ts';
 
-/**
- * Up to this size a body is parsed once, only to be sure that it is JSON, so that a client's mistake costs no upstream
- * call. Above it a parse would block the loop for milliseconds: there balanced brackets and strings must do, and the
- * upstream judges the rest.
- */
-const VALIDATED_BYTES = 64 * 1024;
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+export const layout: RequestLayout = {
+  conversation: 'messages',
+  instructions: null,
+  maxOutputTokens(index: JsonIndex) {
+    const max = index.get('max_completion_tokens') ?? index.get('max_tokens');
+    return typeof max === 'number' && max >= 0 ? max : null;
+  },
+};
 
 /** Reads what routing needs of a chat request. A problem names the field that is missing or wrong. */
 export function readRequest(bytes: Uint8Array): Envelope | Problem {
-  if (bytes.length === 0) return wrong('the request body is empty; a JSON object is expected');
-  const index = JsonIndex.of(bytes);
-  if (!index || !isJson(bytes)) return wrong('the request body is not a valid JSON object');
-  const model = index.get('model');
-  if (typeof model !== 'string' || model.trim() === '') {
-    return wrong(model === undefined ? 'model is missing' : 'model must be a non-empty string', 'model');
-  }
-  // `[` without a parse: the conversation is the bulk of the body.
-  if (index.slice('messages')?.[0] !== 91) {
-    return wrong(index.has('messages') ? 'messages must be an array' : 'messages is missing', 'messages');
-  }
-  const stream = index.get('stream') ?? false;
-  if (typeof stream !== 'boolean') return wrong('stream must be true or false', 'stream');
-  return { index, model, isStream: stream, wantsUsage: stream && includesUsage(index.get('stream_options')) };
+  const index = readObject(bytes);
+  if (isProblem(index)) return index;
+  const model = readModel(index);
+  if (typeof model !== 'string') return model;
+  const missing = missingList(index, 'messages');
+  if (missing) return missing;
+  const isStream = readStream(index);
+  if (typeof isStream !== 'boolean') return isStream;
+  return { index, model, isStream, wantsUsage: isStream && includesUsage(index.get('stream_options')) };
 }
 
-function isJson(bytes: Uint8Array): boolean {
-  if (bytes.length > VALIDATED_BYTES) return true;
-  try {
-    JSON.parse(decoder.decode(bytes));
-    return true;
-  } catch {
-    return false;
+export function patch(envelope: Envelope, wish: { readonly model: string; readonly asksUsage: boolean }): JsonRecord {
+  const set: Record<string, unknown> = {};
+  const { index } = envelope;
+  if (wish.model !== envelope.model || isRepeated(index, 'model')) set.model = wish.model;
+  // A repeated field is written alike everywhere: the upstream may read another one of them than we did.
+  if (isRepeated(index, 'stream')) set.stream = envelope.isStream;
+  if (wish.asksUsage && !envelope.wantsUsage) {
+    const own = index.get('stream_options');
+    set.stream_options = { ...(isObject(own) && own), include_usage: true };
   }
+  return set;
 }
 
 function includesUsage(options: unknown): boolean {
-  return (
-    typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true
-  );
-}
-
-function wrong(message: string, param: string | null = null): Problem {
-  return { kind: 'bad-request', status: 400, message, param };
+  return isObject(options) && options.include_usage === true;
 }

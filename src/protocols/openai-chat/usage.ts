@@ -10,7 +10,13 @@ export function readUsage(value: unknown): Usage | null {
     outputTokens: count(value.completion_tokens),
     // DeepSeek counts cache hits in a field of its own.
     cachedTokens: count(prompt.cached_tokens) ?? count(value.prompt_cache_hit_tokens),
+    // OpenRouter and Anthropic's compatible endpoint; no field of OpenAI's own.
+    cacheWriteTokens: count(prompt.cache_write_tokens) ?? count(prompt.cached_creation_tokens),
     reasoningTokens: count(completion.reasoning_tokens),
+    audioInputTokens: count(prompt.audio_tokens),
+    audioOutputTokens: count(completion.audio_tokens),
+    // OpenRouter says what it charged.
+    costUsd: typeof value.cost === 'number' && value.cost >= 0 ? value.cost : null,
   };
   return usage.inputTokens === null && usage.outputTokens === null ? null : usage;
 }

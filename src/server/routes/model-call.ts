@@ -1,9 +1,9 @@
-import type { Codec } from '../../protocols/codec.ts';
+import type { WireCodec } from '../../protocols/codec.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { Exchange } from './route.ts';
 
 /** Hands a model call to the gateway, in the protocol of the surface that was called. */
-export function callModel(exchange: Exchange, codec: Codec): Promise<Response> | Refusal {
+export function callModel(exchange: Exchange, codec: WireCodec): Promise<Response> | Refusal {
   const { headers } = exchange.request;
   const timeoutMs = readTimeout(headers.get('x-rotator-timeout-ms'));
   if (timeoutMs === 'bad') return badHeader('x-rotator-timeout-ms', 'a whole number of milliseconds above 0');
@@ -12,6 +12,8 @@ export function callModel(exchange: Exchange, codec: Codec): Promise<Response> |
   return exchange.deps.gateway.handle({
     requestId: exchange.requestId,
     codec,
+    path: null,
+    framing: 'events',
     body: exchange.body,
     headers,
     client: exchange.client,

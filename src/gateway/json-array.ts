@@ -1,0 +1,33 @@
+import { SseFramer } from '../transport/sse.ts';
+import type { Outlet } from './relay.ts';
+
+/**
+ * An outlet that writes a stream of events as one JSON array, an element for each event: what Gemini's stream is without
+ * `alt=sse`. What is no event (a heartbeat, a comment) is left out: there is no place for it in an array.
+ */
+export class JsonArrayOutlet implements Outlet {
+  readonly #outlet: Outlet;
+  readonly #framer = new SseFramer();
+  readonly #encoder = new TextEncoder();
+  #isOpen = false;
+
+  constructor(outlet: Outlet) {
+    this.#outlet = outlet;
+  }
+
+  async write(bytes: Uint8Array | string): Promise<void> {
+    let text = '';
+    for (const frame of this.#framer.push(typeof bytes === 'string' ? this.#encoder.encode(bytes) : bytes)) {
+      if (frame.data === null || frame.data === '') continue;
+      text += `${this.#isOpen || text !== '' ? ',\r\n' : '['}${frame.data}`;
+    }
+    if (text === '') return;
+    this.#isOpen = true;
+    await this.#outlet.write(text);
+  }
+
+  /** The end of the array. */
+  async close(): Promise<void> {
+    await this.#outlet.write(this.#isOpen ? ']' : '[]');
+  }
+}

@@ -1,0 +1,13 @@
+import type { ProtocolId, WireCodec } from './codec.ts';
+import { openAiChat } from './openai-chat/index.ts';
+
+/** Every wire format, one line each. */
+export const codecs: readonly WireCodec[] = [openAiChat];
+
+const byId = new Map<ProtocolId, WireCodec>(codecs.map((codec) => [codec.id, codec]));
+
+export function codecOf(id: ProtocolId): WireCodec {
+  const codec = byId.get(id);
+  if (!codec) throw new Error(`there is no codec for ${id}`);
+  return codec;
+}
