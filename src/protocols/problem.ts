@@ -21,6 +21,8 @@ export type ProblemKind =
   | 'upstream-broken'
   | 'upstream-overloaded'
   | 'timeout'
+  /** The request carries something that one credential issued and only it can read; that one cannot serve. */
+  | 'credential-unavailable'
   | 'loop'
   | 'internal';
 

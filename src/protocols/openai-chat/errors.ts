@@ -20,6 +20,7 @@ const TABLE: Readonly<Record<ProblemKind, { readonly type: string; readonly code
   'upstream-broken': { type: 'upstream_error', code: null },
   'upstream-overloaded': { type: 'upstream_error', code: 'overloaded' },
   timeout: { type: 'timeout_error', code: null },
+  'credential-unavailable': { type: 'invalid_request_error', code: 'credential_unavailable' },
   loop: { type: 'upstream_error', code: 'loop' },
   internal: { type: 'server_error', code: 'internal' },
 };
