@@ -1,4 +1,4 @@
-import type { SseFrame } from '../../shared/sse.ts';
+import { framesOf } from '../frames-of.ts';
 import { streamReader } from './stream.ts';
 import { isObject } from './usage.ts';
 
@@ -82,20 +82,4 @@ function choiceOf(index: number, { message, toolCalls, finishReason }: Collected
     message: { ...message, ...(calls.length > 0 && { tool_calls: calls }) },
     finish_reason: finishReason,
   };
-}
-
-function* framesOf(text: string): Generator<SseFrame> {
-  for (const block of text.split(/\r\n\r\n|\n\n|\r\r/)) {
-    const fields = block.split(/\r\n|\n|\r/);
-    const values = (name: string) =>
-      fields
-        .filter((field) => field.startsWith(`${name}:`))
-        .map((field) => field.slice(name.length + 1).replace(/^ /, ''));
-    const data = values('data');
-    yield {
-      bytes: new Uint8Array(0),
-      event: values('event')[0] ?? null,
-      data: data.length > 0 ? data.join('\n') : null,
-    };
-  }
 }
