@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { credentialId, credentialsOf } from './config/credentials.ts';
 import type { LoadedConfig } from './config/load.ts';
+import { providerDefaults } from './config/schema.ts';
 import { demoProvider } from './demo/demo-provider.ts';
 import { createDemoUpstream } from './demo/demo-upstream.ts';
 import { type AskTools, listModels } from './gateway/ask.ts';
@@ -461,9 +462,13 @@ function startDemo(clock: Clock) {
         weight: 1,
         models: [],
         limits: NO_LIMITS,
+        tierName: null,
         quotaPool: null,
       })),
-      poolSettings: poolSettings(config.rotation, { max_per_key: 0, optimal_per_key: 1, priority_multipliers: {} }, {}),
+      poolSettings: poolSettings(config.rotation, {
+        ...providerDefaults,
+        concurrency: { max_per_key: 0, optimal_per_key: 1, priority_multipliers: {} },
+      }),
     }),
   };
 }

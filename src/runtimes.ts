@@ -11,6 +11,7 @@ export type ConfiguredCredential = CredentialAccess & {
   readonly weight: number;
   readonly models: readonly string[];
   readonly limits: KeyLimits;
+  readonly tierName: string | null;
   readonly quotaPool: string | null;
 };
 
@@ -57,9 +58,10 @@ export function planOf(configured: ConfiguredProvider): ProviderPlan {
         tokensPerDay: key.limits.tpd,
         concurrency: key.limits.concurrency,
       },
+      tierName: key.tierName,
       quotaPool: key.quotaPool,
     })),
-    poolSettings: poolSettings(rotation, settings.concurrency, settings.quota_groups),
+    poolSettings: poolSettings(rotation, settings),
   };
 }
 
@@ -76,8 +78,7 @@ export function timeoutsOf(timeouts: Config['timeouts']): Timeouts {
 
 export function poolSettings(
   rotation: Config['rotation'],
-  concurrency: ConfiguredProvider['settings']['concurrency'],
-  groups: ConfiguredProvider['settings']['quota_groups'],
+  { concurrency, quota_groups, caps }: Pick<ConfiguredProvider['settings'], 'concurrency' | 'quota_groups' | 'caps'>,
 ): PoolSettings {
   const { cooldowns } = rotation;
   return {
@@ -85,7 +86,14 @@ export function poolSettings(
     balanceBy: rotation.balance_by,
     isAffinityOn: rotation.affinity,
     dailyReset: { ...rotation.daily_reset, timezone: rotation.timezone },
-    groups: Object.entries(groups).map(([name, models]) => ({ name, models: models.map(namePattern) })),
+    groups: Object.entries(quota_groups).map(([name, models]) => ({ name, models: models.map(namePattern) })),
+    caps: caps.map(({ models, tier_name, max_requests, window, on_reached }) => ({
+      models: models.map(namePattern),
+      tierName: tier_name,
+      amount: max_requests,
+      window,
+      rest: on_reached,
+    })),
     tolerance: rotation.tolerance,
     maxWaiting: rotation.max_waiting,
     cooldowns: {
@@ -118,6 +126,7 @@ export function poolCredentials(plan: ProviderPlan, overrides: ReadonlyMap<strin
     weight: credential.weight,
     models: credential.models.map(namePattern),
     limits: credential.limits,
+    tierName: credential.tierName,
     quotaPool: credential.quotaPool,
     isEnabled: credential.isEnabledInConfig && overrides.get(credential.id) !== false,
   }));

@@ -19,6 +19,8 @@ export type ConfiguredKey = {
   readonly models: string[];
   readonly proxy: Secret | null;
   readonly limits: KeyConfig['limits'];
+  /** Which caps are for it. */
+  readonly tierName: string | null;
   /** Keys of one provider with the same name share quota blocks. */
   readonly quotaPool: string | null;
   readonly isEnabled: boolean;
@@ -122,10 +124,11 @@ class KeyCollector {
     this.#notes = notes;
   }
 
-  addConfigured({ enabled, quota_pool, ...rest }: KeyConfig, index: number): boolean {
+  addConfigured({ enabled, quota_pool, tier_name, ...rest }: KeyConfig, index: number): boolean {
     const where = `providers.${this.#provider}.keys[${index}]`;
     return this.#add(where, rest.key.reveal(), {
       ...rest,
+      tierName: tier_name,
       quotaPool: quota_pool,
       isEnabled: enabled,
       source: 'config',
@@ -161,8 +164,8 @@ class KeyCollector {
   }
 }
 
-const { enabled: isEnabled, quota_pool: quotaPool, key: _key, ...keyDefaults } = shortKey;
-const UNLABELLED = { ...keyDefaults, quotaPool, isEnabled };
+const { enabled: isEnabled, quota_pool: quotaPool, tier_name: tierName, key: _key, ...keyDefaults } = shortKey;
+const UNLABELLED = { ...keyDefaults, tierName, quotaPool, isEnabled };
 
 /** The environment's keys of a provider: `NAME_API_KEY`, then `_1`, `_2`… in order, gaps allowed, empty ones ignored. */
 function keyVariables(provider: Provider, env: Env): { name: string; value: string }[] {

@@ -150,6 +150,106 @@ export const timeOfDay = () => {
   });
 };
 
+export type CapAmount =
+  | { readonly kind: 'count'; readonly count: number }
+  /** 0 to 1 of the vendor's limit. */
+  | { readonly kind: 'share'; readonly share: number }
+  | { readonly kind: 'offset'; readonly by: number };
+
+const SHARE_PATTERN = '(?:100|[1-9]?\\d(?:\\.\\d+)?)%';
+const OFFSET_PATTERN = '[+-]\\d+';
+const shareExpression = new RegExp(`^${SHARE_PATTERN}$`);
+const offsetExpression = new RegExp(`^${OFFSET_PATTERN}$`);
+
+/** How much of a cap: so many, a share of the vendor's limit, or so many more or less than that. */
+export const capAmount = () => {
+  const expected = 'a count such as 100, a share such as 80%, or an offset such as "-5"';
+  return leaf({
+    kind: 'count | share | offset',
+    expected,
+    read: (value): CapAmount | Mistake => {
+      const written = textOf(value).trim();
+      const share = shareExpression.test(written) ? Number.parseFloat(written) / 100 : 0;
+      if (share > 0) return { kind: 'share', share };
+      const by = offsetExpression.test(written) ? Number(written) : Number.NaN;
+      if (Number.isSafeInteger(by)) return { kind: 'offset', by };
+      const count = parseCount(written);
+      return count !== null && count >= 1 ? { kind: 'count', count } : new Mistake(expected);
+    },
+    format: (amount) => {
+      if (amount.kind === 'count') return amount.count;
+      if (amount.kind === 'share') return `${Number((amount.share * 100).toFixed(6))}%`;
+      return amount.by < 0 ? `${amount.by}` : `+${amount.by}`;
+    },
+    json: {
+      anyOf: [
+        { type: 'integer' },
+        { type: 'string', pattern: `^(?:${COUNT_PATTERN}|${SHARE_PATTERN}|${OFFSET_PATTERN})$` },
+        HAS_REFERENCE,
+      ],
+    },
+  });
+};
+
+export type CapWindow =
+  | { readonly kind: 'rolling'; readonly ms: number }
+  | { readonly kind: 'daily' | 'weekly' | 'monthly' | 'authoritative' };
+
+const CAP_WINDOWS = ['daily', 'weekly', 'monthly', 'authoritative'] as const;
+const MAX_DURATION_MS = 365 * 86_400_000;
+
+export const capWindow = () => {
+  const expected = 'daily, weekly, monthly, authoritative or a duration such as 5h';
+  return leaf({
+    kind: 'duration | daily | weekly | monthly | authoritative',
+    expected,
+    read: (value): CapWindow | Mistake => {
+      const written = textOf(value).trim();
+      const kind = CAP_WINDOWS.find((known) => known === written);
+      if (kind) return { kind };
+      const ms = parseDuration(written);
+      if (ms !== null && ms > 0 && ms <= MAX_DURATION_MS) return { kind: 'rolling', ms };
+      return new Mistake(expected, nearest(written, CAP_WINDOWS));
+    },
+    format: (window) => (window.kind === 'rolling' ? formatDuration(window.ms) : window.kind),
+    json: {
+      anyOf: [{ enum: [...CAP_WINDOWS] }, { type: 'string', pattern: `^${DURATION_PATTERN}$` }, HAS_REFERENCE],
+    },
+  });
+};
+
+export type CapRest =
+  | { readonly kind: 'until-reset'; readonly plusMs: number }
+  | { readonly kind: 'for'; readonly ms: number };
+
+const UNTIL_RESET = 'until_reset';
+
+export const capRest = () => {
+  const expected = 'until_reset, until_reset+1h, or a duration such as 2h';
+  return leaf({
+    kind: 'until_reset | until_reset+duration | duration',
+    expected,
+    read: (value): CapRest | Mistake => {
+      const written = textOf(value).trim();
+      if (written === UNTIL_RESET) return { kind: 'until-reset', plusMs: 0 };
+      const isPlus = written.startsWith(`${UNTIL_RESET}+`);
+      const ms = parseDuration(isPlus ? written.slice(UNTIL_RESET.length + 1) : written);
+      if (ms === null || ms <= 0 || ms > MAX_DURATION_MS) return new Mistake(expected, nearest(written, [UNTIL_RESET]));
+      return isPlus ? { kind: 'until-reset', plusMs: ms } : { kind: 'for', ms };
+    },
+    format: (rest) => {
+      if (rest.kind === 'for') return formatDuration(rest.ms);
+      return rest.plusMs === 0 ? UNTIL_RESET : `${UNTIL_RESET}+${formatDuration(rest.plusMs)}`;
+    },
+    json: {
+      anyOf: [
+        { type: 'string', pattern: `^(?:${UNTIL_RESET}(?:\\+${DURATION_PATTERN})?|${DURATION_PATTERN})$` },
+        HAS_REFERENCE,
+      ],
+    },
+  });
+};
+
 /** A name of the IANA time zone database, such as this runtime knows. */
 export const timeZone = () => {
   const expected = 'a time zone such as UTC or Europe/Berlin';

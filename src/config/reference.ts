@@ -1,7 +1,7 @@
 /** The example file and the reference page, made from the schema so that they cannot say anything else than it does. */
 import * as z from 'zod';
 import { stringify } from 'yaml';
-import { configSchema, longKey, providerSchema, clientKeySchema } from './schema.ts';
+import { capSchema, configSchema, longKey, providerSchema, clientKeySchema } from './schema.ts';
 import { type Schema, type Shape, shapeOf } from './shape.ts';
 
 export { configJsonSchema } from './schema.ts';
@@ -151,6 +151,10 @@ function providersDoc(schema: Schema): string[] {
     '### providers.X.keys[]',
     '',
     ...table(longKey, ''),
+    '',
+    '### providers.X.caps[]',
+    '',
+    ...table(capSchema, ''),
   ];
 }
 

@@ -5,6 +5,9 @@
 import * as z from 'zod';
 import {
   baseUrl,
+  capAmount,
+  capRest,
+  capWindow,
   choice,
   count,
   duration,
@@ -238,6 +241,11 @@ export const longKey = z.strictObject({
   }),
   label: absent(text('a label'), 'A name for people; commands take it instead of the id.', 'work'),
   priority: field(integer(1), 10, '1 is best; all keys of a better priority are used before the next.'),
+  tier_name: absent(
+    text('a name'),
+    'Tier of the account: `caps` with the same `tier_name` are for this key, besides those without one.',
+    'free',
+  ),
   weight: field(number(0, true), 1, 'Share of the load relative to the other keys of the same priority.'),
   models: list(text('a model pattern'), 'This key serves only these models; empty means all.', ['gemini-2.5-*']),
   proxy: absent(
@@ -265,6 +273,30 @@ export const longKey = z.strictObject({
       examples: [{ rpm: 10, tpm: '250k', rpd: 250, tpd: '5m', concurrency: 2 }],
     }),
   enabled: field(flag(), true, 'False takes the key out of rotation without removing it.'),
+});
+
+export const capSchema = z.strictObject({
+  models: list(
+    text('a model pattern'),
+    'Models that it counts together; empty means all. One that is in a quota group, or the group’s name, stands for the group.',
+    ['gemini-2.5-pro'],
+  ),
+  tier_name: absent(text('a name'), 'Only for keys with this `tier_name`. Absent: for every key.', 'free'),
+  max_requests: capAmount().meta({
+    description:
+      'Requests of one key in a window: a count, or `80%`, `"+5"`, `"-5"` against the limit that is known (from `limits` of the key, the provider’s headers or its quota). While none is known such a cap does not apply, and `status` says so.',
+    examples: ['80%'],
+  }),
+  window: field(
+    capWindow(),
+    'daily',
+    'A duration begins with the first request. `daily`, `weekly` (Monday) and `monthly` (the 1st) end at `rotation.daily_reset` in `rotation.timezone`. `authoritative`: the provider’s own window, as its quota or its headers tell when that ends.',
+  ),
+  on_reached: field(
+    capRest(),
+    'until_reset',
+    'How long the key rests for these models: until the window ends, so much longer (`until_reset+1h`), or for a duration from that moment (`2h`), after which it is counted from zero.',
+  ),
 });
 
 /** What the short form stands for, but for its key. */
@@ -342,6 +374,15 @@ export const providerSchema = z
           'Models that draw on one allowance, by a name of your own: they share blocks and windows. A model is of the first group with a pattern that fits. An empty list takes away a group that the provider comes with.',
         default: {},
         examples: [{ pro: ['gemini-2.5-pro', 'gemini-3-pro*'] }],
+      }),
+    caps: z
+      .array(capSchema)
+      .default([])
+      .meta({
+        description:
+          'Limits of your own below the provider’s, counted per key. They are never passed, also not by requests at the same time.',
+        default: [],
+        examples: [[{ models: ['gemini-2.5-pro'], tier_name: 'free', max_requests: '80%', window: 'daily' }]],
       }),
     models: z
       .strictObject({

@@ -1,5 +1,5 @@
 import type { CredentialId } from '../pool/credential.ts';
-import type { Block, WindowView } from '../pool/pool.ts';
+import type { Block, CapView, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
 import { openAiChat } from '../protocols/openai-chat/index.ts';
 import { findProvider } from '../providers/index.ts';
@@ -14,6 +14,7 @@ import { chatJob } from './job.ts';
 import type {
   AttemptView,
   BlockView,
+  CapReport,
   CredentialView,
   ModelListError,
   ModelView,
@@ -124,12 +125,13 @@ export function createOperations(deps: OperationsDeps): Operations {
       const { since } = deps.day();
       const used = { provider: usageBy(deps.history, 'provider', since), key: usageBy(deps.history, 'key', since) };
       const pools = new Map(runtimes().map((runtime) => [runtime.id, runtime.pool.status()]));
-      const windows = new Map(
-        [...pools.values()].flatMap(({ credentials }) => credentials.map((each) => [each.id as string, each.windows])),
+      const states = new Map(
+        [...pools.values()].flatMap(({ credentials }) => credentials.map((each) => [each.id as string, each])),
       );
       const keys = (await operations.keys()).map((key) => ({
         ...key,
-        windows: (windows.get(key.id) ?? []).map(windowReport),
+        windows: (states.get(key.id)?.windows ?? []).map(windowReport),
+        caps: (states.get(key.id)?.caps ?? []).map(capReport),
         today: used.key.of.get(key.id) ?? NO_USAGE,
       }));
       const providers = (await operations.providers()).map((view) => ({
@@ -266,8 +268,21 @@ export function blockView(block: Block): BlockView {
   };
 }
 
+const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toISOString());
+
 function windowReport({ resetAt, ...window }: WindowView): WindowReport {
-  return { ...window, reset_at: resetAt === null ? null : new Date(resetAt).toISOString() };
+  return { ...window, reset_at: isoOrNull(resetAt) };
+}
+
+function capReport({ tierName, maxRequests, resetAt, restsUntil, note, ...cap }: CapView): CapReport {
+  return {
+    ...cap,
+    tier_name: tierName,
+    max_requests: maxRequests,
+    reset_at: isoOrNull(resetAt),
+    rests_until: isoOrNull(restsUntil),
+    note,
+  };
 }
 
 function unknownModel(model: string, message: string): UnknownModel {

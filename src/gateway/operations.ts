@@ -49,6 +49,28 @@ export type WindowReport = {
   readonly source: 'config' | 'learned';
 };
 
+/** A cap of the config on one credential, and how much of it is used. */
+export type CapReport = {
+  /** `key`, `group:NAME`, `model:NAME`, or `models:` and the patterns. */
+  readonly scope: string;
+  /** The patterns of the config; empty: every model. */
+  readonly models: readonly string[];
+  readonly tier_name: string | null;
+  /** As the config writes it: `100`, `80%`, `+5`. */
+  readonly max_requests: string;
+  readonly window: string;
+  readonly used: number;
+  /** How many requests that makes; null: the limit it goes by is not known, and it does not apply. */
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  /** When the window ends, ISO 8601; null: it has not begun, or nobody knows. */
+  readonly reset_at: string | null;
+  /** It is reached, and the credential rests until then; ISO 8601. */
+  readonly rests_until: string | null;
+  /** Why it does not apply; null: it does. */
+  readonly note: string | null;
+};
+
 /** What was used. Every upstream call is one request, so a client's request that rotated counts at each key it tried. */
 export type UsageTotals = {
   readonly requests: number;
@@ -66,6 +88,7 @@ export type UsageTotals = {
 /** A credential in `status`. */
 export type CredentialReport = CredentialView & {
   readonly windows: readonly WindowReport[];
+  readonly caps: readonly CapReport[];
   /** Since the last daily reset; `usage` is everything since it was first used. */
   readonly today: UsageTotals;
 };

@@ -67,7 +67,7 @@ export function verdict(failed: TargetFailure, now: number): Problem {
       ...soonest(failed, wait),
     };
   }
-  if (has('rate-limited', 'billing') || isBlockedBy('rate_limit', 'quota', 'billing')) {
+  if (has('rate-limited', 'billing') || isBlockedBy('rate_limit', 'quota', 'billing', 'custom_cap')) {
     return {
       kind: 'rate-limited',
       status: 429,

@@ -19,6 +19,7 @@ import { observeModel, observeReach, QUIET, ripenModel, shiftModel } from './bre
 import type { CredentialId, PoolCredential } from './credential.ts';
 import { nextReset } from './daily-reset.ts';
 import { type Due, DueHeap } from './due-heap.ts';
+import type { CapReceipt } from './credential-caps.ts';
 import { explainWant } from './explain.ts';
 import { CredentialLimits, type Reservation } from './limits.ts';
 import type { LeaseUsage, Outcome, Settlement } from './outcome.ts';
@@ -73,6 +74,7 @@ type Held = {
   readonly want: Want;
   trials: readonly Trial[];
   readonly reservation: Reservation | null;
+  readonly receipts: readonly CapReceipt[];
   /** When the lease began; unlike the lease's own time it follows a clock that is set back. */
   startedAt: number;
   /** Null before the commit point. */
@@ -108,6 +110,7 @@ class Day implements Due {
 }
 
 const NO_TRIALS: readonly Trial[] = [];
+const NO_RECEIPTS: readonly CapReceipt[] = [];
 const NO_LIMITS = {
   requestsPerMinute: null,
   tokensPerMinute: null,
@@ -228,6 +231,7 @@ class CredentialPool implements Pool {
     this.#ripenDue(now);
     this.#judge(held, lease, outcome, reason, { isConfirmed: held.confirmedAt !== null, isOpen: false }, now);
     if (member.limits || learned) this.#countLimits(held, settlement, now);
+    if (member.caps) this.#countCaps(held, outcome, now);
     if (outcome.kind === 'success') this.#bind(held, now);
     this.#roster.place(member);
     if (trials.length > 0) this.#placeTrials(ledger, member);
@@ -292,7 +296,7 @@ class CredentialPool implements Pool {
     const blocks = [...this.#reach.scope.blocks];
     for (const ledger of this.#roster.ledgers.values()) blocks.push(...ledger.state.scope.blocks);
     return {
-      credentials: [...this.#roster.members.values()].map((member) => statusOf(member, now)),
+      credentials: [...this.#roster.members.values()].map((member) => statusOf(this.#roster, member, now)),
       blocks: blocks.sort(bySoonest).map(plain),
       waiting: this.#waiters.size,
     };
@@ -304,7 +308,9 @@ class CredentialPool implements Pool {
     for (const member of this.#roster.members.values()) {
       if (id !== undefined && member.credential.id !== id) continue;
       member.limits?.forgetLearned();
+      member.caps?.reset();
       this.#roster.weigh(member, null, now);
+      this.#weighCaps(member, now);
       this.#observe(member, { kind: 'reset' }, now);
     }
     // What stands against the provider stands against each of its credentials, and is shown with them.
@@ -317,8 +323,10 @@ class CredentialPool implements Pool {
     const now = this.#now();
     this.#ripenDue(now);
     const before = this.#settings;
+    const capped = new Map([...this.#roster.members.values()].map((member) => [member, [...member.capped.values()]]));
     this.#settings = settings;
     const arrived = this.#roster.replace(credentials, settings, now);
+    for (const [member, blocks] of capped) this.#tellCapped(member, blocks, now);
     if (before.balanceBy !== settings.balanceBy) this.#recountUse();
     for (const member of arrived) this.#shareQuotaWith(member, now);
     this.#beginDay(now);
@@ -363,9 +371,14 @@ class CredentialPool implements Pool {
     }
     const reservation = member.limits?.reserve(scope, want.tokens, now) ?? null;
     if (reservation) this.#roster.weigh(member, ledger.unit, now);
+    const receipts =
+      member.caps && ledger.caps.length > 0
+        ? member.caps.add(ledger.caps, now, this.#roster.basisOf(member, now))
+        : NO_RECEIPTS;
+    if (receipts.length > 0) this.#weighCaps(member, now);
     this.#roster.place(member);
     const lease: Lease = { credentialId: member.credential.id, model: want.model, at: now };
-    const held = { member, ledger, spot, want, trials, reservation, startedAt: now, confirmedAt: null, use };
+    const held = { member, ledger, spot, want, trials, reservation, receipts, startedAt: now, confirmedAt: null, use };
     this.#held.set(lease, held);
     return lease;
   }
@@ -530,6 +543,27 @@ class CredentialPool implements Pool {
     this.#isOutlookStale = true;
   }
 
+  /** A request that was never sent is given back; and what headers told may be what a cap goes by. */
+  #countCaps({ member, receipts }: Held, outcome: Outcome, now: number): void {
+    if (outcome.kind === 'unreachable') member.caps?.giveBack(receipts);
+    this.#weighCaps(member, now);
+  }
+
+  #weighCaps(member: Member, now: number): void {
+    const before = member.capped;
+    if (!member.caps) return;
+    this.#roster.weighCaps(member, now);
+    if (member.capped === before) return;
+    this.#isOutlookStale = true;
+    this.#tellCapped(member, [...before.values()], now);
+  }
+
+  #tellCapped({ credential, capped, state }: Member, before: readonly Block[], now: number): void {
+    if (!this.#onEvent) return;
+    const others = blocksOf(state);
+    this.#tellBlocks(this.#onEvent, credential.id, [...before, ...others], [...capped.values(), ...others], now);
+  }
+
   /** By tokens, the real number takes the place of the estimate. */
   #countUse(held: Held, usage: LeaseUsage | null): void {
     if (this.#settings.balanceBy === 'requests') return;
@@ -576,7 +610,9 @@ class CredentialPool implements Pool {
     this.#latest = now;
     for (const member of this.#roster.members.values()) {
       this.#roster.become(member, shiftState(member.state, byMs));
+      member.caps?.shift(byMs);
       this.#roster.weigh(member, null, now);
+      this.#weighCaps(member, now);
     }
     for (const ledger of this.#roster.ledgers.values())
       this.#roster.ledgerBecomes(ledger, shiftModel(ledger.state, byMs));
@@ -598,7 +634,7 @@ class CredentialPool implements Pool {
   #restore(stored: unknown, now: number): void {
     const snapshot = readSnapshot(stored, now);
     if (!snapshot) return;
-    for (const { id, state, totals, limits } of snapshot.credentials) {
+    for (const { id, state, totals, limits, caps } of snapshot.credentials) {
       const member = [...this.#roster.members.values()].find((one) => one.credential.id === id);
       if (!member) continue;
       Object.assign(member, totals);
@@ -607,6 +643,8 @@ class CredentialPool implements Pool {
         member.limits?.restore(limits, now);
         this.#roster.weigh(member, null, now);
       }
+      member.caps?.restore(caps, snapshot.byMs);
+      this.#weighCaps(member, now);
       for (const model of state.models.keys()) {
         const ledger = this.#roster.look(model);
         this.#roster.keep(ledger, now);
@@ -637,16 +675,25 @@ class CredentialPool implements Pool {
 
   #tell(
     onEvent: (event: PoolEvent) => void,
-    { credential: { id } }: Member,
+    { credential: { id }, capped }: Member,
     before: CredentialState,
     after: CredentialState,
     now: number,
   ): void {
-    const was = blocksOf(before);
-    const is = blocksOf(after);
+    const caps = [...capped.values()];
+    this.#tellBlocks(onEvent, id, [...blocksOf(before), ...caps], [...blocksOf(after), ...caps], now);
+  }
+
+  #tellBlocks(
+    onEvent: (event: PoolEvent) => void,
+    id: CredentialId,
+    was: readonly Block[],
+    is: readonly Block[],
+    now: number,
+  ): void {
     const provider = this.#provider;
     for (const block of is) {
-      if (was.includes(block)) continue;
+      if (was.some((other) => isSameBlock(block, other))) continue;
       onEvent({ kind: 'credential-blocked', provider, credential: id, block: plain(block), at: now });
     }
     for (const scope of new Set(was.map((block) => block.scope))) {
@@ -684,6 +731,7 @@ class CredentialPool implements Pool {
     this.#observe(member, { kind: 'time-passed' }, now);
     // Also when nothing was over: it was taken out of the heap and has to go back in.
     if (member.over.size > 0) this.#roster.weigh(member, null, now);
+    if (member.capped.size > 0) this.#weighCaps(member, now);
   }
 
   /** Goes through the line from its head: serves whom it can, refuses whose waiting has become vain. */
@@ -794,6 +842,9 @@ function realTokens(outcome: Outcome, usage: LeaseUsage | null, estimate: number
   }
 }
 
+const isSameBlock = (a: Block, b: Block) =>
+  a === b || (a.scope === b.scope && a.kind === 'custom_cap' && b.kind === 'custom_cap' && a.until === b.until);
+
 const isQuota = (block: Block) => block.kind === 'quota';
 
 function blocksOf({ key, groups, models }: CredentialState): readonly Block[] {
@@ -803,7 +854,7 @@ function blocksOf({ key, groups, models }: CredentialState): readonly Block[] {
   return blocks;
 }
 
-function statusOf(member: Member, now: number): CredentialStatus {
+function statusOf(roster: Roster, member: Member, now: number): CredentialStatus {
   const { credential, state, inFlight } = member;
   return {
     id: credential.id,
@@ -811,14 +862,15 @@ function statusOf(member: Member, now: number): CredentialStatus {
     priority: credential.priority,
     state: !credential.isEnabled
       ? 'disabled'
-      : state.key.blocks.length > 0
+      : member.isBlocked
         ? 'blocked'
         : member.isBusy || member.over.has('')
           ? 'busy'
           : 'ready',
     inFlight,
-    blocks: [...blocksOf(state)].sort(bySoonest).map(plain),
+    blocks: [...blocksOf(state), ...member.capped.values()].sort(bySoonest).map(plain),
     windows: member.limits?.views(now) ?? [],
+    caps: member.caps?.views(now, roster.basisOf(member, now), roster.capScope) ?? [],
     usage: {
       requests: member.requests,
       failures: member.failures,

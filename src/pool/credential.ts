@@ -14,6 +14,8 @@ export type PoolCredential = {
   /** Only these models; empty means all. */
   readonly models: readonly NamePattern[];
   readonly limits: KeyLimits;
+  /** Which caps are for it: those of its tier, and those that name none. Null: only the latter. */
+  readonly tierName: string | null;
   /** Credentials of one quota pool (keys of one project) share quota blocks; null: on its own. */
   readonly quotaPool: string | null;
   /** False when the user's config or the operator's override says so. */

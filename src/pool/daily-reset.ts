@@ -1,7 +1,8 @@
 /**
  * When a day begins: every day at a wall-clock time of a zone. The reset of a local date is the first moment at which
  * the clock there shows that time or later. So a time that the spring change skips is the moment of the change, one that
- * the autumn change repeats counts the first time only, and every date has exactly one.
+ * the autumn change repeats counts the first time only, and every date has exactly one. Weeks begin with the reset of a
+ * Monday, months with that of their first day.
  */
 
 export type DailyReset = {
@@ -36,6 +37,26 @@ export function nextReset(now: number, reset: DailyReset): number {
 /** The last reset at or before `now`. */
 export function lastReset(now: number, reset: DailyReset): number {
   return dayOf(now, reset).last;
+}
+
+/** The first reset of a Monday after `now`. */
+export function nextWeek(now: number, { hour, minute, timezone }: DailyReset): number {
+  const zone = zoneOf(timezone);
+  const wall = wallOf(zone, now);
+  const midnight = wall - mod(wall, DAY_MS);
+  // The first of January 1970 was a Thursday.
+  const monday = midnight - mod(midnight / DAY_MS + 3, 7) * DAY_MS + (hour * 60 + minute) * 60_000;
+  const moment = momentOf(zone, monday);
+  return moment > now ? moment : momentOf(zone, monday + 7 * DAY_MS);
+}
+
+/** The first reset of a first day of a month after `now`. */
+export function nextMonth(now: number, { hour, minute, timezone }: DailyReset): number {
+  const zone = zoneOf(timezone);
+  const wall = new Date(wallOf(zone, now));
+  const firstOf = (month: number) => momentOf(zone, Date.UTC(wall.getUTCFullYear(), month, 1, hour, minute));
+  const moment = firstOf(wall.getUTCMonth());
+  return moment > now ? moment : firstOf(wall.getUTCMonth() + 1);
 }
 
 function dayOf(now: number, { hour, minute, timezone }: DailyReset): Day {

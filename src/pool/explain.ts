@@ -1,6 +1,6 @@
 import { assertNever } from '../shared/assert-never.ts';
 import type { ScopeState } from './blocks.ts';
-import { bySoonest, plain } from './outlook.ts';
+import { bySoonest, cappedBy, plain } from './outlook.ts';
 import type { Block, Explanation, PoolSettings, Want } from './pool.ts';
 import {
   isEligible,
@@ -89,12 +89,15 @@ function verdictOf(
   return member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
 }
 
-function blocksOn({ state }: Member, { model, unit }: ModelLedger, shared: readonly Block[]): readonly Block[] {
+function blocksOn(member: Member, ledger: ModelLedger, shared: readonly Block[]): readonly Block[] {
+  const { state } = member;
+  const { model, unit } = ledger;
   const own = state.key.blocks;
+  const capped = cappedBy(ledger, member);
   const onGroup = (unit.group === null ? undefined : state.groups.get(unit.group)?.blocks) ?? [];
   const onModel = state.models.get(model)?.blocks ?? [];
-  if (own.length === 0 && onGroup.length === 0 && onModel.length === 0) return shared;
-  return [...own, ...onGroup, ...onModel, ...shared].sort(bySoonest);
+  if (own.length === 0 && onGroup.length === 0 && onModel.length === 0 && capped.length === 0) return shared;
+  return [...own, ...onGroup, ...onModel, ...capped, ...shared].sort(bySoonest);
 }
 
 function nextInOrder(

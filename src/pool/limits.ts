@@ -205,6 +205,26 @@ export class CredentialLimits {
     this.#scopes.clear();
   }
 
+  /**
+   * The least limit of requests that is known, of the user's own and of those learned on scopes that `covers` takes, and
+   * when the vendor's is full again. Null: none is known.
+   */
+  requestLimit(
+    name: 'rpm' | 'rpd',
+    covers: (scope: string) => boolean,
+    now: number,
+    isLearnedOnly: boolean,
+  ): { readonly limit: number; readonly resetAt: number | null } | null {
+    const own = (name === 'rpm' ? this.#rpm : this.#rpd)?.limit;
+    let least = own === undefined || isLearnedOnly ? null : { limit: own, resetAt: null as number | null };
+    for (const [scope, { ceilings }] of this.#scopes) {
+      const ceiling = ceilings[name];
+      if (!ceiling || ceiling.limit === null || isPast(ceiling, now) || !covers(scope)) continue;
+      if (least === null || ceiling.limit < least.limit) least = { limit: ceiling.limit, resetAt: ceiling.resetAt };
+    }
+    return least;
+  }
+
   /** For people, at a moment. Ceilings that are past are left out. */
   views(now: number): WindowView[] {
     const views: WindowView[] = [];

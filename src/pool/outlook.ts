@@ -1,7 +1,7 @@
 import { endOf, type ScopeState } from './blocks.ts';
 import type { Block, Refusal, Want } from './pool.ts';
 import type { Prospect } from './prospect.ts';
-import { isEligible, type ModelLedger, type Roster } from './roster.ts';
+import { isEligible, type Member, type ModelLedger, type Roster } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
@@ -32,6 +32,7 @@ export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedge
       endOf(key),
       onModel ? endOf(onModel) : sharedEnd,
       onGroup ? endOf(onGroup) : sharedEnd,
+      ...cappedBy(ledger, member).map(({ until }) => until ?? Number.POSITIVE_INFINITY),
     );
     const roomAt = member.limits?.roomAt(scope, want.tokens, now) ?? now;
     if (end === Number.NEGATIVE_INFINITY) {
@@ -45,6 +46,7 @@ export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedge
     for (const block of key.blocks) listed.add(block);
     for (const block of onModel?.blocks ?? []) listed.add(block);
     for (const block of onGroup?.blocks ?? []) listed.add(block);
+    for (const block of cappedBy(ledger, member)) listed.add(block);
   }
   if (!isAnybody) return vain('none');
   if (!isAnybodyLeft) return vain('excluded');
@@ -53,6 +55,13 @@ export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedge
   const retryAt = Number.isFinite(soonest) ? soonest : null;
   const cause = isAnybodyOver ? 'over-limit' : 'blocked';
   return { refusal: { kind: 'refused', cause, blocks: listed.list(), retryAt }, roomAt: firstRoomAt };
+}
+
+const NO_BLOCKS: readonly Block[] = [];
+
+/** The caps that are reached and count this model. */
+export function cappedBy({ caps }: ModelLedger, { capped }: Member): readonly Block[] {
+  return capped.size === 0 ? NO_BLOCKS : caps.flatMap((cap) => capped.get(cap) ?? NO_BLOCKS);
 }
 
 const vain = (cause: Refusal['cause']): Prospect => ({

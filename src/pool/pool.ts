@@ -1,4 +1,5 @@
 import type { NamePattern } from '../shared/wildcard.ts';
+import type { Cap } from './cap.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { Settlement } from './outcome.ts';
 
@@ -39,11 +40,15 @@ export type BlockKind =
   | 'transient'
   | 'overload'
   | 'unreachable'
-  | 'model_missing';
+  | 'model_missing'
+  | 'custom_cap';
 
 /** A reason why a credential may not be used now. */
 export type Block = {
-  /** `key`, `group:NAME`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. */
+  /**
+   * `key`, `group:NAME`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. A cap on several models
+   * is on `models:` and its patterns.
+   */
   readonly scope: string;
   readonly kind: BlockKind;
   /** Milliseconds since the epoch; null: until a probe or the operator lifts it. */
@@ -97,6 +102,7 @@ export type CredentialStatus = {
   readonly inFlight: number;
   readonly blocks: readonly Block[];
   readonly windows: readonly WindowView[];
+  readonly caps: readonly CapView[];
   readonly usage: {
     readonly requests: number;
     readonly failures: number;
@@ -116,6 +122,29 @@ export type WindowView = {
   /** Milliseconds since the epoch. */
   readonly resetAt: number | null;
   readonly source: 'config' | 'learned';
+};
+
+/** A cap of the user's own on one credential, and how much of it is used. */
+export type CapView = {
+  /** `key`, `group:NAME`, `model:NAME`, or `models:` and the patterns. */
+  readonly scope: string;
+  /** The patterns as they are written. */
+  readonly models: readonly string[];
+  readonly tierName: string | null;
+  /** As it is written: `100`, `80%`, `+5`. */
+  readonly maxRequests: string;
+  /** `5h`, `daily`… */
+  readonly window: string;
+  readonly used: number;
+  /** How many requests that makes; null: not known, then it does not apply. */
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  /** When the window ends, milliseconds since the epoch; null: it has not begun, or nobody knows. */
+  readonly resetAt: number | null;
+  /** It is reached: until then; null: it is not, or is for good. */
+  readonly restsUntil: number | null;
+  /** Why it does not apply; null: it does. */
+  readonly note: string | null;
 };
 
 /** What a pool tells as it happens; plain data. Times are milliseconds since the epoch. */
@@ -162,6 +191,8 @@ export type PoolSettings = {
   readonly dailyReset: { readonly hour: number; readonly minute: number; readonly timezone: string };
   /** Quota groups: models that share blocks, windows and caps. */
   readonly groups: readonly { readonly name: string; readonly models: readonly NamePattern[] }[];
+  /** Limits of the user's own, per credential. */
+  readonly caps: readonly Cap[];
   /** 0 is strict least-used, larger is more random. */
   readonly tolerance: number;
   readonly maxWaiting: number;

@@ -10,11 +10,16 @@ import {
   type ScopeState,
 } from './blocks.ts';
 import { type ModelState, QUIET } from './breaker.ts';
+import type { Cap } from './cap.ts';
+import { type CapBasis, capBasis } from './cap-basis.ts';
+import { CapReach } from './cap-reach.ts';
+import { CredentialCaps } from './credential-caps.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { Due } from './due-heap.ts';
 import { type CredentialLimits, createLimits } from './limits.ts';
+import type { PolledQuota } from './polled-quota.ts';
 import type { Prospect } from './prospect.ts';
-import type { PoolSettings, Want } from './pool.ts';
+import type { Block, PoolSettings, Want } from './pool.ts';
 import { QuotaGroups } from './quota-groups.ts';
 import { chooseBalanced } from './select/balanced.ts';
 import { gather } from './select/sample.ts';
@@ -53,6 +58,12 @@ export class Member implements Due {
    * `model:NAME` and `group:NAME`.
    */
   readonly over = new Map<string, number>();
+  /** Null: no cap is for it. */
+  caps: CredentialCaps | null = null;
+  /** The caps that are reached, and the blocks that they are. */
+  capped: ReadonlyMap<Cap, Block> = NO_CAPPED;
+  /** What the provider answered when it was last asked. */
+  polled: PolledQuota | null = null;
   /** Null once it is gone from the config. */
   rank: Rank | null = null;
   slot = 0;
@@ -71,7 +82,17 @@ export class Member implements Due {
   get isBusy(): boolean {
     return this.inFlight >= this.hardMax || this.trial.count >= probationLimit(this.state.key);
   }
+
+  /** Something keeps it from use for every model. */
+  get isBlocked(): boolean {
+    if (this.state.key.blocks.length > 0) return true;
+    for (const cap of this.capped.keys()) if (cap.models.length === 0) return true;
+    return false;
+  }
 }
+
+const NO_CAPPED: ReadonlyMap<Cap, Block> = new Map();
+const NO_CAPS: readonly Cap[] = [];
 
 /** What shares limits, quota and order of use: a quota group, or a model that is in none. */
 export class Unit {
@@ -128,6 +149,8 @@ export class ModelLedger implements Due {
   touchedAt = 0;
   /** Why nobody can serve, as computed at this count of changes; looking at 5,000 blocked keys anew costs milliseconds. */
   outlook: Outlook | null = null;
+  /** Those that count its requests. */
+  caps: readonly Cap[] = NO_CAPS;
 
   constructor(model: string, unit: Unit) {
     this.model = model;
@@ -161,6 +184,9 @@ export class Roster {
   /** By name: the quota groups of the config. */
   #groups = new Map<string, Unit>();
   #quotaGroups: QuotaGroups;
+  #capReach: CapReach;
+  /** Who has reached a cap. */
+  readonly #capped = new Set<Member>();
   readonly #quotaPools = new Map<string, Member[]>();
   #mode: PoolSettings['mode'] = 'balanced';
   #tolerance = 0;
@@ -172,6 +198,7 @@ export class Roster {
     this.#provider = provider;
     this.#setDue = setDue;
     this.#quotaGroups = new QuotaGroups(provider, []);
+    this.#capReach = new CapReach(provider, [], []);
   }
 
   /** Grows whenever a block, a credential or what is left of a limit changes; not with requests in flight. */
@@ -218,6 +245,7 @@ export class Roster {
       member.softMax = limitOf(concurrency.optimalPerKey, factor);
       if (member.limits) member.limits.configure(credential.limits, dailyReset, now);
       else member.limits = createLimits(credential.limits, dailyReset, now);
+      this.#configureCaps(member, settings, now);
       members.set(credential.id, member);
       this.#leaving.delete(credential.id);
     }
@@ -231,11 +259,13 @@ export class Roster {
     this.#ranks = ranksOf([...members.values()]);
     this.#regroup(settings);
     this.#quotaPools.clear();
+    this.#capped.clear();
     this.#limited = 0;
     for (const member of members.values()) {
       if (member.limits?.isIdle(now)) member.limits = null;
       if (member.limits) this.#limited++;
       member.over.clear();
+      member.capped = NO_CAPPED;
       const { quotaPool } = member.credential;
       if (quotaPool === null) continue;
       const peers = this.#quotaPools.get(quotaPool);
@@ -247,6 +277,7 @@ export class Roster {
         member.rank = rank;
         member.slot = slot;
         this.weigh(member, null, now);
+        this.weighCaps(member, now);
         this.place(member);
       }
     }
@@ -296,6 +327,41 @@ export class Roster {
     this.#setMemberDue(member);
   }
 
+  /** Looks again which caps of a credential are reached. */
+  weighCaps(member: Member, now: number): void {
+    const { caps, capped: before } = member;
+    if (!caps) return;
+    const next = caps.resting(now, this.basisOf(member, now), this.capScope);
+    if (before.size === 0 && next.size === 0) return;
+    member.capped = next;
+    const changed = [...new Set([...before.keys(), ...next.keys()])].filter((cap) => before.has(cap) !== next.has(cap));
+    const isMoved = [...next].some(([cap, { until }]) => until !== before.get(cap)?.until);
+    if (changed.length > 0 || isMoved) this.#changes++;
+    if (next.size > 0 && member.rank) this.#capped.add(member);
+    else this.#capped.delete(member);
+    if (changed.length > 0) {
+      for (const ledger of this.#ledgers.values()) {
+        if (ledger.caps.some((cap) => changed.includes(cap))) this.placeOn(ledger, member);
+      }
+      this.place(member);
+    }
+    if (member.rank) this.#setMemberDue(member);
+  }
+
+  /** What a credential's caps go by. */
+  basisOf({ limits, polled }: Member, now: number): (cap: Cap) => CapBasis {
+    return (cap) => capBasis(cap, limits, polled, (scope) => this.#capReach.coversScope(cap, scope), now);
+  }
+
+  readonly capScope = (cap: Cap): string => this.#capReach.scopeOf(cap);
+
+  #configureCaps(member: Member, { caps, dailyReset }: PoolSettings, now: number): void {
+    const own = caps.filter(({ tierName }) => tierName === null || tierName === member.credential.tierName);
+    if (own.length === 0) member.caps = null;
+    else if (member.caps) member.caps.configure(own, dailyReset, now);
+    else member.caps = new CredentialCaps(own, dailyReset, now);
+  }
+
   /** A request of this size has room on the credential now. */
   hasRoom(member: Member, ledger: ModelLedger, tokens: number, now: number): boolean {
     return member.limits === null || member.limits.roomAt(ledger.unit.scope, tokens, now) <= now;
@@ -306,8 +372,10 @@ export class Roster {
     const ledger = this.#ledgers.get(model);
     if (ledger) return ledger;
     const fresh = new ModelLedger(model, this.#unitOf(model));
+    fresh.caps = this.#capReach.capsOf(model, fresh.unit.group);
     for (const rank of this.#ranks) {
-      if (rank.hasPatterns || fresh.unit.troubled.size > 0) fresh.usable[rank.order] = this.#usableOf(fresh, rank);
+      if (rank.hasPatterns || fresh.unit.troubled.size > 0 || this.#capped.size > 0)
+        fresh.usable[rank.order] = this.#usableOf(fresh, rank);
     }
     return fresh;
   }
@@ -334,8 +402,7 @@ export class Roster {
   place(member: Member): void {
     const { rank, slot } = member;
     if (!rank) return;
-    const isReady =
-      member.credential.isEnabled && member.state.key.blocks.length === 0 && !member.isBusy && !member.over.has('');
+    const isReady = member.credential.isEnabled && !member.isBlocked && !member.isBusy && !member.over.has('');
     const isSpare = isReady && member.inFlight < member.softMax;
     if (isSpare) rank.spare.add(slot);
     else rank.spare.delete(slot);
@@ -406,6 +473,7 @@ export class Roster {
     for (const scope of groups.values()) dueAt = Math.min(dueAt, firstEndOf(scope));
     for (const scope of models.values()) dueAt = Math.min(dueAt, firstEndOf(scope));
     for (const roomAt of member.over.values()) dueAt = Math.min(dueAt, roomAt);
+    for (const { until } of member.capped.values()) dueAt = Math.min(dueAt, until ?? Number.POSITIVE_INFINITY);
     this.#setDue(member, dueAt);
   }
 
@@ -530,6 +598,7 @@ export class Roster {
     this.#leaving.delete(member.credential.id);
     this.#setDue(member, Number.POSITIVE_INFINITY);
     for (const unit of this.#groups.values()) unit.troubled.delete(member);
+    this.#capped.delete(member);
     for (const ledger of this.#ledgers.values()) {
       if (member.state.models.has(ledger.model)) ledger.troubled--;
       if (ledger.spots.delete(member)) this.#spots--;
@@ -547,6 +616,9 @@ export class Roster {
       for (const member of ledger.unit.troubled) {
         if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
       }
+      for (const member of this.#capped) {
+        if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
+      }
       return usable;
     }
     for (const [slot, member] of rank.members.entries()) {
@@ -560,6 +632,7 @@ export class Roster {
     for (const rank of this.#ranks) if (rank.hasPatterns) ledger.usable[rank.order] = this.#usableOf(ledger, rank);
     for (const member of ledger.spots.keys()) this.placeOn(ledger, member);
     for (const member of ledger.unit.troubled) this.placeOn(ledger, member);
+    for (const member of this.#capped) this.placeOn(ledger, member);
   }
 
   #unitOf(model: string): Unit {
@@ -568,8 +641,9 @@ export class Roster {
   }
 
   /** Groups of the new config; what was known of groups that are gone is forgotten. */
-  #regroup({ groups }: PoolSettings): void {
+  #regroup({ groups, caps }: PoolSettings): void {
     this.#quotaGroups = new QuotaGroups(this.#provider, groups);
+    this.#capReach = new CapReach(this.#provider, groups, caps);
     const before = this.#groups;
     this.#groups = new Map();
     for (const { name } of groups) {
@@ -586,6 +660,7 @@ export class Roster {
       const unit = this.#unitOf(ledger.model);
       if (ledger.unit.scope !== unit.scope) ledger.unit = unit;
       ledger.unit.ledgers.add(ledger);
+      ledger.caps = this.#capReach.capsOf(ledger.model, unit.group);
     }
   }
 
@@ -658,6 +733,7 @@ export const useOf = (ledger: ModelLedger, member: Member | undefined) =>
 export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
   const { state, over } = member;
   const { group, scope } = ledger.unit;
+  if (isCapped(ledger, member)) return false;
   const onModel = state.models.get(ledger.model);
   if (onModel) {
     if (onModel.blocks.length > 0) return false;
@@ -670,6 +746,10 @@ export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
   }
   return over.size === 0 || !over.has(scope);
 }
+
+/** A cap that counts this model is reached. */
+export const isCapped = ({ caps }: ModelLedger, { capped }: Member) =>
+  capped.size > 0 && caps.some((cap) => capped.has(cap));
 
 const isTroubled = ({ group, scope }: Unit, { state, over }: Member) =>
   (group !== null && state.groups.has(group)) || over.has(scope);
@@ -689,6 +769,7 @@ export function sequentialView(
     isExhausted: (slot) => {
       const member = rank.members[slot];
       if (!member?.credential.isEnabled || member.state.key.blocks.length > 0) return true;
+      if (isCapped(ledger, member)) return true;
       if (member.over.has('') || member.over.has(ledger.unit.scope)) return true;
       const { group } = ledger.unit;
       const blocks = (group === null ? undefined : member.state.groups.get(group)?.blocks.length) ?? 0;

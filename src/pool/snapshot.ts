@@ -26,6 +26,8 @@ export type Totals = {
 };
 
 export type Snapshot = {
+  /** How far the clock was set back since it was written; 0: it was not. */
+  readonly byMs: number;
   readonly dayEndsAt: number;
   readonly credentials: readonly {
     readonly id: string;
@@ -33,6 +35,8 @@ export type Snapshot = {
     readonly totals: Totals;
     /** For `CredentialLimits.restore`. */
     readonly limits: unknown;
+    /** For `CredentialCaps.restore`. */
+    readonly caps: unknown;
   }[];
   readonly models: readonly { readonly model: string; readonly state: ModelState }[];
   /** For `AffinityMap.restore`. */
@@ -43,7 +47,8 @@ export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: 
   const credentials: unknown[] = [];
   for (const member of roster.members.values()) {
     const { requests, successes, failures, inputTokens, outputTokens, state } = member;
-    if (requests === 0 && state === HEALTHY && member.limits === null) continue;
+    const caps = member.caps?.snapshot() ?? null;
+    if (requests === 0 && state === HEALTHY && member.limits === null && caps === null) continue;
     credentials.push({
       id: member.credential.id,
       totals: { requests, successes, failures, inputTokens, outputTokens },
@@ -52,6 +57,7 @@ export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: 
       models: [...state.models].map(([name, scope]) => [name, written(scope)]),
       suspects: state.suspects,
       limits: member.limits?.snapshot(now) ?? null,
+      caps,
     });
   }
   const models: unknown[] = [];
@@ -82,13 +88,14 @@ export function readSnapshot(stored: unknown, now: number): Snapshot | null {
       },
       totals: totalsOf(entry.totals),
       limits: entry.limits ?? null,
+      caps: entry.caps ?? null,
     });
   }
   const models = [...scopesOf(stored.models, 'provider+model', byMs, now)].map(([model, scope]) => ({
     model,
     state: { ...QUIET, scope },
   }));
-  return { dayEndsAt: stored.dayEndsAt + byMs, credentials, models, affinity: stored.affinity };
+  return { byMs, dayEndsAt: stored.dayEndsAt + byMs, credentials, models, affinity: stored.affinity };
 }
 
 function written(scope: ScopeState): ScopeState {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { type DailyReset, lastReset, nextReset } from '../../src/pool/daily-reset.ts';
+import { type DailyReset, lastReset, nextMonth, nextReset, nextWeek } from '../../src/pool/daily-reset.ts';
 
 const at = (text: string) => Date.parse(text);
 const text = (moment: number) => new Date(moment).toISOString().replace('.000Z', 'Z');
@@ -41,6 +41,56 @@ describe('the next reset', () => {
   });
 });
 
+describe('the next week', () => {
+  const rows: [string, string, string, string, string][] = [
+    ['begins on Monday', '2026-03-01T10:00:00Z', '00:00', 'UTC', '2026-03-02T00:00:00Z'],
+    ['begins later on a Monday', '2026-03-02T02:59:59Z', '03:00', 'UTC', '2026-03-02T03:00:00Z'],
+    ['is a week away at the moment itself', '2026-03-02T03:00:00Z', '03:00', 'UTC', '2026-03-09T03:00:00Z'],
+    ['goes over the end of a year', '2026-12-29T00:00:00Z', '00:00', 'UTC', '2027-01-04T00:00:00Z'],
+    ['goes by the Monday of the zone', '2026-03-01T16:00:00Z', '00:00', 'Asia/Tokyo', '2026-03-08T15:00:00Z'],
+    ['before midnight there', '2026-03-01T14:59:59Z', '00:00', 'Asia/Tokyo', '2026-03-01T15:00:00Z'],
+    [
+      'is an hour short over the spring change',
+      '2026-03-23T00:00:00Z',
+      '02:00',
+      'Europe/Berlin',
+      '2026-03-23T01:00:00Z',
+    ],
+    ['whose Monday is in summer time', '2026-03-23T01:00:00Z', '02:00', 'Europe/Berlin', '2026-03-30T00:00:00Z'],
+    [
+      'is an hour long over the autumn change',
+      '2026-10-19T00:00:00Z',
+      '02:00',
+      'Europe/Berlin',
+      '2026-10-26T01:00:00Z',
+    ],
+    ['began in 1969', '1970-01-01T00:00:00Z', '00:00', 'UTC', '1970-01-05T00:00:00Z'],
+  ];
+  test.each(rows)('%s', (_, now, time, zone, expected) => {
+    expect(text(nextWeek(at(now), reset(time, zone)))).toBe(expected);
+  });
+});
+
+describe('the next month', () => {
+  const rows: [string, string, string, string, string][] = [
+    ['begins on the first', '2026-03-15T10:00:00Z', '00:00', 'UTC', '2026-04-01T00:00:00Z'],
+    ['begins later on a first', '2026-03-01T02:59:59Z', '03:00', 'UTC', '2026-03-01T03:00:00Z'],
+    ['is a month away at the moment itself', '2026-03-01T03:00:00Z', '03:00', 'UTC', '2026-04-01T03:00:00Z'],
+    ['on the 31st', '2026-01-31T23:59:59Z', '00:00', 'UTC', '2026-02-01T00:00:00Z'],
+    ['after a short February', '2026-02-28T12:00:00Z', '00:00', 'UTC', '2026-03-01T00:00:00Z'],
+    ['after a leap day', '2028-02-29T12:00:00Z', '00:00', 'UTC', '2028-03-01T00:00:00Z'],
+    ['over the end of a year', '2026-12-31T23:59:59Z', '00:00', 'UTC', '2027-01-01T00:00:00Z'],
+    ['in a zone that is ahead', '2026-02-28T15:00:00Z', '00:00', 'Asia/Tokyo', '2026-03-31T15:00:00Z'],
+    ['in a zone that is behind', '2026-04-01T06:59:59Z', '00:00', 'America/Los_Angeles', '2026-04-01T07:00:00Z'],
+    ['with a spring change in it', '2026-03-01T00:00:00Z', '03:00', 'Europe/Berlin', '2026-03-01T02:00:00Z'],
+    ['after a spring change', '2026-03-01T02:00:00Z', '03:00', 'Europe/Berlin', '2026-04-01T01:00:00Z'],
+    ['after an autumn change', '2026-10-02T00:00:00Z', '03:00', 'Europe/Berlin', '2026-11-01T02:00:00Z'],
+  ];
+  test.each(rows)('%s', (_, now, time, zone, expected) => {
+    expect(text(nextMonth(at(now), reset(time, zone)))).toBe(expected);
+  });
+});
+
 describe('for every zone and time', () => {
   const zones = [
     'UTC',
@@ -56,6 +106,21 @@ describe('for every zone and time', () => {
     timezone: fc.constantFrom(...zones, 'America/Santiago', 'Pacific/Chatham', 'America/Sao_Paulo', 'Asia/Tokyo'),
   });
   const moments = fc.integer({ min: at('2005-01-01'), max: at('2036-01-01') });
+
+  test('the next week and month are resets of a day, at most so far away', () => {
+    fc.assert(
+      fc.property(resets, moments, (reset, now) => {
+        for (const [next, most] of [
+          [nextWeek(now, reset), 7],
+          [nextMonth(now, reset), 31],
+        ] as const) {
+          expect(next).toBeGreaterThan(now);
+          expect(next - now).toBeLessThanOrEqual(most * 24 * HOUR + 2 * HOUR);
+          expect(lastReset(next, reset)).toBe(next);
+        }
+      }),
+    );
+  });
 
   test('now lies between the last and the next, which are about a day apart', () => {
     fc.assert(

@@ -1,8 +1,10 @@
+import type { Cap } from '../../src/pool/cap.ts';
 import type { CredentialId, KeyLimits, PoolCredential } from '../../src/pool/credential.ts';
 import { createPool } from '../../src/pool/create-pool.ts';
 import type { Outcome, Settlement } from '../../src/pool/outcome.ts';
 import { isRefusal, type Lease, type Pool, type PoolSettings, type Refusal, type Want } from '../../src/pool/pool.ts';
 import type { Random } from '../../src/shared/random.ts';
+import { namePattern } from '../../src/shared/wildcard.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** A random source in the middle: a guess is then exactly what it says, without jitter. */
@@ -19,6 +21,7 @@ export const settings: PoolSettings = {
   isAffinityOn: true,
   dailyReset: { hour: 0, minute: 0, timezone: 'UTC' },
   groups: [],
+  caps: [],
   tolerance: 0,
   maxWaiting: 1000,
   cooldowns: {
@@ -41,6 +44,19 @@ export const NO_LIMITS: KeyLimits = {
 
 type Change = Partial<Omit<PoolSettings, 'concurrency'>> & { concurrency?: Partial<PoolSettings['concurrency']> };
 
+/** A cap as a test has it in mind: a count a day over all models, until the day ends. */
+export const cap = (
+  count: number,
+  change: Partial<Omit<Cap, 'models'>> & { models?: readonly string[] } = {},
+): Cap => ({
+  tierName: null,
+  amount: { kind: 'count', count },
+  window: { kind: 'daily' },
+  rest: { kind: 'until-reset', plusMs: 0 },
+  ...change,
+  models: (change.models ?? []).map(namePattern),
+});
+
 export function withSettings(change: Change): PoolSettings {
   return { ...settings, ...change, concurrency: { ...settings.concurrency, ...change.concurrency } };
 }
@@ -58,6 +74,7 @@ export function credential(name: string, change: Partial<Omit<PoolCredential, 'i
     weight: 1,
     models: [],
     limits: NO_LIMITS,
+    tierName: null,
     quotaPool: null,
     isEnabled: true,
     ...change,

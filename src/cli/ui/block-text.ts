@@ -18,11 +18,12 @@ export function backText(end: number, now: number): string {
   return end <= now ? 'back now' : `back in ${duration(end - now)}`;
 }
 
-/** A block's scope as its words: `model:gemini-2.5-pro` is `gemini-2.5-pro`, `group:pro` is `group pro`. */
+/** A block's scope as its words: `model:gemini-2.5-pro` is `gemini-2.5-pro`, `group:pro` is `group pro`, `models:a,b` is `a, b`. */
 export function scopeText(scope: string): string {
   const colon = scope.indexOf(':');
   if (colon < 0) return scope;
   const [kind, name] = [scope.slice(0, colon), printable(scope.slice(colon + 1))];
+  if (kind === 'models') return name.replaceAll(',', ', ');
   return kind.endsWith('model') ? name : `${kind} ${name}`;
 }
 

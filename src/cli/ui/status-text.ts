@@ -1,5 +1,6 @@
 import type {
   BlockView,
+  CapReport,
   CredentialReport,
   ProviderReport,
   StatusReport,
@@ -121,7 +122,7 @@ function keyText(key: CredentialReport, view: StatusView): string {
   ];
   const lines = [flowed(view, pieces, `  ${style(state.padEnd(8))} `, '    ')];
   for (const block of keyBlocks(key)) lines.push(flowed(view, [style(blockText(block, now))], '    ', '      '));
-  lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view));
+  lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view), ...capTexts(key.caps, view));
   return lines.join('');
 }
 
@@ -165,7 +166,22 @@ function windowText(window: WindowReport, { paint, now }: StatusView): string {
   return style(text) + (remaining < limit ? resetText(window, now) : '');
 }
 
-function resetText({ reset_at: resetAt }: WindowReport, now: number): string {
+/** One line per cap of which something is used, or that does not apply. */
+function capTexts(caps: readonly CapReport[], view: StatusView): readonly string[] {
+  const { paint, now } = view;
+  return caps.flatMap((cap) => {
+    const { limit, remaining, used } = cap;
+    const what = cap.scope === 'key' ? '' : `${scopeText(cap.scope)}: `;
+    const lead = `    ${what}cap ${cap.max_requests} ${cap.window} `;
+    if (cap.note !== null) return [flowed(view, [paint.dim(cap.note)], lead, '      ')];
+    if (limit === null || remaining === null || used === 0) return [];
+    const text = `${compact(remaining)} of ${compact(limit)} left (${percent(remaining, limit)})`;
+    const style = remaining === 0 ? paint.red : remaining < limit * LOW_SHARE ? paint.yellow : paint.reset;
+    return [flowed(view, [style(text) + resetText(cap, now)], lead, '      ')];
+  });
+}
+
+function resetText({ reset_at: resetAt }: Pick<WindowReport, 'reset_at'>, now: number): string {
   const left = resetAt === null ? 0 : Date.parse(resetAt) - now;
   return left > 0 ? `, full in ${duration(left)}` : '';
 }

@@ -53,6 +53,7 @@ export const key = (id: string, more: Partial<CredentialReport> = {}): Credentia
   in_flight: 0,
   blocks: [],
   windows: [],
+  caps: [],
   today: used(),
   usage: { requests: 0, failures: 0, input_tokens: 0, output_tokens: 0, cost_usd: null },
   ...more,

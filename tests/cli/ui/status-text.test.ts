@@ -41,6 +41,33 @@ groq: no keys
 `);
   });
 
+  test('shows of each cap what is left, or why it does not apply', () => {
+    const cap = {
+      scope: 'model:gemini-2.5-pro',
+      models: ['gemini-2.5-pro'],
+      tier_name: 'free',
+      max_requests: '80%',
+      window: 'daily',
+      used: 60,
+      limit: 80,
+      remaining: 20,
+      reset_at: new Date(NOW + 3_600_000).toISOString(),
+      rests_until: null,
+      note: null,
+    };
+    const note = 'does not apply: the limit that it goes by is not known yet';
+    const caps = [
+      cap,
+      { ...cap, scope: 'key', max_requests: '5', window: '5h', used: 0, limit: 5, remaining: 5 },
+      { ...cap, scope: 'models:a*,b', max_requests: '+5', limit: null, remaining: null, note },
+    ];
+    expect(shown({ keys: [key('gemini-1', { caps })] })).toContain(`\
+  ready    gemini-1
+    gemini-2.5-pro: cap 80% daily 20 of 80 left (25 %), full in 1 h
+    a*, b: cap +5 daily does not apply: the limit that it goes by is not known yet
+`);
+  });
+
   test.each([40, 41, 60, 80])('fits %d columns, and every id stays whole', (maxColumns) => {
     const text = statusText(freeTier, { ...view, maxColumns });
     for (const line of text.split('\n')) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(maxColumns);
