@@ -1,8 +1,9 @@
 import type { ProtocolId, WireCodec } from './codec.ts';
+import { gemini } from './gemini/index.ts';
 import { openAiChat } from './openai-chat/index.ts';
 
 /** Every wire format, one line each. */
-export const codecs: readonly WireCodec[] = [openAiChat];
+export const codecs: readonly WireCodec[] = [openAiChat, gemini];
 
 const byId = new Map<ProtocolId, WireCodec>(codecs.map((codec) => [codec.id, codec]));
 

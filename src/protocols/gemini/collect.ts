@@ -1,0 +1,61 @@
+import { isObject } from '../../shared/json-shape.ts';
+import { framesOf } from '../frames-of.ts';
+import type { JsonRecord } from '../ir.ts';
+import { type Candidate, candidatesIn, isThought } from './candidates.ts';
+import { streamReader } from './stream-reader.ts';
+
+type Collected = { readonly parts: JsonRecord[]; fields: JsonRecord; role: unknown };
+
+/**
+ * The whole answer of a stream, for an upstream that streams although nobody asked it to. Null when the stream is no
+ * whole answer. Whatever a chunk says beside its parts, the last one to say it is right: counts are totals so far.
+ */
+export function collect(stream: Uint8Array): Uint8Array | null {
+  const reader = streamReader();
+  const candidates = new Map<number, Collected>();
+  let fields: JsonRecord = {};
+  let isBegun = false;
+  for (const frame of framesOf(new TextDecoder().decode(stream))) {
+    const { json, error, isEnd } = reader.push(frame);
+    if (error !== undefined) return null;
+    if (isEnd) break;
+    if (!isObject(json)) continue;
+    isBegun = true;
+    fields = { ...fields, ...json };
+    for (const candidate of candidatesIn(json)) add(candidates, candidate);
+  }
+  if (!isBegun || reader.end().state === 'broken') return null;
+  const listed = [...candidates].sort(([one], [other]) => one - other);
+  const whole = {
+    ...fields,
+    ...(listed.length > 0 && {
+      candidates: listed.map(([index, { parts, role, fields: own }]) => ({
+        ...own,
+        content: { parts, role },
+        index,
+      })),
+    }),
+  };
+  return new TextEncoder().encode(JSON.stringify(whole));
+}
+
+function add(candidates: Map<number, Collected>, { index, parts, json }: Candidate): void {
+  const collected = candidates.get(index) ?? { parts: [], fields: {}, role: 'model' };
+  candidates.set(index, collected);
+  collected.fields = { ...collected.fields, ...json };
+  if (isObject(json.content) && typeof json.content.role === 'string') collected.role = json.content.role;
+  for (const part of parts) {
+    const last = collected.parts.at(-1);
+    const joined = last && joinedText(last, part);
+    if (joined) collected.parts[collected.parts.length - 1] = joined;
+    else if (part.text !== '' || Object.keys(part).length > 1) collected.parts.push(part);
+  }
+}
+
+/** Two pieces of one text; null when they are anything else. A signature belongs to the very part it came with. */
+function joinedText(one: JsonRecord, other: JsonRecord): JsonRecord | null {
+  if (typeof one.text !== 'string' || typeof other.text !== 'string' || isThought(one) !== isThought(other))
+    return null;
+  const isPlain = (part: JsonRecord) => Object.keys(part).every((key) => key === 'text' || key === 'thought');
+  return isPlain(one) && isPlain(other) ? { ...one, text: one.text + other.text } : null;
+}
