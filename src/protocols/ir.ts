@@ -29,9 +29,10 @@ export type CacheMark = { readonly ttl: string | null };
 export type MediaSource =
   /** Base64 without white space and without a `data:` prefix; `mediaType` lower case, without parameters. */
   | { readonly kind: 'data'; readonly mediaType: string; readonly data: string }
-  | { readonly kind: 'url'; readonly url: string }
+  /** `mediaType`: where the protocol says what is behind the URL (Gemini), lower case. */
+  | { readonly kind: 'url'; readonly url: string; readonly mediaType?: string }
   /** An id of a file that was uploaded to a vendor: means something to that vendor (and credential) alone. */
-  | { readonly kind: 'file-id'; readonly protocol: ProtocolId; readonly id: string };
+  | { readonly kind: 'file-id'; readonly protocol: ProtocolId; readonly id: string; readonly mediaType?: string };
 
 export type TextPart = {
   readonly type: 'text';
