@@ -1,9 +1,10 @@
+import { anthropicMessages } from './anthropic-messages/index.ts';
 import type { ProtocolId, WireCodec } from './codec.ts';
 import { gemini } from './gemini/index.ts';
 import { openAiChat } from './openai-chat/index.ts';
 
 /** Every wire format, one line each. */
-export const codecs: readonly WireCodec[] = [openAiChat, gemini];
+export const codecs: readonly WireCodec[] = [openAiChat, anthropicMessages, gemini];
 
 const byId = new Map<ProtocolId, WireCodec>(codecs.map((codec) => [codec.id, codec]));
 
