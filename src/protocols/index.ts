@@ -2,9 +2,10 @@ import { anthropicMessages } from './anthropic-messages/index.ts';
 import type { ProtocolId, WireCodec } from './codec.ts';
 import { gemini } from './gemini/index.ts';
 import { openAiChat } from './openai-chat/index.ts';
+import { openAiResponses } from './openai-responses/index.ts';
 
 /** Every wire format, one line each. */
-export const codecs: readonly WireCodec[] = [openAiChat, anthropicMessages, gemini];
+export const codecs: readonly WireCodec[] = [openAiChat, openAiResponses, anthropicMessages, gemini];
 
 const byId = new Map<ProtocolId, WireCodec>(codecs.map((codec) => [codec.id, codec]));
 

@@ -1,0 +1,24 @@
+import type { WireCodec } from '../codec.ts';
+import { collect } from './collect.ts';
+import { encodeError, errorFrames } from './errors.ts';
+import { readReply } from './reply.ts';
+import { layout, patch, readRequest } from './request.ts';
+import { streamOf } from './stream-of.ts';
+import { streamReader } from './stream-reader.ts';
+
+/** OpenAI Responses. */
+export const openAiResponses: WireCodec = {
+  id: 'openai-responses',
+  layout,
+  readRequest,
+  patch,
+  streamReader,
+  readReply,
+  collect,
+  streamOf,
+  encodeError,
+  errorFrames,
+  heartbeat: { early: ': rotator\n\n', running: ': rotator\n\n' },
+  // A stream without its last event is no answer; nothing can be added that would make it one.
+  endFrame: () => '',
+};
