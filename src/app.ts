@@ -10,6 +10,7 @@ import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
 import type { EngineEvent, ModelListError, Operations } from './gateway/operations.ts';
 import { clientMay } from './gateway/plan.ts';
+import { startQuotaPoller } from './gateway/quota-poller.ts';
 import { OutputMeans } from './gateway/token-estimate.ts';
 import { visibleModels } from './gateway/visible-models.ts';
 import { modelCard } from './models/card.ts';
@@ -220,6 +221,18 @@ export async function createApp(sources: AppSources): Promise<App> {
     for (const plan of current.plans) poolOf(plan);
   }
 
+  const keep = ({ id, provider, pool }: ProviderRuntime) => {
+    if (sources.savesPools === false || provider.isExplicitOnly) return;
+    store.writer.snapshot(normalizeProviderId(id), pool.snapshot());
+  };
+
+  const quotas = startQuotaPoller({
+    ask,
+    runtimes: () => current.runtimes,
+    keep,
+    onError: (provider, credential, message) => log.debug('a quota cannot be read', { provider, credential, message }),
+  });
+
   const operations = createOperations({
     gateway,
     gatewayDeps,
@@ -228,10 +241,8 @@ export async function createApp(sources: AppSources): Promise<App> {
     refreshLists: (provider) =>
       directory.refresh(provider === null ? withCredentials() : [normalizeProviderId(provider)]),
     listErrors: (): readonly ModelListError[] => [...listErrors].map(([provider, message]) => ({ provider, message })),
-    keep: ({ id, provider, pool }) => {
-      if (sources.savesPools === false || provider.isExplicitOnly) return;
-      store.writer.snapshot(normalizeProviderId(id), pool.snapshot());
-    },
+    keep,
+    refreshQuota: () => quotas.refresh(),
     setOverride: (id: CredentialId, isEnabled: boolean) => {
       try {
         store.overrides.set(id, isEnabled);
@@ -319,6 +330,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     apply,
     async close() {
       stopWatching();
+      quotas.close();
       directory.close();
       // First: a pool that is closed knows of no credentials, and would be remembered so.
       store.close();

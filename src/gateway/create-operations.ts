@@ -45,6 +45,7 @@ export type OperationsDeps = {
   readonly setOverride: (id: CredentialId, isEnabled: boolean) => void;
   /** The operator has changed what a pool knows. It is to last, also when no request follows that would have it written. */
   readonly keep: (runtime: ProviderRuntime) => void;
+  readonly refreshQuota: Operations['refreshQuota'];
   readonly reload: () => Promise<string | null>;
   readonly history: History;
   readonly events: Operations['events'];
@@ -175,8 +176,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     requests: async (query) => requestList(deps.history, query),
     request: async (id) => requestById(deps.history, id),
     events: (signal) => deps.events(signal),
-    // No provider of this version can be asked what is left.
-    refreshQuota: async () => ({ refreshed: [], unsupported: runtimes().map(({ id }) => id), errors: [] }),
+    refreshQuota: () => deps.refreshQuota(),
 
     reload: () => deps.reload(),
   };

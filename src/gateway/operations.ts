@@ -38,15 +38,17 @@ export type CredentialView = {
 export type WindowReport = {
   /** `key`, `group:NAME` or `model:NAME`. */
   readonly scope: string;
-  readonly name: 'rpm' | 'tpm' | 'rpd' | 'tpd';
+  /** `rpm`, `tpm`, `rpd`, `tpd`, or what the provider's own window is called: `day`, `5h`. */
+  readonly name: string;
+  readonly unit: 'requests' | 'tokens' | 'credits' | 'percent';
   readonly used: number;
   /** Null: nobody has said how much there is. */
   readonly limit: number | null;
   readonly remaining: number | null;
   /** ISO 8601, or null when nobody knows. */
   readonly reset_at: string | null;
-  /** The user's own limit, or one read from the provider's headers. */
-  readonly source: 'config' | 'learned';
+  /** The user's own limit, one read from the provider's headers, or one that it told when it was asked. */
+  readonly source: 'config' | 'learned' | 'polled';
 };
 
 /** A cap of the config on one credential, and how much of it is used. */

@@ -91,6 +91,14 @@ export type CredentialEvent =
       readonly block: HeldBlock | null;
       readonly dayRefusedAt: number | null;
     }
+  /** The provider was asked what is left; null: something. */
+  | {
+      readonly kind: 'quota-told';
+      readonly scope: LimitScope;
+      readonly block: Block | null;
+      /** What was refused after the question, the answer does not know. */
+      readonly askedAt: number;
+    }
   /** A key test or the operator proved the key. */
   | { readonly kind: 'proven' }
   /** The daily reset: guesses are forgotten, what a provider said stays. */
@@ -149,6 +157,14 @@ export function observe(
         dayRefusedAt: event.dayRefusedAt,
         probation: event.block ? null : scope.probation,
       });
+    }
+    case 'quota-told': {
+      const scope = ripen(scopeAt(state, event.scope), now);
+      if (event.block) return withScope(state, event.scope, hold(scope, event.block, now, true));
+      const isOld = (block: HeldBlock) => block.kind === 'quota' && block.until !== null && block.since < event.askedAt;
+      const isDoubted = scope.dayRefusedAt !== null && scope.dayRefusedAt < event.askedAt;
+      const free = lift(scope, isOld);
+      return withScope(state, event.scope, isDoubted ? { ...free, dayRefusedAt: null } : free);
     }
     case 'rested': {
       const { random, cooldowns } = policy;
@@ -301,7 +317,7 @@ export const limitScope = (scope: 'model' | 'credential', model: string, group: 
       ? { kind: 'model', name: model }
       : { kind: 'group', name: group };
 
-const scopeName = (scope: LimitScope) => (scope.kind === 'key' ? 'key' : `${scope.kind}:${scope.name}`);
+export const scopeName = (scope: LimitScope) => (scope.kind === 'key' ? 'key' : `${scope.kind}:${scope.name}`);
 
 export function scopeAt(state: CredentialState, scope: LimitScope): ScopeState {
   if (scope.kind === 'key') return state.key;

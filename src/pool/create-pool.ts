@@ -7,10 +7,12 @@ import {
   type CredentialEvent,
   type CredentialState,
   firstEndOf,
+  type LimitScope,
   limitScope,
   observe,
   ripen,
   scopeAt,
+  scopeName,
   type ScopeState,
   shiftScope,
   shiftState,
@@ -24,6 +26,8 @@ import { explainWant } from './explain.ts';
 import { CredentialLimits, type Reservation } from './limits.ts';
 import type { LeaseUsage, Outcome, Settlement } from './outcome.ts';
 import { bySoonest, plain, prospectOf } from './outlook.ts';
+import { isOver, isSpent, type PolledQuota, type PolledWindow } from './polled-quota.ts';
+import { polledViews } from './polled-views.ts';
 import type { Prospect } from './prospect.ts';
 import type {
   Block,
@@ -258,6 +262,66 @@ class CredentialPool implements Pool {
     this.#wake(now);
   }
 
+  tellQuota(id: CredentialId, { askedAt, windows }: PolledQuota): void {
+    const now = this.#now();
+    this.#ripenDue(now);
+    const member = this.#roster.members.get(id);
+    if (!member) return;
+    const told = windows.flatMap((window): PolledWindow[] => {
+      const scope = this.#roster.limitScopeOf(window.scope);
+      return scope === null || isOver(window, now) ? [] : [{ ...window, scope: scopeName(scope) }];
+    });
+    member.polled = { askedAt, windows: told };
+    for (const name of new Set(told.map(({ scope }) => scope))) {
+      const scope = this.#roster.limitScopeOf(name);
+      if (scope)
+        this.#observeQuota(
+          member,
+          scope,
+          told.filter((window) => window.scope === name),
+          askedAt,
+          now,
+        );
+    }
+    this.#weighCaps(member, now);
+    this.#isOutlookStale = true;
+    this.#wake(now);
+  }
+
+  /** The windows of one scope: it is free again when the last that is spent has been renewed. */
+  #observeQuota(
+    member: Member,
+    scope: LimitScope,
+    windows: readonly PolledWindow[],
+    askedAt: number,
+    now: number,
+  ): void {
+    const spent = windows.filter(isSpent);
+    const ends = spent.map(({ resetAt }) => resetAt).filter((at) => at !== null);
+    // Spent, and nobody says until when: the day's end is the guess, and another answer corrects it.
+    const until = ends.length > 0 ? Math.max(...ends) : this.#day.dueAt;
+    const names = spent.map(({ name }) => name).join(', ');
+    const block: Block | null =
+      spent.length === 0
+        ? null
+        : {
+            scope: scopeName(scope),
+            kind: 'quota',
+            until,
+            reason: `the provider says that nothing is left of the window ${names}`,
+            source: ends.length > 0 ? 'quota-poll' : 'daily-reset',
+          };
+    const ledger = scope.kind === 'model' ? this.#roster.look(scope.name) : null;
+    if (ledger && (block || this.#roster.ledgers.has(ledger.model))) {
+      // What is known of a model is kept with its ledger, so that both are forgotten together.
+      this.#roster.keep(ledger, now);
+      this.#roster.spot(ledger, member);
+    }
+    const before = member.state;
+    this.#observe(member, { kind: 'quota-told', scope, block, askedAt }, now);
+    this.#spreadQuota(member, before, scope, ledger, now);
+  }
+
   snapshot(): unknown {
     const now = this.#now();
     this.#catchUp(now);
@@ -308,6 +372,7 @@ class CredentialPool implements Pool {
     for (const member of this.#roster.members.values()) {
       if (id !== undefined && member.credential.id !== id) continue;
       member.limits?.forgetLearned();
+      member.polled = null;
       member.caps?.reset();
       this.#roster.weigh(member, null, now);
       this.#weighCaps(member, now);
@@ -487,16 +552,26 @@ class CredentialPool implements Pool {
     outcome: Outcome & { kind: 'rate-limited' },
     now: number,
   ): void {
+    if (outcome.isPermanent) return;
+    this.#spreadQuota(member, before, limitScope(outcome.scope, ledger.model, ledger.unit.group), ledger, now);
+  }
+
+  #spreadQuota(
+    member: Member,
+    before: CredentialState,
+    scope: LimitScope,
+    ledger: ModelLedger | null,
+    now: number,
+  ): void {
     // What is gone from the config may not be of the same project any more.
-    if (member.credential.quotaPool === null || !member.rank || outcome.isPermanent) return;
-    const scope = limitScope(outcome.scope, ledger.model, ledger.unit.group);
+    if (member.credential.quotaPool === null || !member.rank) return;
     const was = scopeAt(before, scope);
     const { blocks, dayRefusedAt } = scopeAt(member.state, scope);
     const block = blocks.find(isQuota) ?? null;
     if (was.blocks.find(isQuota) === (block ?? undefined) && was.dayRefusedAt === dayRefusedAt) return;
     for (const peer of this.#roster.quotaPeers(member)) {
       // What is known of a model is kept with its ledger, so that both are forgotten together.
-      if (scope.kind === 'model') this.#roster.spot(ledger, peer);
+      if (scope.kind === 'model' && ledger) this.#roster.spot(ledger, peer);
       this.#observe(peer, { kind: 'quota-shared', scope, block, dayRefusedAt }, now);
     }
   }
@@ -634,7 +709,7 @@ class CredentialPool implements Pool {
   #restore(stored: unknown, now: number): void {
     const snapshot = readSnapshot(stored, now);
     if (!snapshot) return;
-    for (const { id, state, totals, limits, caps } of snapshot.credentials) {
+    for (const { id, state, totals, limits, caps, polled } of snapshot.credentials) {
       const member = [...this.#roster.members.values()].find((one) => one.credential.id === id);
       if (!member) continue;
       Object.assign(member, totals);
@@ -643,6 +718,7 @@ class CredentialPool implements Pool {
         member.limits?.restore(limits, now);
         this.#roster.weigh(member, null, now);
       }
+      member.polled = polled;
       member.caps?.restore(caps, snapshot.byMs);
       this.#weighCaps(member, now);
       for (const model of state.models.keys()) {
@@ -869,7 +945,7 @@ function statusOf(roster: Roster, member: Member, now: number): CredentialStatus
           : 'ready',
     inFlight,
     blocks: [...blocksOf(state), ...member.capped.values()].sort(bySoonest).map(plain),
-    windows: member.limits?.views(now) ?? [],
+    windows: [...(member.limits?.views(now) ?? []), ...polledViews(member.polled, now)],
     caps: member.caps?.views(now, roster.basisOf(member, now), roster.capScope) ?? [],
     usage: {
       requests: member.requests,

@@ -239,7 +239,7 @@ export class CredentialLimits {
         const { limit, resetAt } = ceiling;
         const remaining = Math.floor(Math.max(0, leftOf(ceiling, now)));
         const used = limit === null ? ceiling.spent : Math.max(0, limit - remaining);
-        views.push({ scope, name, used, limit, remaining, resetAt, source: 'learned' });
+        views.push({ scope, name, unit: unitOf(name), used, limit, remaining, resetAt, source: 'learned' });
       }
     }
     return views;
@@ -421,10 +421,13 @@ function isPast({ at, resetAt }: Ceiling, now: number): boolean {
 function viewOf(name: WindowName, { limit, window }: Rolling | Daily, resetAt: number, now: number): WindowView {
   const used = window.used(now);
   const remaining = Math.max(0, limit - used);
-  return { scope: 'key', name, used, limit, remaining, resetAt: used === 0 ? null : resetAt, source: 'config' };
+  const unit = unitOf(name);
+  return { scope: 'key', name, unit, used, limit, remaining, resetAt: used === 0 ? null : resetAt, source: 'config' };
 }
 
 const isOfTokens = (name: WindowName) => name === 'tpm' || name === 'tpd';
+
+const unitOf = (name: WindowName) => (isOfTokens(name) ? 'tokens' : 'requests');
 
 const isAmount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
 

@@ -20,9 +20,8 @@ export type PolledQuota = {
   readonly windows: readonly PolledWindow[];
 };
 
-/** Nothing is left: also where a vendor overdraws, or leaves less than one request over. */
-export const isSpent = ({ unit, remaining }: PolledWindow): boolean =>
-  remaining !== null && remaining < (unit === 'percent' ? Number.EPSILON : 1);
+/** Nothing is left. Less than one is something: there are models that cost a part of a request. */
+export const isSpent = ({ remaining }: PolledWindow): boolean => remaining !== null && remaining <= 0;
 
 /** A window that is over tells nothing any more. */
 export const isOver = ({ resetAt }: PolledWindow, now: number): boolean => resetAt !== null && resetAt <= now;

@@ -2,6 +2,7 @@ import type { NamePattern } from '../shared/wildcard.ts';
 import type { Cap } from './cap.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { Settlement } from './outcome.ts';
+import type { PolledQuota } from './polled-quota.ts';
 
 /** What a request wants of a pool. */
 export type Want = {
@@ -115,13 +116,16 @@ export type CredentialStatus = {
 export type WindowView = {
   /** `key`, `group:NAME` or `model:NAME`. */
   readonly scope: string;
-  readonly name: 'rpm' | 'tpm' | 'rpd' | 'tpd';
+  /** `rpm`, `tpm`, `rpd`, `tpd`, or what the provider's own window is called: `day`, `5h`. */
+  readonly name: string;
+  readonly unit: 'requests' | 'tokens' | 'credits' | 'percent';
   readonly used: number;
   readonly limit: number | null;
   readonly remaining: number | null;
   /** Milliseconds since the epoch. */
   readonly resetAt: number | null;
-  readonly source: 'config' | 'learned';
+  /** The user's own, read from headers, or told by the provider when it was asked. */
+  readonly source: 'config' | 'learned' | 'polled';
 };
 
 /** A cap of the user's own on one credential, and how much of it is used. */
@@ -232,6 +236,11 @@ export interface Pool {
   confirm(lease: Lease): void;
   /** A key test or the operator proved that the credential works: lifts what only a proof can lift. */
   prove(id: CredentialId): void;
+  /**
+   * What the provider answered when it was asked what is left. Authoritative: a scope with nothing left is blocked until
+   * its reset, one that was blocked for its quota before the question and has some left is free.
+   */
+  tellQuota(id: CredentialId, quota: PolledQuota): void;
   /** What must survive a restart, as plain JSON: blocks over a minute, windows, ceilings, totals, affinity. */
   snapshot(): unknown;
   /** Ends a lease. A second call for the same lease is a bug and throws. */

@@ -6,6 +6,8 @@ import {
   forgetGroups,
   forgetModel,
   HEALTHY,
+  type LimitScope,
+  limitScope,
   probationLimit,
   type ScopeState,
 } from './blocks.ts';
@@ -351,6 +353,15 @@ export class Roster {
   /** What a credential's caps go by. */
   basisOf({ limits, polled }: Member, now: number): (cap: Cap) => CapBasis {
     return (cap) => capBasis(cap, limits, polled, (scope) => this.#capReach.coversScope(cap, scope), now);
+  }
+
+  /** Where a limit of this name is held: a model of a group is the group's affair. Null: no such group is configured. */
+  limitScopeOf(name: string): LimitScope | null {
+    if (name === 'key') return { kind: 'key' };
+    const colon = name.indexOf(':');
+    const [kind, rest] = [name.slice(0, colon), name.slice(colon + 1)];
+    if (kind === 'model') return limitScope('model', rest, this.groupOf(rest));
+    return this.#groups.has(rest) ? { kind: 'group', name: rest } : null;
   }
 
   readonly capScope = (cap: Cap): string => this.#capReach.scopeOf(cap);

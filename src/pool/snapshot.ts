@@ -1,6 +1,7 @@
 import type { AffinityMap } from './affinity.ts';
 import { CLEAR, type CredentialState, HEALTHY, type HeldBlock, ripen, type ScopeState, shiftScope } from './blocks.ts';
 import { type ModelState, QUIET } from './breaker.ts';
+import { type PolledQuota, readPolled } from './polled-quota.ts';
 import type { BlockKind } from './pool.ts';
 import type { Roster } from './roster.ts';
 
@@ -37,6 +38,7 @@ export type Snapshot = {
     readonly limits: unknown;
     /** For `CredentialCaps.restore`. */
     readonly caps: unknown;
+    readonly polled: PolledQuota | null;
   }[];
   readonly models: readonly { readonly model: string; readonly state: ModelState }[];
   /** For `AffinityMap.restore`. */
@@ -48,7 +50,7 @@ export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: 
   for (const member of roster.members.values()) {
     const { requests, successes, failures, inputTokens, outputTokens, state } = member;
     const caps = member.caps?.snapshot() ?? null;
-    if (requests === 0 && state === HEALTHY && member.limits === null && caps === null) continue;
+    if (requests === 0 && state === HEALTHY && member.limits === null && caps === null && !member.polled) continue;
     credentials.push({
       id: member.credential.id,
       totals: { requests, successes, failures, inputTokens, outputTokens },
@@ -58,6 +60,7 @@ export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: 
       suspects: state.suspects,
       limits: member.limits?.snapshot(now) ?? null,
       caps,
+      polled: member.polled,
     });
   }
   const models: unknown[] = [];
@@ -89,6 +92,7 @@ export function readSnapshot(stored: unknown, now: number): Snapshot | null {
       totals: totalsOf(entry.totals),
       limits: entry.limits ?? null,
       caps: entry.caps ?? null,
+      polled: readPolled(entry.polled, now),
     });
   }
   const models = [...scopesOf(stored.models, 'provider+model', byMs, now)].map(([model, scope]) => ({

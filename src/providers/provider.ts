@@ -2,6 +2,7 @@ import type { ProtocolId } from '../protocols/codec.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { Failure } from './failure.ts';
+import type { QuotaPoll } from './quota-poll.ts';
 
 export type JsonObject = { [key: string]: unknown };
 
@@ -124,6 +125,8 @@ export interface Provider {
   readonly rateHeaders?: RateHeaderNames | ((headers: Headers, now: number) => LearnedLimits | null);
   /** Models that draw on one allowance: group → patterns. A group of the same name in the config replaces it. */
   readonly quotaGroups?: Readonly<Record<string, readonly string[]>>;
+  /** Asks what is left of a credential's quota; absent: the vendor cannot be asked. */
+  readonly pollQuota?: QuotaPoll;
   /** The vendor's own reading of an error; undefined leaves it to the common classifier. */
   classify?(reply: ErrorReply): Failure | undefined;
   /**

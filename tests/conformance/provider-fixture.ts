@@ -38,6 +38,13 @@ export type ProviderFixture = {
     readonly text?: string;
     readonly failure: JsonObject;
   }[];
+  /** Absent where a provider cannot be asked. */
+  readonly quotas?: readonly {
+    readonly name: string;
+    readonly request: JsonObject;
+    readonly json: unknown;
+    readonly windows: readonly JsonObject[] | null;
+  }[];
 };
 
 /** When the recorded errors are read: 2026-04-28 23:00:00 UTC. */

@@ -144,6 +144,24 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
     expect(failure.message.length).toBeLessThanOrEqual(500);
     expect(failure.message).not.toMatch(/[\r\n]/);
   });
+
+  test.each((fixture.quotas ?? []).map((quota) => [quota.name, quota] as const))('quota: %s', (_name, quota) => {
+    const { pollQuota } = provider;
+    expect<unknown>(pollQuota?.request({ baseUrl: baseOf(provider) })).toEqual(quota.request);
+    const reading = pollQuota?.read({ json: quota.json, headers: new Headers(), now: RECORDED_AT });
+    expect<unknown>(reading).toEqual(quota.windows && { windows: quota.windows });
+  });
+
+  test('is asked for its quota where the config says that it is, and reads any answer', () => {
+    const { pollQuota } = provider;
+    expect([provider.id, (fixture.quotas ?? []).length > 0]).toEqual([provider.id, pollQuota !== undefined]);
+    if (!pollQuota) return;
+    const { url } = pollQuota.request({ baseUrl: 'http://127.0.0.1:1/v1' });
+    expect(url).toStartWith('http://127.0.0.1:1/');
+    for (const json of [undefined, null, [], 'x', {}, { quota: null, used: '3' }]) {
+      expect(pollQuota.read({ json, headers: new Headers(), now: RECORDED_AT })).toBeNull();
+    }
+  });
 });
 
 describe('the recorded bodies', () => {

@@ -233,10 +233,37 @@ describe('what the headers tell', () => {
     );
     const views = state.views(NOW);
     expect(views).toEqual([
-      { scope: 'key', name: 'tpm', used: 0, limit: 50, remaining: 50, resetAt: null, source: 'config' },
-      { scope: 'key', name: 'rpd', used: 0, limit: 1_000, remaining: 1_000, resetAt: null, source: 'config' },
-      { scope: M, name: 'rpm', used: 1, limit: 30, remaining: 29, resetAt: NOW + 2 * SECOND, source: 'learned' },
-      { scope: M, name: 'tpd', used: 999_993, limit: 1_000_000, remaining: 7, resetAt: NOW + HOUR, source: 'learned' },
+      { scope: 'key', name: 'tpm', unit: 'tokens', used: 0, limit: 50, remaining: 50, resetAt: null, source: 'config' },
+      {
+        scope: 'key',
+        name: 'rpd',
+        unit: 'requests',
+        used: 0,
+        limit: 1_000,
+        remaining: 1_000,
+        resetAt: null,
+        source: 'config',
+      },
+      {
+        scope: M,
+        name: 'rpm',
+        unit: 'requests',
+        used: 1,
+        limit: 30,
+        remaining: 29,
+        resetAt: NOW + 2 * SECOND,
+        source: 'learned',
+      },
+      {
+        scope: M,
+        name: 'tpd',
+        unit: 'tokens',
+        used: 999_993,
+        limit: 1_000_000,
+        remaining: 7,
+        resetAt: NOW + HOUR,
+        source: 'learned',
+      },
     ]);
   });
 
@@ -263,10 +290,18 @@ describe('views', () => {
     state.reserve(M, 700, NOW + SECOND);
     const config = { scope: 'key', source: 'config' } as const;
     expect(state.views(NOW + SECOND)).toEqual([
-      { ...config, name: 'rpm', used: 2, limit: 3, remaining: 1, resetAt: NOW + SECOND + MINUTE },
-      { ...config, name: 'tpm', used: 1_100, limit: 1_000, remaining: 0, resetAt: NOW + SECOND + MINUTE },
-      { ...config, name: 'rpd', used: 2, limit: 10, remaining: 8, resetAt: TONIGHT },
-      { ...config, name: 'tpd', used: 1_100, limit: 5_000, remaining: 3_900, resetAt: TONIGHT },
+      { ...config, name: 'rpm', unit: 'requests', used: 2, limit: 3, remaining: 1, resetAt: NOW + SECOND + MINUTE },
+      {
+        ...config,
+        name: 'tpm',
+        unit: 'tokens',
+        used: 1_100,
+        limit: 1_000,
+        remaining: 0,
+        resetAt: NOW + SECOND + MINUTE,
+      },
+      { ...config, name: 'rpd', unit: 'requests', used: 2, limit: 10, remaining: 8, resetAt: TONIGHT },
+      { ...config, name: 'tpd', unit: 'tokens', used: 1_100, limit: 5_000, remaining: 3_900, resetAt: TONIGHT },
     ]);
   });
 });

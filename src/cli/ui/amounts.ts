@@ -12,7 +12,7 @@ const UNITS = [
   [1e3, 'k'],
 ] as const;
 
-/** Three digits and a unit: `999`, `12.3k`, `1.2M`. */
+/** Three digits and a unit: `999`, `12.3k`, `1.2M`. Of what is counted in parts, one digit: `163.8`. */
 export function compact(count: number): string {
   for (const [size, unit] of UNITS) {
     const value = count / size;
@@ -20,7 +20,7 @@ export function compact(count: number): string {
     if (value < 0.9995) continue;
     return `${value >= 99.95 ? Math.round(value) : Number(value.toFixed(1))}${unit}`;
   }
-  return String(count);
+  return String(Number(count.toFixed(1)));
 }
 
 /** US dollars: cents, and what is less with two digits that say something. Not known is `unknown`, never 0. */

@@ -161,7 +161,10 @@ function windowText(window: WindowReport, { paint, now }: StatusView): string {
   const remaining = window.remaining ?? (limit === null ? null : Math.max(0, limit - used));
   if (remaining === null) return `${name} ${compact(used)} used`;
   if (limit === null) return `${name} ${compact(remaining)} left${resetText(window, now)}`;
-  const text = `${name} ${compact(remaining)} of ${compact(limit)} left (${percent(remaining, limit)})`;
+  const isShare = window.unit === 'percent';
+  const text = isShare
+    ? `${name} ${percent(remaining, limit)} left`
+    : `${name} ${compact(remaining)} of ${compact(limit)} left (${percent(remaining, limit)})`;
   const style = remaining === 0 ? paint.red : remaining < limit * LOW_SHARE ? paint.yellow : (plain: string) => plain;
   return style(text) + (remaining < limit ? resetText(window, now) : '');
 }
@@ -200,7 +203,9 @@ const keyBlocks = (key: CredentialReport): readonly BlockView[] => key.blocks.fi
 
 const scopeOf = ({ scope }: { readonly scope: string }) => scope;
 
-const isSpent = ({ remaining }: WindowReport) => remaining !== null && remaining < 1;
+/** A provider's own count may have a part of a request left, and that is something. */
+const isSpent = ({ remaining, source }: WindowReport) =>
+  remaining !== null && (source === 'polled' ? remaining <= 0 : remaining < 1);
 
 /** Nothing is left of a limit of the whole key: it serves again when there is room. */
 const isLimited = ({ state, windows }: CredentialReport) =>

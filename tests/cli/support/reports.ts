@@ -33,6 +33,7 @@ export const block = (scope: string, ms: number | null, kind = 'rate_limit'): Bl
 export const minute = (left: number, limit = 10, ms = 41 * SECOND): WindowReport => ({
   scope: 'key',
   name: 'rpm',
+  unit: 'requests',
   used: limit - left,
   limit,
   remaining: left,

@@ -1,0 +1,17 @@
+import { isOver, type PolledQuota } from './polled-quota.ts';
+import type { WindowView } from './pool.ts';
+
+/** For people, at a moment. */
+export function polledViews(polled: PolledQuota | null, now: number): readonly WindowView[] {
+  const windows = polled?.windows.filter((window) => !isOver(window, now)) ?? [];
+  return windows.map(({ scope, name, unit, used, limit, remaining, resetAt }) => ({
+    scope,
+    name,
+    unit,
+    used: used ?? (limit !== null && remaining !== null ? limit - remaining : 0),
+    limit,
+    remaining,
+    resetAt,
+    source: 'polled',
+  }));
+}
