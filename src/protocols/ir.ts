@@ -22,6 +22,9 @@ export type Signature = {
   readonly itemId?: string;
 };
 
+/** Fields of one protocol without a neutral form, as they came; written again by that protocol alone. */
+export type ForeignFields = { readonly protocol: ProtocolId; readonly fields: JsonRecord };
+
 /** A mark that the prompt up to here may be cached. `ttl` as the vendor writes it (`5m`, `1h`); null: the default. */
 export type CacheMark = { readonly ttl: string | null };
 
@@ -49,6 +52,7 @@ export type ImagePart = {
   readonly detail?: 'auto' | 'low' | 'high';
   readonly cache?: CacheMark;
   readonly signature?: Signature;
+  readonly foreign?: ForeignFields;
 };
 
 export type AudioPart = {
@@ -62,6 +66,7 @@ export type FilePart = {
   readonly source: MediaSource;
   readonly filename: string | null;
   readonly cache?: CacheMark;
+  readonly foreign?: ForeignFields;
 };
 
 /** What a model thought. Text as far as it is shown; `signature` proves to its vendor that it was not changed. */
@@ -90,6 +95,7 @@ export type ToolCallPart = {
   /** Gemini signs the first call of a step. */
   readonly signature?: Signature;
   readonly cache?: CacheMark;
+  readonly foreign?: ForeignFields;
 };
 
 export type ToolResultPart = {
@@ -101,6 +107,7 @@ export type ToolResultPart = {
   readonly isError: boolean;
   readonly kind: 'function' | 'custom';
   readonly cache?: CacheMark;
+  readonly foreign?: ForeignFields;
 };
 
 export type RefusalPart = { readonly type: 'refusal'; readonly text: string };
@@ -144,6 +151,7 @@ export type Tool =
       readonly parameters: JsonRecord | null;
       readonly isStrict: boolean | null;
       readonly cache?: CacheMark;
+      readonly foreign?: ForeignFields;
     }
   /** Free text in, no schema. `format`: a grammar, as Responses writes it. */
   | {
@@ -221,8 +229,8 @@ export type ChatRequest = {
   readonly cacheKey: string | null;
   readonly serviceTier: string | null;
   readonly metadata: JsonRecord | null;
-  /** Top-level fields of a protocol without a neutral form, as they came; written again by that protocol alone. */
-  readonly foreign: { readonly protocol: ProtocolId; readonly fields: JsonRecord } | null;
+  /** Of the top level. */
+  readonly foreign: ForeignFields | null;
 };
 
 export type Citation = {
