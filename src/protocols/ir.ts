@@ -230,7 +230,15 @@ export type ChatRequest = {
   readonly serviceTier: string | null;
   readonly metadata: JsonRecord | null;
   /** Of the top level. */
-  readonly foreign: ForeignFields | null;
+  readonly foreign:
+    | (ForeignFields & {
+        /**
+         * The body as it came, without the conversation, where a protocol's answers repeat what was asked. Holds `fields`
+         * too, and much that has a neutral form: nothing of it is lost elsewhere.
+         */
+        readonly original?: JsonRecord;
+      })
+    | null;
 };
 
 export type Citation = {
