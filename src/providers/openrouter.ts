@@ -4,6 +4,7 @@ import { billing, forbidden, badRequest, modelMissing, overloaded, rateLimited, 
 import { countOf, isObject } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
 import { readSingleLimit } from './rate-headers.ts';
+import type { JsonObject, ListedFacts } from './provider.ts';
 import { readWaitHint } from './wait-hint.ts';
 
 /** The limit's own name goes before the advice that follows it, which speaks of others. */
@@ -65,7 +66,57 @@ export const openrouter = compatible({
   readModels: (page) => ({
     models: readRows(modelRows(page), (row) => {
       const top = isObject(row.top_provider) ? countOf(row.top_provider.max_completion_tokens) : undefined;
-      return top === undefined ? {} : { maxOutputTokens: top };
+      const facts = factsOf(row);
+      return {
+        ...(Object.keys(facts).length > 0 && { facts }),
+        ...(top !== undefined && { maxOutputTokens: top }),
+      };
     }),
   }),
 });
+
+function factsOf(row: JsonObject): ListedFacts {
+  const architecture = isObject(row.architecture) ? row.architecture : {};
+  const [input, output] = [textsOf(architecture.input_modalities), textsOf(architecture.output_modalities)];
+  const parameters = textsOf(row.supported_parameters);
+  const price = priceOf(isObject(row.pricing) ? row.pricing : {});
+  return {
+    ...(input && { inputModalities: input }),
+    ...(output && { outputModalities: output }),
+    ...(typeof architecture.tokenizer === 'string' && { tokenizer: architecture.tokenizer }),
+    ...(parameters && {
+      parameters,
+      takesTools: parameters.includes('tools'),
+      reasons: parameters.includes('reasoning'),
+      hasStructuredOutput: parameters.includes('structured_outputs'),
+    }),
+    ...(typeof row.hugging_face_id === 'string' &&
+      row.hugging_face_id !== '' && { huggingFaceId: row.hugging_face_id }),
+    ...(price && { price }),
+  };
+}
+
+/** Written as text, in USD per token. A router that picks the model itself writes -1: it has no price. */
+function priceOf(pricing: JsonObject): ListedFacts['price'] {
+  const usd = (name: string) => {
+    const written = pricing[name];
+    const value = typeof written === 'string' && written.trim() !== '' ? Number(written) : written;
+    return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+  };
+  const [input, output, request] = [usd('prompt'), usd('completion'), usd('request')];
+  if (input === undefined || output === undefined) return undefined;
+  const [cacheRead, cacheWrite] = [usd('input_cache_read'), usd('input_cache_write')];
+  return {
+    input: perMillion(input),
+    output: perMillion(output),
+    ...(cacheRead && { cacheRead: perMillion(cacheRead) }),
+    ...(cacheWrite && { cacheWrite: perMillion(cacheWrite) }),
+    ...(request && { perRequest: request }),
+  };
+}
+
+/** 0.0000025 × 1,000,000 is not 2.5 in binary. */
+const perMillion = (usd: number) => Number((usd * 1_000_000).toPrecision(12));
+
+const textsOf = (value: unknown) =>
+  Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : undefined;

@@ -56,6 +56,28 @@ export type ListedModel = {
   readonly ownedBy?: string;
   /** Seconds since the epoch. */
   readonly created?: number;
+  /** What else the list says; absent fields are not said. */
+  readonly facts?: ListedFacts;
+};
+
+export type ListedFacts = {
+  readonly inputModalities?: readonly string[];
+  readonly outputModalities?: readonly string[];
+  readonly takesTools?: boolean;
+  readonly reasons?: boolean;
+  readonly hasStructuredOutput?: boolean;
+  /** Request fields that are taken. */
+  readonly parameters?: readonly string[];
+  readonly tokenizer?: string;
+  readonly huggingFaceId?: string;
+  /** USD per million tokens, and per request. */
+  readonly price?: {
+    readonly input: number;
+    readonly output: number;
+    readonly cacheRead?: number;
+    readonly cacheWrite?: number;
+    readonly perRequest?: number;
+  };
 };
 
 /** The limits that a vendor's headers can speak of. */
