@@ -9,6 +9,10 @@ import { parseArgs } from 'node:util';
 
 const root = dirname(import.meta.dir);
 
+const MAIN = join(root, 'src', 'main.ts');
+/** What the program starts beside itself is compiled with it. */
+const WORKERS = [join(root, 'src', 'models', 'token-worker.ts')];
+
 const TARGETS = [
   'linux-x64',
   'linux-arm64',
@@ -30,6 +34,8 @@ const FLAGS = [
   '--format=esm',
   // Keeps what is imported dynamically out of the start-up path.
   '--splitting',
+  // All beside each other: a worker is looked for beside the code that starts it, wherever that code was put.
+  '--entry-naming=[name].[ext]',
   // A binary that is run inside somebody's project must not obey that project's files.
   '--no-compile-autoload-dotenv',
   '--no-compile-autoload-bunfig',
@@ -46,7 +52,7 @@ async function main(): Promise<void> {
     args: Bun.argv.slice(2),
     options: {
       target: { type: 'string', multiple: true },
-      entry: { type: 'string', default: join(root, 'src', 'main.ts') },
+      entry: { type: 'string', default: MAIN },
       out: { type: 'string' },
     },
   });
@@ -89,6 +95,7 @@ async function compile(entry: string, job: Job): Promise<void> {
         process.execPath,
         'build',
         entry,
+        ...(entry === MAIN ? WORKERS : []),
         ...FLAGS,
         ...(job.target ? [`--target=bun-${job.target}`] : []),
         `--outfile=${part}`,

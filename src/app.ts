@@ -7,14 +7,17 @@ import { createDemoUpstream } from './demo/demo-upstream.ts';
 import { type AskTools, listModels } from './gateway/ask.ts';
 import { createOperations } from './gateway/create-operations.ts';
 import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
+import { createModelSurface } from './gateway/create-model-surface.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
 import type { EngineEvent, ModelListError, Operations } from './gateway/operations.ts';
-import { clientMay } from './gateway/plan.ts';
 import { startQuotaPoller } from './gateway/quota-poller.ts';
 import { OutputMeans } from './gateway/token-estimate.ts';
-import { visibleModels } from './gateway/visible-models.ts';
-import { modelCard } from './models/card.ts';
+import { createCatalogue } from './models/catalogue.ts';
 import { createModelDirectory } from './models/directory.ts';
+import { listedFacts } from './models/listed-facts.ts';
+import { createPublicCatalogue } from './models/public-catalogue.ts';
+import { createTokenCounter } from './models/token-count.ts';
+import { isVendor, priceOverrides } from './pricing.ts';
 import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts';
 import { EventFeed } from './observe/event-feed.ts';
 import type { Log } from './observe/log.ts';
@@ -50,6 +53,8 @@ const NO_LIMITS = {
   tokensPerDay: null,
   concurrency: null,
 };
+/** The public catalogue among the copies in the database. */
+const PUBLIC_COPY = 'models.dev';
 /** How soon a change that another process wrote to the database is seen. */
 const OTHER_WRITERS_MS = 2_000;
 
@@ -64,6 +69,8 @@ export type AppSources = {
   /** Reads the config file again; absent: a reload has nothing to read. Throws the config's problems. */
   readonly reread?: () => LoadedConfig;
   readonly withDemo: boolean;
+  /** Where prices and facts of models are read from at run time; absent: nowhere, and nobody is asked. */
+  readonly publicCatalogueUrl?: string;
   /** False: another process keeps the pools' state in this directory. Default true. */
   readonly savesPools?: boolean;
 };
@@ -133,7 +140,8 @@ export async function createApp(sources: AppSources): Promise<App> {
       pool.close();
       pools.delete(id);
     }
-    return { settings, plans, runtimes, found: credentials.found, notes: credentials.notes };
+    const prices = priceOverrides(loaded.config.pricing.overrides);
+    return { settings, plans, runtimes, prices, found: credentials.found, notes: credentials.notes };
   }
 
   function poolOf(plan: ProviderPlan): Pool {
@@ -192,6 +200,33 @@ export async function createApp(sources: AppSources): Promise<App> {
     listed: (runtime) => directory.snapshot(normalizeProviderId(runtime.id)).models,
   });
 
+  const runtimeNamed = (provider: string) => current.runtimes.get(normalizeProviderId(provider));
+  const publicCatalogue = createPublicCatalogue({
+    upstream,
+    clock,
+    version,
+    url: sources.publicCatalogueUrl ?? '',
+    everyMs: () => (sources.publicCatalogueUrl === undefined ? 0 : loaded.config.pricing.refresh),
+    // Under another address its models may be others, and so may their prices.
+    providers: () =>
+      [...current.runtimes.values()]
+        .filter(({ id, baseUrl, provider }) => isVendor(findProvider(id)) && baseUrl === provider.baseUrl)
+        .map(({ id }) => id),
+    copy: publicCopy(store, log),
+    log,
+  });
+  const catalogue = createCatalogue({
+    overrides: () => current.prices,
+    listed: (provider, model) => {
+      const runtime = runtimeNamed(provider);
+      return runtime ? listedFacts(routes().listed(runtime), model) : null;
+    },
+    isVendor: (provider) => isVendor(findProvider(provider)),
+    publicFacts: (provider, model) => publicCatalogue.find(provider, model),
+    log,
+  });
+  const counter = createTokenCounter({ clock });
+
   const gatewayDeps: GatewayDeps = {
     upstream,
     clock,
@@ -205,6 +240,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     warmLists: ({ maxMs = COLD_LIST_WAIT_MS, isEnough } = {}) =>
       directory.warm(withCredentials(), Math.min(maxMs, COLD_LIST_WAIT_MS), isEnough),
     outputMeans: new OutputMeans(),
+    costOf: (provider, model, usage) => catalogue.costOf(provider, model, usage, clock.now()).usd,
     onFinished: (record) => {
       for (const row of usageRows(record)) store.writer.usage(row);
       if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
@@ -214,7 +250,11 @@ export async function createApp(sources: AppSources): Promise<App> {
     },
     onBug: (error) => log.error('internal error', { error }),
   };
-  const gateway = createGateway(gatewayDeps);
+  const engine = createGateway(gatewayDeps);
+  const gateway: Gateway = {
+    // The first request waits some milliseconds for what tells its cost; a server has it in memory by then.
+    handle: (call) => (catalogue.isLoaded ? engine.handle(call) : catalogue.load().then(() => engine.handle(call))),
+  };
 
   function applyOverrides() {
     overrides = store.overrides.all();
@@ -237,6 +277,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     gateway,
     gatewayDeps,
     ask,
+    catalogue,
     runtimes: () => current.runtimes,
     refreshLists: (provider) =>
       directory.refresh(provider === null ? withCredentials() : [normalizeProviderId(provider)]),
@@ -286,6 +327,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       throw error;
     }
     directory.invalidate(withCredentials());
+    publicCatalogue.wake();
     for (const warning of next.warnings) log.warn(warning);
   }
 
@@ -293,17 +335,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     settings: () => current.settings,
     gateway,
     operations,
-    models: {
-      async list(client) {
-        await directory.warm(withCredentials(), COLD_LIST_WAIT_MS);
-        const { runtimes, listed } = routes();
-        return [...runtimes.values()].flatMap((runtime) =>
-          visibleModels(runtime, listed(runtime))
-            .filter(({ id }) => clientMay(client, runtime, id, runtime.define.get(id) ?? id))
-            .map((model) => modelCard(runtime.id, model)),
-        );
-      },
-    },
+    models: createModelSurface({ ...gatewayDeps, catalogue, counter }),
     instance: instanceOf(nonce),
     version,
     clock,
@@ -326,12 +358,18 @@ export async function createApp(sources: AppSources): Promise<App> {
       clientKey: keys.client,
     }),
     drain: () => feed.close(),
-    warmUp: () => void directory.warm(withCredentials(), 0),
+    warmUp: () => {
+      void directory.warm(withCredentials(), 0);
+      void catalogue.load();
+      publicCatalogue.wake();
+    },
     apply,
     async close() {
       stopWatching();
       quotas.close();
       directory.close();
+      publicCatalogue.close();
+      counter.close();
       // First: a pool that is closed knows of no credentials, and would be remembered so.
       store.close();
       for (const pool of pools.values()) pool.close();
@@ -403,6 +441,27 @@ function openHistory({ stateDir, log, loaded, clock }: AppSources, collect: Stor
     log.error(`the database cannot be opened (${reason}); what happens is remembered as long as this process lives`);
     return inMemory();
   }
+}
+
+/** What was read of the public catalogue, in the database. Losing it costs one more reading. */
+function publicCopy(store: Store, log: Log) {
+  return {
+    read: () => {
+      try {
+        return store.copies.read(PUBLIC_COPY);
+      } catch (error) {
+        log.debug('the copy of the public catalogue cannot be read', { reason: reasonOf(error) });
+        return null;
+      }
+    },
+    write: (value: unknown) => {
+      try {
+        store.copies.write(PUBLIC_COPY, value);
+      } catch (error) {
+        log.debug('the copy of the public catalogue cannot be written', { reason: reasonOf(error) });
+      }
+    },
+  };
 }
 
 /** The state of every pool that has changed since the last time. */

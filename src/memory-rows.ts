@@ -24,7 +24,7 @@ export function usageRows(record: RequestRecord): readonly UsageRow[] {
       outputTokens: isLast ? record.outputTokens : null,
       cachedTokens: isLast ? record.cachedTokens : null,
       reasoningTokens: isLast ? record.reasoningTokens : null,
-      costUsd: null,
+      costUsd: isLast ? record.costUsd : null,
     };
   });
 }

@@ -9,7 +9,9 @@ export type AnswerEvent =
 export type TokenUsage = {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
-  /** USD; null where no price is known. */
+  /** Of the input tokens. */
+  readonly cachedTokens: number | null;
+  /** USD, as the provider says it; null when it does not. */
   readonly cost: number | null;
 };
 
@@ -82,6 +84,7 @@ function readUsage(usage: Record<string, unknown>): TokenUsage {
   return {
     inputTokens: numberOf(usage.prompt_tokens),
     outputTokens: numberOf(usage.completion_tokens),
+    cachedTokens: isRecord(usage.prompt_tokens_details) ? numberOf(usage.prompt_tokens_details.cached_tokens) : null,
     cost: numberOf(usage.cost),
   };
 }

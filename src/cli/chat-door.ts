@@ -8,6 +8,8 @@ import { type Place, readStateFile } from './place.ts';
 export type ChatDoor = {
   /** POSTs an OpenAI chat body. Rejects only when the signal aborts or the server cannot be reached. */
   send(body: unknown, signal: AbortSignal): Promise<Response>;
+  /** POSTs a question about the cost of an answer. */
+  estimateCost(question: unknown, signal: AbortSignal): Promise<Response>;
   close(): Promise<void>;
 };
 
@@ -37,6 +39,7 @@ function clientKeyFor({ io }: Context, { loaded, stateDir }: Place): string | nu
 }
 
 const CHAT_PATH = '/v1/chat/completions';
+const COST_PATH = '/v1/cost-estimate';
 
 function headersWith(clientKey: string | null): Record<string, string> {
   return {
@@ -46,30 +49,32 @@ function headersWith(clientKey: string | null): Record<string, string> {
 }
 
 function serverDoor(url: string, clientKey: string | null): ChatDoor {
+  const post = async (path: string, body: unknown, signal: AbortSignal) => {
+    try {
+      return await fetch(url + path, {
+        method: 'POST',
+        headers: headersWith(clientKey),
+        body: JSON.stringify(body),
+        signal,
+        // Our own server: no ambient proxy, and its own limits instead of the runtime's five minutes.
+        proxy: false,
+        timeout: false,
+        redirect: 'manual',
+      });
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      throw new CliError(
+        ExitCode.failed,
+        'server_unreachable',
+        `the server at ${url} does not answer`,
+        'rotator chat --local needs no server',
+        cause,
+      );
+    }
+  };
   return {
-    send: async (body, signal) => {
-      try {
-        return await fetch(url + CHAT_PATH, {
-          method: 'POST',
-          headers: headersWith(clientKey),
-          body: JSON.stringify(body),
-          signal,
-          // Our own server: no ambient proxy, and its own limits instead of the runtime's five minutes.
-          proxy: false,
-          timeout: false,
-          redirect: 'manual',
-        });
-      } catch (cause) {
-        if (signal.aborted) throw cause;
-        throw new CliError(
-          ExitCode.failed,
-          'server_unreachable',
-          `the server at ${url} does not answer`,
-          'rotator chat --local needs no server',
-          cause,
-        );
-      }
-    },
+    send: (body, signal) => post(CHAT_PATH, body, signal),
+    estimateCost: (question, signal) => post(COST_PATH, question, signal),
     close: async () => {},
   };
 }
@@ -86,17 +91,19 @@ export async function servesDemo(context: Context, place: Place, url: string): P
 
 async function localDoor(context: Context, place: Place, isDemo: boolean): Promise<ChatDoor> {
   const app = await openLocalApp(context, place, withoutClientKeys(place.loaded), { isDemo, isKept: false });
+  const post = (path: string, body: unknown, signal: AbortSignal) =>
+    app.fetch(
+      new Request(`http://127.0.0.1${path}`, {
+        method: 'POST',
+        headers: headersWith(null),
+        body: JSON.stringify(body),
+        signal,
+      }),
+      { address: null },
+    );
   return {
-    send: (body, signal) =>
-      app.fetch(
-        new Request(`http://127.0.0.1${CHAT_PATH}`, {
-          method: 'POST',
-          headers: headersWith(null),
-          body: JSON.stringify(body),
-          signal,
-        }),
-        { address: null },
-      ),
+    send: (body, signal) => post(CHAT_PATH, body, signal),
+    estimateCost: (question, signal) => post(COST_PATH, question, signal),
     close: () => app.close(),
   };
 }

@@ -24,8 +24,9 @@ const GRACE_MS = 30_000;
 /** Runs the proxy until a signal. Resolves when it has drained; a second signal throws `Interrupted`. */
 export async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { io, globals, output } = context;
-  const [{ createApp }, { listen }, file] = await Promise.all([
+  const [{ createApp }, { MODELS_DEV_URL }, { listen }, file] = await Promise.all([
     import('../app.ts'),
+    import('../models/public-catalogue.ts'),
     import('../server/bun.ts'),
     import('../server/server-file.ts'),
   ]);
@@ -53,6 +54,7 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
       return next;
     },
     withDemo: options.demo === true,
+    publicCatalogueUrl: MODELS_DEV_URL,
   });
   // Before anybody is told where it listens: a signal or a change of the file must not fall into a gap.
   using signals = catchSignals(context);

@@ -12,7 +12,6 @@ const LATER_FIELDS = [
   'fallback',
   'logging.requests=bodies',
   'observe',
-  'pricing',
   'providers.*.api_version',
   'providers.*.auth',
   'providers.*.bases',

@@ -103,13 +103,15 @@ export const headerValue = () =>
     json: { type: ['string', 'number', 'boolean'] },
   });
 
-export const duration = (options: { readonly isZeroAllowed?: boolean } = {}) => {
-  const expected = options.isZeroAllowed ? 'a duration such as 30s, or 0' : 'a duration such as 30s';
+/** `isOffAllowed`: `off` is another way to write 0. */
+export const duration = (options: { readonly isZeroAllowed?: boolean; readonly isOffAllowed?: boolean } = {}) => {
+  const expected = `a duration such as 30s${options.isZeroAllowed ? ', or 0' : ''}${options.isOffAllowed ? ' or off' : ''}`;
   return leaf({
     kind: 'duration',
     expected,
     read: (value) => {
       const written = textOf(value);
+      if (options.isOffAllowed && written.trim().toLowerCase() === 'off') return 0;
       const ms = parseDuration(written);
       if (ms === null) return new Mistake(expected, /^\d+$/.test(written) ? `${written}s` : undefined);
       if (ms === 0 && !options.isZeroAllowed) return new Mistake(`${expected}, longer than 0`);
@@ -121,6 +123,7 @@ export const duration = (options: { readonly isZeroAllowed?: boolean } = {}) => 
       anyOf: [
         { type: 'string', pattern: `^${DURATION_PATTERN}$` },
         ...(options.isZeroAllowed ? [{ const: 0 }, { const: '0' }] : []),
+        ...(options.isOffAllowed ? [{ const: 'off' }] : []),
         HAS_REFERENCE,
       ],
     },

@@ -167,7 +167,9 @@ function table(schema: Schema, prefix: string): string[] {
 function rows(schema: Schema, prefix: string): string[] {
   return Object.entries(fieldsOf(schema)).flatMap(([name, field]) => {
     const shape = shapeOf(field);
-    return shape.kind === 'fields' ? rows(field, `${prefix}${name}.`) : [row(prefix + name, field)];
+    if (shape.kind === 'fields') return rows(field, `${prefix}${name}.`);
+    const isOfFields = shape.kind === 'record' && shapeOf(shape.value).kind === 'fields';
+    return [row(prefix + name, field), ...(isOfFields ? rows(shape.value, `${prefix}${name}.X.`) : [])];
   });
 }
 

@@ -417,6 +417,51 @@ export const providerSchema = z
   })
   .prefault({});
 
+const usdPerMillion = (what: string, example: number) => absent(number(0), `USD per million tokens ${what}.`, example);
+
+const price = z.strictObject({
+  input: usdPerMillion('of the prompt', 0.5),
+  output: usdPerMillion('of the answer', 1.5),
+  cache_read: usdPerMillion('read from the provider’s cache. Absent: as `input`', 0.05),
+  cache_write: usdPerMillion('written to it. Absent: as `input`', 0.625),
+  reasoning: usdPerMillion('of reasoning. Absent: as `output`', 1.5),
+  audio_input: usdPerMillion('of sound in the prompt. Absent: as `input`', 10),
+  audio_output: usdPerMillion('of sound in the answer. Absent: as `output`', 20),
+});
+
+const pricing = z
+  .strictObject({
+    refresh: field(
+      duration({ isZeroAllowed: true, isOffAllowed: true }),
+      '6h',
+      'How often prices and facts of models are read from the public catalogue models.dev, in the background. 0 or `off`: never; then what ships with the program counts. It is not asked while only servers of your own are configured.',
+    ),
+    overrides: z
+      .record(z.string(), price)
+      .default({})
+      .meta({
+        description:
+          'Your own prices, by `provider/model` with wildcards `*` `?` `[..]`; the first that fits counts, before every other source. A server of your own has no price without one.',
+        default: {},
+        examples: [
+          {
+            'my-vllm/*': { input: 0, output: 0 },
+            'my-gateway/large-*': {
+              input: 2.5,
+              output: 10,
+              cache_read: 0.25,
+              cache_write: 3.125,
+              reasoning: 10,
+              audio_input: 40,
+              audio_output: 80,
+            },
+          },
+        ],
+      }),
+  })
+  .prefault({})
+  .meta({ description: 'What tokens cost.' });
+
 /** A provider of which nothing is said. */
 export const providerDefaults = providerSchema.parse({});
 
@@ -435,6 +480,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'The command `rotator chat`.' }),
+  pricing,
   logging: z
     .strictObject({
       level: field(choice(['debug', 'info', 'warn', 'error']), 'info', 'Least severe messages to show.'),

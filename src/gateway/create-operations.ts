@@ -1,3 +1,5 @@
+import type { Catalogue } from '../models/catalogue.ts';
+import { tokenPrices } from '../models/card.ts';
 import type { CredentialId } from '../pool/credential.ts';
 import type { Block, CapView, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
@@ -36,6 +38,7 @@ export type OperationsDeps = {
   readonly gateway: Gateway;
   readonly gatewayDeps: GatewayDeps;
   readonly ask: AskTools;
+  readonly catalogue: Catalogue;
   readonly runtimes: () => ReadonlyMap<string, ProviderRuntime>;
   /** Asks for model lists; null: those of all providers. Resolves when each has answered or failed. */
   readonly refreshLists: (provider: string | null) => Promise<void>;
@@ -160,12 +163,15 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
 
     async models({ provider, isRefresh }) {
-      await (isRefresh ? deps.refreshLists(provider ?? null) : deps.gatewayDeps.warmLists());
+      const lists = isRefresh ? deps.refreshLists(provider ?? null) : deps.gatewayDeps.warmLists();
+      await Promise.all([lists, deps.catalogue.load()]);
       const { listed } = deps.gatewayDeps.routes();
       const chosen = runtimes().filter((runtime) => provider === undefined || runtime.id === provider);
       const names = new Set(chosen.map((runtime) => runtime.id));
       return {
-        models: chosen.flatMap((runtime) => modelViews(runtime, listed(runtime))),
+        models: chosen.flatMap((runtime) =>
+          modelViews(runtime, listed(runtime), deps.catalogue, deps.gatewayDeps.clock.now()),
+        ),
         errors: deps.listErrors().filter((error) => names.has(error.provider)),
       };
     },
@@ -248,14 +254,33 @@ function statusOf(counts: {
   return counts.returning > 0 && !counts.isDown ? 'limited' : 'down';
 }
 
-function modelViews(runtime: ProviderRuntime, listed: readonly ListedModel[]): readonly ModelView[] {
-  return visibleModels(runtime, listed).map((model) => ({
-    id: `${runtime.id}/${model.id}`,
-    provider: runtime.id,
-    context_length: model.contextLength ?? null,
-    max_output_tokens: model.maxOutputTokens ?? null,
-    owned_by: model.ownedBy ?? null,
-  }));
+function modelViews(
+  runtime: ProviderRuntime,
+  listed: readonly ListedModel[],
+  catalogue: Catalogue,
+  now: number,
+): readonly ModelView[] {
+  return visibleModels(runtime, listed).map((model) => {
+    const upstreamId = runtime.define.get(model.id) ?? model.id;
+    const facts = catalogue.factsOf(runtime.id, upstreamId);
+    const { price, source } = catalogue.priceOf(runtime.id, upstreamId, now);
+    return {
+      id: `${runtime.id}/${model.id}`,
+      provider: runtime.id,
+      context_length: model.contextLength ?? facts?.contextLength ?? null,
+      max_output_tokens: model.maxOutputTokens ?? facts?.maxOutputTokens ?? null,
+      owned_by: model.ownedBy ?? null,
+      input_modalities: facts?.inputModalities ?? null,
+      output_modalities: facts?.outputModalities ?? null,
+      capabilities: {
+        tools: facts?.takesTools ?? null,
+        reasoning: facts?.reasons ?? null,
+        structured_output: facts?.hasStructuredOutput ?? null,
+      },
+      pricing: price && tokenPrices(price),
+      price_source: source,
+    };
+  });
 }
 
 export function blockView(block: Block): BlockView {

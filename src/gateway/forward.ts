@@ -37,6 +37,8 @@ export type ForwardTools = AttemptTools & {
   readonly outputMeans: OutputMeans;
   /** A credential that a reload has added since the request was planned; undefined when it is gone. */
   readonly addedCredential: (pool: Pool, id: CredentialId) => CredentialAccess | undefined;
+  /** What an answer cost, in USD; null where nobody knows. Absent: nobody ever does. */
+  readonly costOf?: (provider: string, model: string, usage: Usage) => number | null;
 };
 
 /** What happened on the way; grows while the request runs. */
@@ -52,7 +54,8 @@ export class Trace {
 
 /** A lease that is still open because its answer is still being relayed. Settled exactly once. */
 export type OpenLease = {
-  readonly settle: (failure: Failure | null, usage: Usage | null) => void;
+  /** Gives the usage back with what it cost. */
+  readonly settle: (failure: Failure | null, usage: Usage | null) => Usage | null;
 };
 
 export type Forwarded =
@@ -197,7 +200,9 @@ async function forwardTo(
       if (suspects.size > 0) pool.rest(suspects, target.model);
       // What is past its commit point works, however long the rest of the stream takes.
       if (attempted.kind === 'stream') pool.confirm(lease);
-      const settle: OpenLease['settle'] = (failure, usage) => {
+      const settle: OpenLease['settle'] = (failure, used) => {
+        const { id } = target.runtime;
+        const usage = used && { ...used, costUsd: tools.costOf?.(id, target.model, used) ?? used.costUsd };
         if (!failure) outputMeans.add(target.runtime.id, target.model, usage?.outputTokens ?? null);
         pool.settle(lease, {
           outcome: failure ? outcomeOf(failure, access.proxy !== null) : { kind: 'success' },
@@ -205,6 +210,7 @@ async function forwardTo(
           reason: failure?.message ?? 'served',
           learned: attempted.learned,
         });
+        return usage;
       };
       return {
         kind: 'answer',

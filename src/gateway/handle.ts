@@ -141,9 +141,9 @@ class RequestLife {
     if (forwarded.kind === 'problem') return this.#failed(forwarded);
     const { attempted, lease, target, credential } = forwarded;
     if (attempted.kind !== 'reply') throw new Error('a stream came back for a request without streaming');
-    lease.settle(null, attempted.usage);
+    const usage = lease.settle(null, attempted.usage);
     const headers = this.#headersOf(forwarded);
-    this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
+    this.#finish({ target: target.name, credential, status: 200, failure: null, usage });
     headers['content-length'] = `${attempted.bytes.length}`;
     this.#tellWhole(attempted.bytes);
     return new Response(attempted.bytes, { status: 200, headers });
@@ -241,8 +241,8 @@ class RequestLife {
           const { attempted, lease } = forwarded;
           if (attempted.kind === 'stream') attempted.committed.close(false);
           // Used is used, although nobody has read it.
-          usage = attempted.kind === 'stream' ? attempted.committed.stream.usage : attempted.usage;
-          lease.settle(failure, usage);
+          const used = attempted.kind === 'stream' ? attempted.committed.stream.usage : attempted.usage;
+          usage = lease.settle(failure, used);
         }
         this.#finish({
           target: forwarded.target?.name ?? null,
@@ -261,8 +261,8 @@ class RequestLife {
     switch (attempted.kind) {
       case 'reply': {
         // The upstream ignored the wish for a stream; its whole answer is a stream of few frames.
-        lease.settle(null, attempted.usage);
-        this.#finish({ target: target.name, credential, status: 200, failure: null, usage: attempted.usage });
+        const usage = lease.settle(null, attempted.usage);
+        this.#finish({ target: target.name, credential, status: 200, failure: null, usage });
         this.#hasBegun = true;
         await outlet.write(this.#call.codec.streamOf(attempted.bytes, envelope.wantsUsage));
         this.#tellWhole(attempted.bytes);
@@ -273,7 +273,7 @@ class RequestLife {
         this.#hasBegun = true;
         const end = await relayStream(attempted.committed, outlet, target.name);
         this.#progress = attempted.committed.stream.progress;
-        lease.settle(end.failure, end.usage);
+        const usage = lease.settle(end.failure, end.usage);
         const problem = end.failure && this.#problemOf(end.failure, target.name);
         this.#noteBroken(end.failure, served);
         this.#finish({
@@ -281,7 +281,7 @@ class RequestLife {
           credential,
           status: 200,
           failure: end.failure?.kind ?? null,
-          usage: end.usage,
+          usage,
         });
         if (problem && end.failure?.kind !== 'client-gone') {
           await outlet.write(this.#call.codec.errorFrames(problem, this.#detail(problem, target.name), this.#progress));
@@ -410,7 +410,7 @@ class RequestLife {
       outputTokens: end.usage?.outputTokens ?? null,
       cachedTokens: end.usage?.cachedTokens ?? null,
       reasoningTokens: end.usage?.reasoningTokens ?? null,
-      costUsd: null,
+      costUsd: end.usage?.costUsd ?? null,
     });
   }
 }

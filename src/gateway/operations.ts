@@ -1,3 +1,5 @@
+import type { PriceSource } from '../models/catalogue.ts';
+import type { TokenPrices } from '../models/card.ts';
 import type { Verdict } from '../pool/pool.ts';
 
 /** What an operator can see and do. The admin routes and the command line both stand on it; shapes are the JSON shapes. */
@@ -305,6 +307,18 @@ export type ModelView = {
   readonly context_length: number | null;
   readonly max_output_tokens: number | null;
   readonly owned_by: string | null;
+  /** `text`, `image`, `audio`…; null: not known. */
+  readonly input_modalities: readonly string[] | null;
+  readonly output_modalities: readonly string[] | null;
+  /** Each null where nobody knows. */
+  readonly capabilities: {
+    readonly tools: boolean | null;
+    readonly reasoning: boolean | null;
+    readonly structured_output: boolean | null;
+  };
+  /** USD per token, as in the model cards; null: no price is known. */
+  readonly pricing: TokenPrices | null;
+  readonly price_source: PriceSource;
 };
 
 /** A model list that could not be read: named, never silent. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
+import type { ModelFacts } from './model-facts.ts';
 
 /**
  * Which models each provider has, as it said last. Reading is immediate and never asks anyone; asking happens in the
@@ -14,6 +15,17 @@ export type DirectoryModel = {
   readonly ownedBy?: string;
   /** Seconds since the epoch. */
   readonly created?: number;
+  /** What the list says besides. */
+  readonly facts?: Omit<ModelFacts, 'price'> & { readonly price?: ListedPrice };
+};
+
+/** USD per million tokens, and per request. Lists know no steps. */
+export type ListedPrice = {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead?: number;
+  readonly cacheWrite?: number;
+  readonly perRequest?: number;
 };
 
 export type ModelList = {

@@ -1,14 +1,9 @@
-import type { Client, Gateway } from '../gateway/gateway.ts';
+import type { ModelSurface } from '../gateway/create-model-surface.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import type { Operations } from '../gateway/operations.ts';
-import type { ModelCard } from '../models/card.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { ServerSettings } from './settings.ts';
-
-/** What `GET /v1/models` shows: only what this client may use. */
-export interface ModelSurface {
-  list(client: Client): Promise<readonly ModelCard[]>;
-}
 
 /** Everything the server stands on. */
 export type ServerDeps = {

@@ -14,7 +14,7 @@ import { routes } from './routes/table.ts';
 import type { ServerSettings } from './settings.ts';
 import { type Target, targetOf } from './target.ts';
 
-export type { ModelSurface, ServerDeps } from './deps.ts';
+export type { ServerDeps } from './deps.ts';
 export type { ClientKey, ServerSettings } from './settings.ts';
 
 /** The other end of the connection, as far as whoever holds the socket knows it. */
@@ -156,7 +156,7 @@ function noRoute(found: Exclude<Match, { kind: 'route' }>, method: string, path:
 
 /** Surfaces that clients may expect, and that a later version brings. */
 const LATER =
-  /^\/(?:metrics$|v1beta\/|v1\/(?:messages|responses|embeddings|completions|images|audio|rerank|moderations|token-count|cost-estimate)(?:\/|$)|v1\/models\/.+:\w+$)/;
+  /^\/(?:metrics$|v1beta\/|v1\/(?:messages|responses|embeddings|completions|images|audio|rerank|moderations)(?:\/|$)|v1\/models\/.+:\w+$)/;
 
 const SUGGESTED = routes.filter((route) => route.access === 'client').map((route) => route.path);
 

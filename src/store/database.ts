@@ -2,6 +2,7 @@ import { Database, SQLiteError } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { type Clock, systemClock } from '../shared/clock.ts';
+import { copyTable } from './copies.ts';
 import { migrate } from './migrations.ts';
 import { type KeptRequest, type LoggedRequest, type RequestQuery, requestLog } from './request-log.ts';
 import { type Snapshot, snapshotTable } from './snapshots.ts';
@@ -46,6 +47,8 @@ export type Store = {
   };
   /** Provider → the last state of its pool. */
   snapshots(): ReadonlyMap<string, Snapshot>;
+  /** What was read from elsewhere, by name: `read` gives null when there is none. */
+  readonly copies: { read(name: string): unknown; write(name: string, value: unknown): void };
   /** Another number after another process has written; this one's own writes do not change it. */
   dataVersion(): number;
   /** Writes what waits first. */
@@ -111,6 +114,7 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
   const usage = usageTable(database);
   const requests = requestLog(database);
   const snapshots = snapshotTable(database);
+  const copies = copyTable(database);
   const write = database.transaction((batch: Batch) => {
     usage.write(batch.usage);
     requests.write(batch.requests);
@@ -153,6 +157,10 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
       find: (id) => guard(() => requests.find(id)),
     },
     snapshots: () => guard(() => snapshots.all()),
+    copies: {
+      read: (name) => guard(() => copies.read(name)),
+      write: (name, value) => guard(() => impatiently(database, path, () => copies.write(name, value, clock.now()))),
+    },
     dataVersion: () => guard(() => version.get()?.data_version ?? 0),
     close: () => {
       writer.close();

@@ -65,6 +65,12 @@ const MIGRATIONS: readonly string[] = [
      json TEXT NOT NULL,
      saved_at INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID`,
+  // What was read from elsewhere and can be read again: public catalogues.
+  `CREATE TABLE copies (
+     name TEXT PRIMARY KEY,
+     json TEXT NOT NULL,
+     saved_at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID`,
 ];
 
 /** Brings the schema up to date. Of several processes that start at once one does it and the others find it done. */

@@ -16,7 +16,7 @@ const EVENTS = [
   { kind: 'reasoning', text: 'hm' },
   { kind: 'text', text: 'grüß' },
   { kind: 'finish', reason: 'stop' },
-  { kind: 'usage', usage: { inputTokens: 3, outputTokens: 4, cost: null } },
+  { kind: 'usage', usage: { inputTokens: 3, outputTokens: 4, cachedTokens: null, cost: null } },
 ];
 
 describe('an answer', () => {
@@ -45,7 +45,7 @@ describe('an answer', () => {
     expect(readWhole(reply)).toEqual([
       { kind: 'text', text: 'hi' },
       { kind: 'finish', reason: 'stop' },
-      { kind: 'usage', usage: { inputTokens: 1, outputTokens: null, cost: null } },
+      { kind: 'usage', usage: { inputTokens: 1, outputTokens: null, cachedTokens: null, cost: null } },
     ]);
     expect(readError({ error: 'plain words' })).toEqual({ type: null, code: null, message: 'plain words' });
     expect(readError({ error: null })).toBeNull();

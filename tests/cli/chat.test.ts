@@ -94,6 +94,18 @@ describe('rotator chat', () => {
     expect(stderr).toMatch(/^usage: \d+ input tokens, \d+ output tokens, cost unknown\n$/);
   });
 
+  test.each([['a stream'], ['--no-stream']])('tells with --usage what %s cost, where a price is known', async (how) => {
+    const priced = 'pricing: { overrides: { "mock/m": { input: 1000, output: 1000 } } }';
+    const frames = [...chatFrames('ok').slice(0, -1), usageFrame(), 'data: [DONE]\n\n'];
+    await mock({ keys: { k1: how === '--no-stream' ? answer('ok') : stream(frames) } }, priced);
+    const flags = how === '--no-stream' ? [how] : [];
+    const { stderr } = await home.run(['chat', '-m', 'mock/m', '--usage', ...flags, 'hi']);
+    const [, input, output, cost] =
+      /^usage: (\d+) input tokens, (\d+) output tokens, cost \$([\d.]+)\n$/.exec(stderr) ?? [];
+    expect(Number(input) + Number(output)).toBeGreaterThan(0);
+    expect(Number(cost)).toBeCloseTo((Number(input) + Number(output)) / 1000, 6);
+  });
+
   test('prints the whole response object with --json', async () => {
     await mock({ keys: { k1: answer('ok') } });
     const outcome = await home.run(['chat', '-m', 'mock/m', '--json', 'hi']);

@@ -29,8 +29,26 @@ describe('models', () => {
     const { exitCode, stdout, stderr } = await home.run(['models']);
     expect([exitCode, stderr]).toEqual([0, '']);
     const lines = stdout.trimEnd().split('\n');
-    expect(lines[0]).toMatch(/^MODEL +CONTEXT +MAX OUTPUT +OWNER$/);
+    expect(lines[0]).toMatch(/^MODEL +CONTEXT +MAX OUTPUT +\$\/M IN +\$\/M OUT +CAN +OWNER$/);
     expect(lines.slice(1).map((line) => line.split(' ')[0])).toEqual(['mock/m', 'mock/n']);
+  });
+
+  test('shows what a vendor’s model can do and what it costs, in the table and as JSON', async () => {
+    home.config(`providers:\n${await mock({ models: ['gpt-4o'] }, 'openai')}`);
+    const { stdout } = await home.run(['models']);
+    expect(stdout.split('\n')[1]).toMatch(/^openai\/gpt-4o +128,000 +16,384 +2\.5 +10 +tools image\b/);
+    expect(home.json(await home.run(['models', '--json']))).toMatchObject([
+      {
+        id: 'openai/gpt-4o',
+        context_length: 128_000,
+        max_output_tokens: 16_384,
+        input_modalities: ['text', 'image'],
+        output_modalities: ['text'],
+        capabilities: { tools: true, reasoning: false, structured_output: null },
+        pricing: { prompt: 0.0000025, completion: 0.00001, cached_input: 0.00000125 },
+        price_source: 'packaged',
+      },
+    ]);
   });
 
   test.each([

@@ -1,6 +1,7 @@
 import type { Client, GatewayCall } from '../../src/gateway/gateway.ts';
 import type { CredentialView, EngineEvent, Operations, RequestView } from '../../src/gateway/operations.ts';
 import type { ModelCard } from '../../src/models/card.ts';
+import type { CountedInput } from '../../src/models/token-count.ts';
 import { EventFeed } from '../../src/observe/event-feed.ts';
 import { clientKey } from '../../src/server/client-keys.ts';
 import type { ServerDeps } from '../../src/server/deps.ts';
@@ -43,6 +44,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
   const calls: GatewayCall[] = [];
   const operated: string[] = [];
   const listed: Client[] = [];
+  const counted: CountedInput[] = [];
   const lines: LogLine[] = [];
   const settings: ServerSettings = {
     host: '127.0.0.1',
@@ -128,6 +130,17 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
         listed.push(client);
         return cards;
       },
+      priceOf: async (_, model) => {
+        if (model === 'groq/secret') return { problem: { kind: 'forbidden', status: 403, message: 'not for you' } };
+        return model === 'groq/llama-3'
+          ? { price: { input: 2, output: 10, cacheRead: 0.2, cacheWrite: 2.5 }, source: 'packaged' }
+          : { price: null, source: 'unknown' };
+      },
+      countTokens: async (_, model, input) => {
+        if (model === 'groq/secret') return { problem: { kind: 'forbidden', status: 403, message: 'not for you' } };
+        counted.push(input);
+        return { tokens: 42, source: 'tokenizer' };
+      },
     },
     instance: 'instance-hash',
     version: '1.2.3',
@@ -143,6 +156,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
     calls,
     operated,
     listed,
+    counted,
     lines,
     events,
     serverFetch: fetch,

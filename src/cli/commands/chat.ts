@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
+import { answerCost } from '../answer-cost.ts';
 import { type AnswerEvent, AnswerReader, readError, readWhole, type TokenUsage } from '../chat-answer.ts';
 import { type ChatDoor, openChatDoor } from '../chat-door.ts';
 import { chatFailure } from '../chat-failure.ts';
@@ -106,7 +107,11 @@ async function chat(context: Context, words: readonly string[], options: Options
       const lack = await missingCredentials(context, place, model);
       if (lack) throw lack;
     }
-    await answer(context, model, options, reply);
+    const usage = await answer(context, model, options, reply);
+    if (options.usage !== true) return;
+    const target = reply.headers.get('x-rotator-target');
+    const cost = usage && (await answerCost(door, target, usage, signal));
+    output.error(`${usage ? usageText(usage, cost) : 'usage: not reported'}\n`);
   } catch (thrown) {
     // However the abort came out of the layers below, the person's own word counts.
     if (interrupted.signal.aborted) throw interrupted.signal.reason;
@@ -133,7 +138,8 @@ async function pipedText(stdin: Readable): Promise<string> {
   }
 }
 
-async function answer(context: Context, model: string, options: Options, reply: Response): Promise<void> {
+/** Prints it; what it used, or null when nobody said. */
+async function answer(context: Context, model: string, options: Options, reply: Response): Promise<TokenUsage | null> {
   const { output, globals } = context;
   if (!reply.ok) throw await refused(model, reply);
   const isStream = reply.headers.get('content-type')?.startsWith('text/event-stream') === true;
@@ -144,9 +150,9 @@ async function answer(context: Context, model: string, options: Options, reply: 
     if (error) throw chatFailure(model, null, error.error, null);
     if (!globals.json) return await print(context, model, options, [events]);
     await output.json(whole);
-    return tellUsage(context, options, events);
+    return usageIn(events);
   }
-  await print(context, model, options, chunksOf(reply));
+  return await print(context, model, options, chunksOf(reply));
 }
 
 async function* chunksOf(reply: Response): AsyncGenerator<readonly AnswerEvent[]> {
@@ -159,7 +165,7 @@ async function print(
   model: string,
   options: Options,
   pieces: AsyncIterable<readonly AnswerEvent[]> | Iterable<readonly AnswerEvent[]>,
-): Promise<void> {
+): Promise<TokenUsage | null> {
   const { io, output } = context;
   const blocks = io.isTerminal.stdout && options.raw !== true ? new MarkdownBlocks() : null;
   const hasColour = output.paint.level > 0;
@@ -203,19 +209,16 @@ async function print(
   }
   if (!isFinished && !output.closed.aborted)
     throw new CliError(ExitCode.failed, 'answer_cut', `the answer of "${model}" was cut off`);
-  tellUsage(context, options, seen);
+  return usageIn(seen);
 }
 
 /** Half an answer has been printed: the command failed, whatever the reason was. */
 const cut = (error: { readonly message: string }) => ({ type: null, code: null, message: error.message });
 
-function tellUsage({ output }: Context, options: Options, events: readonly AnswerEvent[]): void {
-  if (options.usage !== true) return;
-  const usage = events.findLast((event) => event.kind === 'usage')?.usage;
-  output.error(`${usage ? usageText(usage) : 'usage: not reported'}\n`);
-}
+const usageIn = (events: readonly AnswerEvent[]): TokenUsage | null =>
+  events.findLast((event) => event.kind === 'usage')?.usage ?? null;
 
-function usageText({ inputTokens, outputTokens, cost }: TokenUsage): string {
+function usageText({ inputTokens, outputTokens }: TokenUsage, cost: number | null): string {
   const count = (tokens: number | null) => (tokens === null ? 'unknown' : tokens.toLocaleString('en-US'));
   const price = cost === null ? 'unknown' : `$${cost.toFixed(6)}`;
   return `usage: ${count(inputTokens)} input tokens, ${count(outputTokens)} output tokens, cost ${price}`;

@@ -111,11 +111,32 @@ function modelTable(list: readonly ModelView[], maxColumns: number | null, dim: 
     plainText(model.id),
     tokens(model.context_length),
     tokens(model.max_output_tokens),
+    perMillion(model.pricing?.prompt),
+    perMillion(model.pricing?.completion),
+    abilities(model),
     plainText(model.owned_by ?? ''),
   ]);
-  return table(['MODEL', 'CONTEXT', 'MAX OUTPUT', 'OWNER'], rows, { maxColumns, styleHead: dim });
+  return table(['MODEL', 'CONTEXT', 'MAX OUTPUT', '$/M IN', '$/M OUT', 'CAN', 'OWNER'], rows, {
+    maxColumns,
+    styleHead: dim,
+  });
 }
 
 const tokens = (count: number | null) => (count === null ? '-' : count.toLocaleString('en-US'));
+
+const perMillion = (perToken: number | undefined) =>
+  perToken === undefined ? '-' : String(Number((perToken * 1_000_000).toPrecision(6)));
+
+/** Only what is known. */
+function abilities({ capabilities, input_modalities: takes, output_modalities: gives }: ModelView): string {
+  const named = [
+    capabilities.tools && 'tools',
+    capabilities.reasoning && 'reasoning',
+    capabilities.structured_output && 'schema',
+    ...(takes ?? []).filter((kind) => kind !== 'text'),
+    ...(gives ?? []).filter((kind) => kind !== 'text').map((kind) => `→${kind}`),
+  ];
+  return plainText(named.filter((name) => typeof name === 'string').join(' '));
+}
 
 const names = (errors: readonly { readonly provider: string }[]) => errors.map((error) => error.provider).join(', ');

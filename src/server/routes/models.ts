@@ -1,6 +1,6 @@
-import type { ModelCard } from '../../models/card.ts';
 import { jsonResponse } from '../json-response.ts';
 import { refuse } from '../refusal.ts';
+import { modelFields } from './model-fields.ts';
 import type { Route } from './route.ts';
 
 export const modelRoutes: readonly Route[] = [
@@ -10,7 +10,7 @@ export const modelRoutes: readonly Route[] = [
     access: 'client',
     answer: async ({ deps, client, query }) => {
       const cards = await deps.models.list(client);
-      return jsonResponse({ object: 'list', data: cards.map((card) => written(card, wantsMore(query))) });
+      return jsonResponse({ object: 'list', data: cards.map((card) => modelFields(card, wantsMore(query))) });
     },
   },
   {
@@ -23,7 +23,7 @@ export const modelRoutes: readonly Route[] = [
         cards.find((candidate) => candidate.id === id) ?? cards.find((candidate) => sameModel(candidate.id, id));
       // A model that this client may not use does not exist for it.
       if (!card) return refuse({ kind: 'model-not-found', status: 404, message: `there is no model "${id}"` });
-      return jsonResponse(written(card, wantsMore(query)));
+      return jsonResponse(modelFields(card, wantsMore(query)));
     },
   },
 ];
@@ -36,22 +36,3 @@ function sameModel(a: string, b: string): boolean {
 }
 
 const wantsMore = (query: string) => new URLSearchParams(query).get('enriched') !== 'false';
-
-/** OpenAI's four fields, and with them what is known of the model under the names that clients look for. */
-function written(card: ModelCard, isEnriched: boolean): object {
-  const plain = { id: card.id, object: 'model', created: card.created, owned_by: card.ownedBy };
-  if (!isEnriched) return plain;
-  const { contextLength, maxOutputTokens } = card;
-  return {
-    ...plain,
-    ...(contextLength !== undefined && {
-      context_length: contextLength,
-      context_window: contextLength,
-      max_input_tokens: contextLength,
-    }),
-    ...(maxOutputTokens !== undefined && {
-      max_completion_tokens: maxOutputTokens,
-      max_output_tokens: maxOutputTokens,
-    }),
-  };
-}

@@ -7,16 +7,20 @@ import { statusRoute } from '../admin/status.ts';
 import { testRouteRoute } from '../admin/test-route.ts';
 import { usageRoute } from '../admin/usage.ts';
 import { chatCompletionsRoute } from './chat-completions.ts';
+import { costEstimateRoute } from './cost-estimate.ts';
 import { healthRoutes } from './health.ts';
 import { modelRoutes } from './models.ts';
 import { providersRoute } from './providers.ts';
 import type { Route } from './route.ts';
+import { tokenCountRoute } from './token-count.ts';
 
 /** Everything that answers. What is not here is 404. */
 export const routes: readonly Route[] = [
   ...healthRoutes,
   chatCompletionsRoute,
   ...modelRoutes,
+  tokenCountRoute,
+  costEstimateRoute,
   providersRoute,
   statusRoute,
   ...adminKeyRoutes,

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'bun:test';
+import { errorOf } from '../support/expect-error.ts';
+import { fakeServer, withKey } from './fake-deps.ts';
+
+const post = (body: unknown): RequestInit => ({
+  ...withKey(),
+  method: 'POST',
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+});
+
+describe('POST /v1/cost-estimate', () => {
+  const ask = (body: unknown) => fakeServer().send('/v1/cost-estimate', post(body));
+
+  test('adds what comes from a cache and goes into one to the prompt', async () => {
+    const response = await ask({
+      model: 'groq/llama-3',
+      prompt_tokens: 1000,
+      completion_tokens: 100,
+      cache_read_tokens: 2000,
+      cache_creation_tokens: 400,
+    });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({
+      model: 'groq/llama-3',
+      // 1000 × 2 + 100 × 10 + 2000 × 0.2 + 400 × 2.5, by the million.
+      cost: 0.0044,
+      currency: 'USD',
+      pricing: { prompt: 0.000002, completion: 0.00001, cached_input: 2e-7, cache_write: 0.0000025 },
+      source: 'packaged',
+    });
+  });
+
+  test('takes what is not said for 0', async () => {
+    expect(await (await ask({ model: 'groq/llama-3', completion_tokens: null })).json()).toMatchObject({ cost: 0 });
+  });
+
+  test('knows that it does not know', async () => {
+    const response = await ask({ model: 'groq/unheard-of', prompt_tokens: 5 });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({
+      model: 'groq/unheard-of',
+      cost: null,
+      currency: 'USD',
+      pricing: null,
+      source: 'unknown',
+    });
+  });
+
+  test.each([
+    ['no JSON', '{', 'not valid JSON'],
+    ['no object', [], 'must be a JSON object'],
+    ['no model', { prompt_tokens: 1 }, 'needs a "model"'],
+    ['an empty model', { model: ' ' }, 'needs a "model"'],
+    ['half a token', { model: 'm', prompt_tokens: 0.5 }, '"prompt_tokens" must be a whole number'],
+    ['less than no tokens', { model: 'm', cache_read_tokens: -1 }, '"cache_read_tokens" must be a whole number'],
+    ['a word', { model: 'm', completion_tokens: '7' }, '"completion_tokens" must be a whole number'],
+  ])('refuses %s', async (_, body, message) => {
+    const response = await ask(body);
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).message).toContain(message);
+  });
+
+  test('tells a client nothing of a model that it may not use', async () => {
+    expect((await ask({ model: 'groq/secret' })).status).toBe(403);
+  });
+
+  test('needs a client key', async () => {
+    const response = await fakeServer().send('/v1/cost-estimate', { method: 'POST', body: '{"model":"m"}' });
+    expect(response.status).toBe(401);
+  });
+});
+
+describe('POST /v1/token-count', () => {
+  test('hands over everything that is counted, and nothing of the bytes of a picture', async () => {
+    const server = fakeServer();
+    const tool = { type: 'function', function: { name: 'look', parameters: { type: 'object' } } };
+    const response = await server.send(
+      '/v1/token-count',
+      post({
+        model: 'groq/llama-3',
+        messages: [
+          { role: 'system', content: 'be brief' },
+          {
+            role: 'user',
+            name: 'Ada',
+            content: [
+              { type: 'text', text: 'what is this?' },
+              { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(50)}` } },
+              { type: 'input_audio', input_audio: { data: 'BBBB', format: 'wav' } },
+              { type: 'file', file: { file_data: 'CCCC' } },
+              { type: 'tool_result', content: [{ type: 'text', text: 'inside' }] },
+            ],
+          },
+          {
+            role: 'assistant',
+            content: null,
+            tool_calls: [{ id: 'c', function: { name: 'look', arguments: '{"at":1}' } }],
+          },
+          null,
+          'nonsense',
+        ],
+        tools: [tool],
+      }),
+    );
+    expect(await response.json()).toEqual({ token_count: 42, source: 'tokenizer' });
+    expect(server.counted).toEqual([
+      {
+        texts: ['system', 'be brief', 'user', 'Ada', 'what is this?', 'inside', 'assistant', 'look', '{"at":1}'],
+        tools: [JSON.stringify(tool)],
+        messages: 5,
+        images: 1,
+        files: 1,
+        sounds: 1,
+      },
+    ]);
+  });
+
+  test.each([
+    [{ messages: [] }, 'needs a "model"'],
+    [{ model: 'm' }, '"messages" must be a list'],
+    [{ model: 'm', messages: 'hello' }, '"messages" must be a list'],
+    [{ model: 'm', messages: [], tools: {} }, '"tools" must be a list'],
+  ])('refuses %j', async (body, message) => {
+    const response = await fakeServer().send('/v1/token-count', post(body));
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).message).toContain(message);
+  });
+
+  test('counts nothing for a client that may not use the model', async () => {
+    const response = await fakeServer().send('/v1/token-count', post({ model: 'groq/secret', messages: [] }));
+    expect(response.status).toBe(403);
+  });
+});
