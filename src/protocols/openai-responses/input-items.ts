@@ -1,0 +1,33 @@
+import type { JsonIndex } from '../../shared/json-bytes.ts';
+import { isObject } from '../../shared/json-shape.ts';
+import type { JsonRecord } from '../ir.ts';
+
+/** A request's `input` as the list of items that it stands for. */
+export function inputItems(input: unknown): readonly JsonRecord[] {
+  if (typeof input === 'string') return [userMessage(input)];
+  if (!Array.isArray(input)) return [];
+  return input.flatMap((item) => (typeof item === 'string' ? [userMessage(item)] : isObject(item) ? [item] : []));
+}
+
+function userMessage(text: string): JsonRecord {
+  return { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
+}
+
+/** What is known of an earlier answer: what it was asked, already expanded, and what it said. */
+export type EarlierTurn = { readonly input: readonly JsonRecord[]; readonly output: readonly JsonRecord[] };
+
+/**
+ * The whole conversation of a request that names an earlier response instead of repeating it: what was asked then, what
+ * was said, reasoning included, and what is asked now. The earlier instructions do not carry over.
+ */
+export function expandedInput(earlier: EarlierTurn, input: unknown): readonly JsonRecord[] {
+  return [...earlier.input, ...earlier.output, ...inputItems(input)];
+}
+
+/** The same request with its whole conversation in place of the earlier response's id; every other byte as it came. */
+export function expandedRequest(index: JsonIndex, earlier: EarlierTurn): Uint8Array {
+  return index.edit({
+    set: { input: expandedInput(earlier, index.get('input')) },
+    remove: new Set(['previous_response_id']),
+  });
+}
