@@ -71,7 +71,7 @@ const owners: Readonly<Record<string, readonly Room[]>> = {
 };
 
 /** What is imported and is no code. */
-const DATA_FILES = ['../package.json', './packaged-models.json'];
+const DATA_FILES = ['../package.json', './packaged-models.json', './packaged-publishers.json'];
 
 /** Rooms that only decide: no files, no sockets, no clock and no dice of their own. */
 const pureRooms = ['pool', 'protocols', 'providers'];
