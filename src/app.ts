@@ -5,16 +5,21 @@ import { providerDefaults } from './config/schema.ts';
 import { demoProvider } from './demo/demo-provider.ts';
 import { createDemoUpstream } from './demo/demo-upstream.ts';
 import { type AskTools, listModels } from './gateway/ask.ts';
+import { aliasesOf } from './gateway/aliases.ts';
 import { createOperations } from './gateway/create-operations.ts';
+import { FirstByteTimes } from './gateway/first-byte-times.ts';
 import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
 import { createModelSurface } from './gateway/create-model-surface.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
 import type { EngineEvent, ModelListError, Operations } from './gateway/operations.ts';
 import { startQuotaPoller } from './gateway/quota-poller.ts';
 import { OutputMeans } from './gateway/token-estimate.ts';
+import { NO_EDITS } from './gateway/user-edits.ts';
 import { createCatalogue } from './models/catalogue.ts';
 import { createModelDirectory } from './models/directory.ts';
+import { createEquivalents } from './models/equivalents.ts';
 import { listedFacts } from './models/listed-facts.ts';
+import { packagedPublishers } from './models/packaged-publishers.ts';
 import { createPublicCatalogue } from './models/public-catalogue.ts';
 import { createTokenCounter } from './models/token-count.ts';
 import { isVendor, priceOverrides } from './pricing.ts';
@@ -55,6 +60,8 @@ const NO_LIMITS = {
 };
 /** The public catalogue among the copies in the database. */
 const PUBLIC_COPY = 'models.dev';
+/** What prices are compared by: a request whose prompt is three times as long as its answer. */
+const TYPICAL_USE = { inputTokens: 3000, outputTokens: 1000 };
 /** How soon a change that another process wrote to the database is seen. */
 const OTHER_WRITERS_MS = 2_000;
 
@@ -128,7 +135,7 @@ export async function createApp(sources: AppSources): Promise<App> {
   function configure() {
     const settings = serverSettings(loaded, keys, boundHost);
     const credentials = credentialsOf(loaded.config, env, keys.client ? [keys.client.reveal()] : []);
-    const plans = [...credentials.providers.values()].map(planOf);
+    const plans = [...credentials.providers.values()].map((each) => planOf(each, loaded.config.requests));
     if (demo) plans.push(demo.plan(loaded));
     const runtimes = new Map<string, ProviderRuntime>();
     for (const plan of plans) runtimes.set(normalizeProviderId(plan.id), runtimeOf(plan, poolOf(plan)));
@@ -141,7 +148,8 @@ export async function createApp(sources: AppSources): Promise<App> {
       pools.delete(id);
     }
     const prices = priceOverrides(loaded.config.pricing.overrides);
-    return { settings, plans, runtimes, prices, found: credentials.found, notes: credentials.notes };
+    const aliases = aliasesOf(loaded.config.aliases);
+    return { settings, plans, runtimes, aliases, prices, found: credentials.found, notes: credentials.notes };
   }
 
   function poolOf(plan: ProviderPlan): Pool {
@@ -190,6 +198,9 @@ export async function createApp(sources: AppSources): Promise<App> {
   });
   const withCredentials = () =>
     [...current.runtimes].filter(([, runtime]) => runtime.credentials.size > 0).map(([id]) => id);
+  const firstByteTimes = new FirstByteTimes();
+  const equivalents = createEquivalents(packagedPublishers);
+  const listed = (runtime: ProviderRuntime) => directory.snapshot(normalizeProviderId(runtime.id)).models;
   const routes: GatewayDeps['routes'] = () => ({
     runtimes: current.runtimes,
     knownId: (name) => {
@@ -197,7 +208,16 @@ export async function createApp(sources: AppSources): Promise<App> {
       return current.runtimes.has(id) || findProvider(name) ? id : null;
     },
     providerNames: () => [...current.runtimes.keys(), ...providers.map((provider) => provider.id)],
-    listed: (runtime) => directory.snapshot(normalizeProviderId(runtime.id)).models,
+    listed,
+    aliases: current.aliases,
+    fallback: {
+      isEnabled: loaded.config.fallback.enabled,
+      maxTargets: loaded.config.fallback.max_targets,
+    },
+    equivalents,
+    abilitiesOf: (runtime, model) => catalogue.factsOf(runtime.id, model),
+    priceOf: (runtime, model) => catalogue.costOf(runtime.id, model, TYPICAL_USE, clock.now()).usd,
+    expectedMs: (target, isStream) => firstByteTimes.of(target, isStream, clock.now()),
   });
 
   const runtimeNamed = (provider: string) => current.runtimes.get(normalizeProviderId(provider));
@@ -241,6 +261,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       directory.warm(withCredentials(), Math.min(maxMs, COLD_LIST_WAIT_MS), isEnough),
     outputMeans: new OutputMeans(),
     costOf: (provider, model, usage) => catalogue.costOf(provider, model, usage, clock.now()).usd,
+    firstByteTimes,
     onFinished: (record) => {
       for (const row of usageRows(record)) store.writer.usage(row);
       if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
@@ -521,6 +542,8 @@ function startDemo(clock: Clock) {
       allow: [],
       deny: [],
       define: new Map(),
+      tier: null,
+      edits: NO_EDITS,
       credentials: vendor.keys.map(({ name, secret }) => ({
         id: credentialId(demoProvider.id, secret) as CredentialId, // Made by the config, the one place that makes them.
         label: name,

@@ -21,7 +21,7 @@ export type ProviderPlan = Omit<ProviderRuntime, 'pool' | 'credentials'> & {
   readonly poolSettings: PoolSettings;
 };
 
-export function planOf(configured: ConfiguredProvider): ProviderPlan {
+export function planOf(configured: ConfiguredProvider, requests: Config['requests']): ProviderPlan {
   const { settings, provider } = configured;
   const { rotation, models } = settings;
   const baseUrl = settings.base_url ?? provider.baseUrl;
@@ -40,6 +40,12 @@ export function planOf(configured: ConfiguredProvider): ProviderPlan {
     allow: models.allow.map(namePattern),
     deny: models.deny.map(namePattern),
     define: new Map(Object.entries(models.define).map(([name, { id }]) => [name, id ?? name])),
+    tier: settings.tier ?? provider.tier,
+    edits: {
+      rules: requests.map(({ match, ...rule }) => ({ ...rule, match: namePattern(match) })),
+      options: new Map(Object.entries(models.define).map(([name, { options }]) => [name, options])),
+      temperatureZero: settings.temperature_zero,
+    },
     credentials: configured.keys.map((key) => ({
       id: key.id as CredentialId, // Made by the config, the one place that makes them.
       label: key.label,

@@ -30,7 +30,11 @@ export type ConfiguredKey = {
 };
 
 /** A provider's fields with what `timeouts` and `rotation` of the top, and the vendor's entry, give filled in. */
-export type ProviderSettings = Omit<ProviderConfig, 'timeouts' | 'rotation' | 'concurrency' | 'keys'> & {
+export type ProviderSettings = Omit<
+  ProviderConfig,
+  'timeouts' | 'rotation' | 'concurrency' | 'keys' | 'temperature_zero'
+> & {
+  readonly temperature_zero: Config['temperature_zero'];
   readonly timeouts: Config['timeouts'];
   readonly rotation: Config['rotation'];
   readonly concurrency: Omit<ProviderConfig['concurrency'], 'optimal_per_key'> & { readonly optimal_per_key: number };
@@ -232,6 +236,7 @@ function settingsOf(config: Config, provider: Provider, fields: ProviderConfig):
       optimal_per_key: optimalPerKey(config, fields),
     },
     quota_groups: quotaGroups(rest.quota_groups, provider),
+    temperature_zero: fields.temperature_zero ?? config.temperature_zero,
     timeouts: { ...config.timeouts, ...withoutUndefined(timeouts) },
     rotation: {
       ...config.rotation,

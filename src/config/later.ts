@@ -7,9 +7,7 @@ import { isFields, isList, isWritten, type Tree, textOf } from './written.ts';
 
 /** Paths; `*` is any one name or place in a list. */
 const LATER_FIELDS = [
-  'aliases',
   'embeddings',
-  'fallback',
   'logging.requests=bodies',
   'observe',
   'providers.*.api_version',
@@ -18,19 +16,14 @@ const LATER_FIELDS = [
   'providers.*.deployments',
   'providers.*.entra',
   'providers.*.fair_cycle',
-  'providers.*.models.define.*.options',
   'providers.*.oauth',
   'providers.*.path_style',
   'providers.*.protocol=anthropic-messages',
   'providers.*.protocol=gemini',
   'providers.*.protocol=openai-responses',
   'providers.*.resource',
-  'providers.*.temperature_zero',
-  'providers.*.tier',
-  'requests',
   'responses',
   'server.client_keys.*.limits',
-  'temperature_zero',
 ] as const;
 
 /** Vendors that need more than a base URL and a key. With a `base_url` such a name is a server of the user's own. */

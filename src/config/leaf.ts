@@ -7,7 +7,7 @@ import { DURATION_PATTERN, formatDuration, parseDuration } from '../shared/durat
 import { nearest } from '../shared/near-miss.ts';
 import { COUNT_PATTERN, formatSize, parseCount, parseSize, SIZE_PATTERN } from '../shared/quantity.ts';
 import { Secret } from '../shared/secret.ts';
-import { isText, isWritten, textOf, type Written } from './written.ts';
+import { isFields, isList, isText, isWritten, type Tree, textOf, type Written } from './written.ts';
 
 /** What was expected instead, and the likely value. */
 class Mistake {
@@ -25,7 +25,7 @@ export type LeafInfo = {
   /** For the reference: `duration`, `whole number`. */
   readonly kind: string;
   /** The value as the user would write it; a secret is masked. */
-  format(value: unknown): string | number | boolean;
+  format(value: unknown): unknown;
 };
 
 /** Every leaf schema's own description, for the reference and for showing a config. */
@@ -336,6 +336,46 @@ export const number = (bound: number, isAbove = false) => {
       return number !== null && (isAbove ? number > bound : number >= bound) ? number : new Mistake(expected);
     },
     json: { anyOf: [{ type: 'number', [isAbove ? 'exclusiveMinimum' : 'minimum']: bound }, HAS_REFERENCE] },
+  });
+};
+
+/** Any value that JSON has: a scalar, a list or a mapping, for fields whose meaning is the vendor's business. */
+export const jsonValue = () => {
+  const schema = z
+    .custom<Tree>((value) => value !== undefined, { error: 'expected a value' })
+    .transform(jsonOf)
+    .meta({});
+  leafInfo.add(schema, { kind: 'any value', format: (value) => value });
+  return schema;
+};
+
+function jsonOf(tree: Tree): unknown {
+  if (isList(tree)) return tree.flatMap((item) => (item === undefined ? [] : [jsonOf(item)]));
+  if (isFields(tree)) {
+    return Object.fromEntries(
+      Object.entries(tree).flatMap(([name, item]) => (item === undefined ? [] : [[name, jsonOf(item)]])),
+    );
+  }
+  if (!isWritten(tree)) return null;
+  const written = textOf(tree);
+  if (isText(tree)) return written;
+  if (written === 'true' || written === 'false') return written === 'true';
+  return readNumber(tree) ?? written;
+}
+
+/** `keep`, `remove`, or the number to send in its place. */
+export const zeroRule = () => {
+  const expected = 'keep, remove, or a number above 0';
+  return leaf({
+    kind: 'keep | remove | number',
+    expected,
+    read: (value): 'keep' | 'remove' | number | Mistake => {
+      const written = textOf(value);
+      if (written === 'keep' || written === 'remove') return written;
+      const number = readNumber(value);
+      return number !== null && number > 0 ? number : new Mistake(expected, nearest(written, ['keep', 'remove']));
+    },
+    json: { anyOf: [{ enum: ['keep', 'remove'] }, { type: 'number', exclusiveMinimum: 0 }, HAS_REFERENCE] },
   });
 };
 

@@ -1,7 +1,15 @@
 /** The example file and the reference page, made from the schema so that they cannot say anything else than it does. */
 import * as z from 'zod';
 import { stringify } from 'yaml';
-import { capSchema, configSchema, longKey, providerSchema, clientKeySchema } from './schema.ts';
+import {
+  aliasSchema,
+  capSchema,
+  clientKeySchema,
+  configSchema,
+  longKey,
+  providerSchema,
+  requestRuleSchema,
+} from './schema.ts';
 import { type Schema, type Shape, shapeOf } from './shape.ts';
 
 export { configJsonSchema } from './schema.ts';
@@ -104,6 +112,11 @@ function lines(entry: Entry, depth: number, commentedFrom: number | null): strin
 export function configurationDoc(): string {
   const sections = Object.entries(fieldsOf(configSchema)).flatMap(([name, schema]): string[] => {
     if (name === 'providers') return providersDoc(schema);
+    const item = ITEMS[name];
+    if (item) {
+      const { description, example } = notesOf(schema);
+      return ['', `## ${name}`, '', `${description ?? ''} Example: \`${flow(example)}\`.`, '', ...table(item, '')];
+    }
     if (shapeOf(schema).kind !== 'fields') return [];
     const { description } = notesOf(schema);
     const below = name === 'server' ? ['', '### server.client_keys[]', '', ...table(clientKeySchema, '')] : [];
@@ -113,6 +126,9 @@ export function configurationDoc(): string {
   const rest = ['', '## Other fields', '', ...tableHead, ...single.map(([name, schema]) => row(name, schema))];
   return `${[...INTRODUCTION, ...sections, ...rest].join('\n')}\n`;
 }
+
+/** Lists and mappings of names at the top, by what stands in them. */
+const ITEMS: Readonly<Record<string, Schema>> = { aliases: aliasSchema, requests: requestRuleSchema };
 
 const INTRODUCTION = [
   '# Configuration',

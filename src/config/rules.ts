@@ -13,7 +13,13 @@ import { isFields, isList, isWritten, type Tree, textAt, textOf, treeAt } from '
 const OWN_NAME = /^[a-z0-9][a-z0-9._-]*$/;
 
 export function checkRules(tree: Tree): Finding[] {
-  return [...checkOpenServer(tree), ...checkClientKeys(tree), ...checkProviders(tree)];
+  return [
+    ...checkOpenServer(tree),
+    ...checkClientKeys(tree),
+    ...checkProviders(tree),
+    ...checkAliases(tree),
+    ...checkRequests(tree),
+  ];
 }
 
 function checkOpenServer(tree: Tree): Finding[] {
@@ -109,3 +115,102 @@ function unknownProvider(name: string, id: string): Pick<Finding, 'message' | 'l
     likely: nearest(name, providerNames),
   };
 }
+
+function checkAliases(tree: Tree): Finding[] {
+  const aliases = treeAt(tree, ['aliases']);
+  if (!isFields(aliases)) return [];
+  const configured = treeAt(tree, ['providers']);
+  const own = isFields(configured) ? Object.keys(configured) : [];
+  const findings: Finding[] = [];
+  for (const [name, alias] of Object.entries(aliases)) {
+    if (isWritten(alias)) findings.push(...checkTarget(textOf(alias), ['aliases', name], aliases, own));
+    const targets = treeAt(alias, ['targets']);
+    const first = new Map<string, number>();
+    for (const [i, target] of isList(targets) ? targets.entries() : []) {
+      if (!isWritten(target)) continue;
+      const path = ['aliases', name, 'targets', i];
+      const problems = checkTarget(textOf(target), path, aliases, own);
+      findings.push(...problems);
+      const before = first.get(textOf(target));
+      if (before === undefined) first.set(textOf(target), i);
+      else if (problems.length === 0) {
+        const other = formatPath(['aliases', name, 'targets', before]);
+        findings.push({ path, part: 'value', message: `the same target as ${other}` });
+      }
+    }
+  }
+  return findings;
+}
+
+/** A target names a provider that can be meant, and a model; it is never another alias, so that no circle can close. */
+function checkTarget(
+  target: string,
+  path: Finding['path'],
+  aliases: Readonly<Record<string, Tree>>,
+  own: readonly string[],
+): Finding[] {
+  const slash = target.indexOf('/');
+  if (slash <= 0 || slash === target.length - 1) {
+    const message = Object.hasOwn(aliases, target)
+      ? `"${target}" is an alias; an alias stands for targets, written provider/model`
+      : `expected a target written provider/model, got ${JSON.stringify(target)}`;
+    return [{ path, part: 'value', message }];
+  }
+  if (/[*?]/.test(target)) {
+    return [{ path, part: 'value', message: `"${target}" has a wildcard; a target names one model` }];
+  }
+  const prefix = target.slice(0, slash);
+  const id = normalizeProviderId(prefix);
+  if (findProvider(prefix) || id === 'demo' || own.some((name) => normalizeProviderId(name) === id)) return [];
+  if (LATER_PROVIDERS.has(id)) return [{ path, part: 'value', message: `provider "${prefix}" is ${NOT_YET}` }];
+  const near = nearest(prefix, [...own, ...providerNames]);
+  return [
+    {
+      path,
+      part: 'value',
+      message: `provider "${prefix}" is not known`,
+      likely: near === undefined ? undefined : near + target.slice(slash),
+    },
+  ];
+}
+
+/** Who is called, and whether the answer is a stream, is no detail of a body that a rule could change unseen. */
+const FIXED_FIELDS: readonly string[] = ['model', 'stream'];
+
+function checkRequests(tree: Tree): Finding[] {
+  const findings: Finding[] = [];
+  const rules = treeAt(tree, ['requests']);
+  for (const [i, rule] of isList(rules) ? rules.entries() : []) {
+    if (!isFields(rule)) continue;
+    for (const action of ['set', 'default'] as const)
+      findings.push(...fixedNames(rule[action], ['requests', i, action]));
+    const removed = rule.remove;
+    for (const [at, name] of isList(removed) ? removed.entries() : []) {
+      if (isWritten(name) && FIXED_FIELDS.includes(textOf(name)))
+        findings.push({ path: ['requests', i, 'remove', at], part: 'value', message: fixed(textOf(name)) });
+    }
+    if (rule.set === undefined && rule.default === undefined && removed === undefined) {
+      findings.push({
+        path: ['requests', i],
+        part: 'value',
+        message: 'a rule that does nothing: give it set, default or remove',
+      });
+    }
+  }
+  const configured = treeAt(tree, ['providers']);
+  for (const provider of isFields(configured) ? Object.keys(configured) : []) {
+    const define = treeAt(tree, ['providers', provider, 'models', 'define']);
+    for (const name of isFields(define) ? Object.keys(define) : []) {
+      const path = ['providers', provider, 'models', 'define', name, 'options'];
+      findings.push(...fixedNames(treeAt(tree, path), path));
+    }
+  }
+  return findings;
+}
+
+const fixedNames = (fields: Tree, path: readonly (string | number)[]): Finding[] =>
+  Object.keys(isFields(fields) ? fields : {}).flatMap((name) =>
+    FIXED_FIELDS.includes(name) ? [{ path: [...path, name], part: 'name', message: fixed(name) } as const] : [],
+  );
+
+const fixed = (name: string) => `${name} is the client’s to say: no rule can change it`;

@@ -14,6 +14,7 @@ import {
   flag,
   headerValue,
   integer,
+  jsonValue,
   type Leaf,
   number,
   origin,
@@ -23,6 +24,7 @@ import {
   text,
   timeOfDay,
   timeZone,
+  zeroRule,
 } from './leaf.ts';
 import { isLoopbackHost } from './loopback.ts';
 import { ownProtocols } from './own-protocols.ts';
@@ -62,7 +64,7 @@ export const clientKeySchema = z.strictObject({
   }),
   models: list(
     text('a model pattern'),
-    'Allow-list of the models this key may use, `provider/model` with wildcards; empty means all.',
+    'Allow-list of the models this key may use: `provider/model` with wildcards, or the name of an alias; empty means all. A fallback is checked, too.',
     ['gemini/*', 'groq/llama-*'],
   ),
 });
@@ -315,10 +317,24 @@ const headerName = z
   .refine((name) => HEADER_NAME.test(name), { error: 'is no header name', abort: true })
   .refine((name) => !OWN_HEADERS.test(name), { error: 'is a header that cannot be set' });
 
+const requestFields = (description: string, example: Readonly<Record<string, unknown>>) =>
+  z
+    .record(z.string().min(1), jsonValue())
+    .default({})
+    .meta({ description, default: {}, examples: [example] });
+
 const groupName = z.string().regex(/^[\w.-]+$/, { error: 'is no name; expected letters, digits, "-", "_" and "."' });
+
+const zeroDescription =
+  'What goes upstream where a client asks for temperature 0, which some vendors refuse: `keep` it, `remove` it, or a number to send instead.';
 
 export const providerSchema = z
   .strictObject({
+    tier: absent(
+      integer(1),
+      'Place in the fallback order, 1 first. Absent: the vendor’s own; a provider without one neither falls back nor is a fallback.',
+      3,
+    ),
     keys: z
       .union([choice(['none']), z.array(key)], { error: 'expected a list of keys, or none' })
       .nullable()
@@ -402,6 +418,10 @@ export const providerSchema = z
                   'The name that goes upstream. Absent: the entry’s own.',
                   'gemini-2.5-pro',
                 ),
+                options: requestFields(
+                  'Fields that a request for this model gets where the client did not give them, in the words of the provider’s protocol.',
+                  { temperature: 0.2 },
+                ),
               })
               .prefault({}),
           )
@@ -409,11 +429,12 @@ export const providerSchema = z
           .meta({
             description: 'Models of your own naming, added to the provider’s list.',
             default: {},
-            examples: [{ smart: { id: 'gemini-2.5-pro' } }],
+            examples: [{ smart: { id: 'gemini-2.5-pro', options: { temperature: 0.2 } } }],
           }),
       })
       .prefault({})
       .meta({ description: 'Which models can be listed and called.' }),
+    temperature_zero: override(zeroRule(), `Override of \`temperature_zero\` for this provider.`, 'remove'),
   })
   .prefault({});
 
@@ -465,15 +486,94 @@ const pricing = z
 /** A provider of which nothing is said. */
 export const providerDefaults = providerSchema.parse({});
 
+const aliasTarget = () => text('a target such as groq/llama-3.3-70b-versatile');
+
+export const aliasSchema = z.strictObject({
+  targets: z
+    .array(aliasTarget())
+    .min(1)
+    .meta({
+      description: 'What the name stands for, each as `provider/model`: tried in this order.',
+      examples: [['groq/llama-3.3-70b-versatile', 'gemini/gemini-2.5-flash']],
+    }),
+  strategy: field(
+    choice(['order', 'cheapest', 'fastest']),
+    'order',
+    '`cheapest`: by price, unknown prices last. `fastest`: by the time until the answer began, as it was measured of late.',
+  ),
+  on_context: field(
+    choice(['next', 'stop']),
+    'next',
+    'After “context too long”: try the `next` target with a larger known context, or `stop`.',
+  ),
+});
+
+/** What the short form leaves unsaid. */
+const shortAlias = aliasSchema.parse({ targets: [written('provider/model')] });
+
+const alias = z.union([aliasTarget().transform((target) => ({ ...shortAlias, targets: [target] })), aliasSchema], {
+  error: 'expected a target such as groq/llama-3.3-70b-versatile, or a mapping with the field targets',
+});
+
+export const requestRuleSchema = z.strictObject({
+  match: text('a model pattern').meta({
+    description: 'Which requests: a pattern on `provider/model`, or on the model alone.',
+    examples: ['groq/*'],
+  }),
+  set: requestFields('Fields that are set, whatever the client gave.', { service_tier: 'auto' }),
+  default: requestFields('Fields that are set where the client gave none.', { temperature: 1 }),
+  remove: list(text('the name of a field'), 'Fields that do not go upstream.', ['logit_bias']),
+});
+
 export const configSchema = z.strictObject({
   server,
   timeouts,
   rotation,
+  fallback: z
+    .strictObject({
+      enabled: field(flag(), true, 'Try the next target when every key of one fails or is unavailable.'),
+      max_targets: field(integer(1), 5, 'Targets that are really tried for one request.'),
+    })
+    .prefault({})
+    .meta({
+      description:
+        'What is tried when a target cannot serve: the further targets of an alias, else the same model at other providers, in the order of their tiers.',
+    }),
   providers: z.record(z.string(), providerSchema).default({}).meta({
     description:
       'Providers by name. A name that is no known provider is a server of your own and needs a `base_url`. `-` and `_` are the same in names.',
     default: {},
   }),
+  aliases: z
+    .record(z.string().min(1), alias)
+    .default({})
+    .meta({
+      description:
+        'Names of your own for models. Short form: one target. A name with wildcards (`*` `?` `[..]`) stands for every name that fits, for clients whose model names change.',
+      default: {},
+      examples: [
+        {
+          fast: {
+            targets: ['groq/llama-3.3-70b-versatile', 'gemini/gemini-2.5-flash'],
+            strategy: 'order',
+            on_context: 'next',
+          },
+          'claude-*': 'gemini/gemini-2.5-pro',
+        },
+      ],
+    }),
+  requests: z
+    .array(requestRuleSchema)
+    .default([])
+    .meta({
+      description:
+        'Changes of request bodies, in order, in the words of the provider’s protocol: the last thing that happens to a body before it goes upstream. Every change is told in `test-route` and in `x-rotator-warnings`.',
+      default: [],
+      examples: [
+        [{ match: 'groq/*', set: { service_tier: 'auto' }, default: { temperature: 1 }, remove: ['logit_bias'] }],
+      ],
+    }),
+  temperature_zero: field(zeroRule(), 'keep', zeroDescription),
   chat: z
     .strictObject({
       model: absent(text('a model'), 'Model of `rotator chat` when `-m` is not given.', 'groq/llama-3.3-70b-versatile'),
@@ -510,6 +610,8 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = z.output<typeof providerSchema>;
 export type KeyConfig = z.output<typeof longKey>;
+export type AliasConfig = z.output<typeof aliasSchema>;
+export type RequestRule = z.output<typeof requestRuleSchema>;
 
 /** JSON Schema (draft-07) of the file, for editors. */
 export function configJsonSchema(): Record<string, unknown> {

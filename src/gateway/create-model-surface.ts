@@ -1,11 +1,11 @@
 import type { Catalogue, SourcedPrice } from '../models/catalogue.ts';
-import { type ModelCard, modelCard } from '../models/card.ts';
+import { aliasCard, type ModelCard, modelCard } from '../models/card.ts';
 import type { CountedInput, TokenCount, TokenCounter } from '../models/token-count.ts';
 import type { Problem } from '../protocols/problem.ts';
 import { findProvider } from '../providers/index.ts';
-import type { Client } from './gateway.ts';
+import type { Client, ProviderRuntime } from './gateway.ts';
 import { type GatewayDeps, isUnlisted, planWithLists } from './handle.ts';
-import { clientMay, isPlan, plan } from './plan.ts';
+import { callableAliases, clientMay, isPlan, plan } from './plan.ts';
 import { visibleModels } from './visible-models.ts';
 
 /** What clients may ask about models without calling one. */
@@ -46,19 +46,23 @@ export function createModelSurface(deps: ModelSurfaceDeps): ModelSurface {
   return {
     async list(client) {
       await Promise.all([deps.warmLists(), catalogue.load()]);
-      const { runtimes, listed } = deps.routes();
+      const routes = deps.routes();
+      const { runtimes, listed } = routes;
       const now = clock.now();
-      return [...runtimes.values()].flatMap((runtime) =>
+      const knownOf = (runtime: ProviderRuntime, upstreamId: string) => ({
+        facts: catalogue.factsOf(runtime.id, upstreamId),
+        price: catalogue.priceOf(runtime.id, upstreamId, now),
+      });
+      const aliases = callableAliases(client, routes).map(({ name, target: { runtime, model } }) =>
+        aliasCard(name, listed(runtime).find(({ id }) => id === model) ?? { id: model }, knownOf(runtime, model)),
+      );
+      const models = [...runtimes.values()].flatMap((runtime) =>
         visibleModels(runtime, listed(runtime))
           .map((model) => ({ model, upstreamId: runtime.define.get(model.id) ?? model.id }))
           .filter(({ model, upstreamId }) => clientMay(client, runtime, model.id, upstreamId))
-          .map(({ model, upstreamId }) =>
-            modelCard(runtime.id, model, {
-              facts: catalogue.factsOf(runtime.id, upstreamId),
-              price: catalogue.priceOf(runtime.id, upstreamId, now),
-            }),
-          ),
+          .map(({ model, upstreamId }) => modelCard(runtime.id, model, knownOf(runtime, upstreamId))),
       );
+      return [...aliases, ...models];
     },
 
     async priceOf(client, name) {

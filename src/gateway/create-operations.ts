@@ -11,7 +11,6 @@ import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
 import { type History, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
 import type { GatewayDeps } from './handle.ts';
-import { isUnlisted, planWithLists } from './handle.ts';
 import { chatJob } from './job.ts';
 import type {
   AttemptView,
@@ -28,7 +27,7 @@ import type {
   WindowReport,
 } from './operations.ts';
 import { pingBody } from './ping.ts';
-import { isPlan, type Plan, plan, type Routes, type Target } from './plan.ts';
+import { type Candidate, fallbackIds, PLAIN_WISH, type Route, route, type Target } from './plan.ts';
 import { visibleModels } from './visible-models.ts';
 
 /** The operator is nobody's client: no allow-list applies. */
@@ -114,12 +113,16 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
 
     async testRoute(model, { isLive, isStream }) {
-      const known = plan(model, OPERATOR, deps.gatewayDeps.routes());
-      const asked = { client: OPERATOR, arrivedAt: deps.gatewayDeps.clock.now(), timeoutMs: null };
-      const planned = isUnlisted(known) ? await planWithLists(model, asked, deps.gatewayDeps) : known;
-      if (!isPlan(planned))
-        return skippedRoute(model, deps.gatewayDeps.routes()) ?? unknownModel(model, planned.message);
-      const report = explainRoute(model, planned, isStream);
+      const { gatewayDeps } = deps;
+      const wish = { ...PLAIN_WISH, isStream };
+      let found = route(model, OPERATOR, gatewayDeps.routes(), wish);
+      // What may stand in a list that nobody has read yet is waited for, as for a request.
+      if ('kind' in found || found.isOpen || !found.candidates.some(({ kind }) => kind === 'able')) {
+        await gatewayDeps.warmLists();
+        found = route(model, OPERATOR, gatewayDeps.routes(), wish);
+      }
+      if ('kind' in found) return unknownModel(model, found.message);
+      const report = explainRoute(model, found, isStream);
       if (!isLive) return report;
       return { ...report, attempts: await callLive(model, isStream, deps) };
     },
@@ -158,8 +161,12 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
 
     async providers() {
-      const { listed } = deps.gatewayDeps.routes();
-      return runtimes().map((runtime) => providerView(runtime, visibleModels(runtime, listed(runtime)).length));
+      const { listed, fallback, runtimes: byId } = deps.gatewayDeps.routes();
+      return [...byId].map(([id, runtime]) => {
+        const isAlone = !fallback.isEnabled || runtime.provider.isExplicitOnly;
+        const others = isAlone ? [] : fallbackIds(id, byId).map((other) => byId.get(other)?.id ?? other);
+        return providerView(runtime, visibleModels(runtime, listed(runtime)).length, others);
+      });
     },
 
     async models({ provider, isRefresh }) {
@@ -218,7 +225,7 @@ function credentialViews(runtime: ProviderRuntime): readonly CredentialView[] {
   });
 }
 
-function providerView(runtime: ProviderRuntime, models: number): ProviderView {
+function providerView(runtime: ProviderRuntime, models: number, fallback: readonly string[]): ProviderView {
   const { credentials, blocks } = runtime.pool.status();
   const count = (state: string) => credentials.filter((credential) => credential.state === state).length;
   const [ready, busy, blocked, disabled] = [count('ready'), count('busy'), count('blocked'), count('disabled')];
@@ -232,13 +239,13 @@ function providerView(runtime: ProviderRuntime, models: number): ProviderView {
   return {
     id: runtime.id,
     title: runtime.provider.title,
-    tier: runtime.provider.tier,
+    tier: runtime.tier,
     protocol: runtime.provider.protocol,
     status: statusOf({ total: credentials.length, usable: ready + busy, returning: ends.length, isDown }),
     credentials: { total: credentials.length, ready, busy, blocked, disabled },
     next_available_at: isStuck && ends.length > 0 ? new Date(Math.min(...ends)).toISOString() : null,
     models,
-    fallback: [],
+    fallback,
   };
 }
 
@@ -314,35 +321,24 @@ function unknownModel(model: string, message: string): UnknownModel {
   return { unknown: model, message, hint: null };
 }
 
-function explainRoute(model: string, planned: Plan, isStream: boolean): RouteReport {
-  const targets = planned.targets.map((target) => explainTarget(target, isStream));
+function explainRoute(model: string, found: Route, isStream: boolean): RouteReport {
+  const targets = found.candidates.map((candidate) =>
+    candidate.kind === 'able' ? explainTarget(candidate.target, isStream) : skippedTarget(candidate),
+  );
   const serving = targets.find((target) => target.credentials.some((credential) => credential.verdict === 'chosen'));
   const chosen = serving?.credentials.find((credential) => credential.verdict === 'chosen');
   return {
     model,
-    resolved: planned.resolved,
+    resolved: found.resolved,
     would_serve: serving && chosen ? { target: serving.target, credential: chosen.id } : null,
     targets,
     attempts: [],
   };
 }
 
-/** A name that leads to a provider which cannot serve it: that is an answer, not an unknown name. */
-function skippedRoute(model: string, routes: Routes): RouteReport | null {
-  const slash = model.indexOf('/');
-  const id = slash > 0 && slash < model.length - 1 ? routes.knownId(model.slice(0, slash)) : null;
-  if (id === null) return null;
-  const runtime = routes.runtimes.get(id);
-  const skipped = runtime && runtime.credentials.size > 0 ? 'filtered' : 'no credentials';
-  const tier = runtime?.provider.tier ?? findProvider(id)?.tier ?? null;
-  const target = `${runtime?.id ?? id}/${model.slice(slash + 1)}`;
-  return {
-    model,
-    resolved: 'provider',
-    would_serve: null,
-    targets: [{ target, tier, lane: 'passthrough', skipped, changes: [], credentials: [] }],
-    attempts: [],
-  };
+function skippedTarget({ name, tier, reason }: Extract<Candidate, { kind: 'skipped' }>): RouteTarget {
+  const known = tier ?? findProvider(name.slice(0, name.indexOf('/')))?.tier ?? null;
+  return { target: name, tier: known, lane: 'passthrough', skipped: reason, changes: [], credentials: [] };
 }
 
 function explainTarget(target: Target, isStream: boolean): RouteTarget {
@@ -352,7 +348,7 @@ function explainTarget(target: Target, isStream: boolean): RouteTarget {
     .map(({ id, label, verdict, why, blocks }) => ({ id, label, verdict, why, blocks: blocks.map(blockView) }));
   return {
     target: target.name,
-    tier: runtime.provider.tier,
+    tier: runtime.tier,
     lane: 'passthrough',
     skipped: credentials.length === 0 ? 'no credentials' : null,
     changes: pingChanges(target, isStream),

@@ -6,6 +6,7 @@ import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import type { Random } from '../shared/random.ts';
 import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
+import type { FirstByteTimes } from './first-byte-times.ts';
 import type { CredentialAccess } from './gateway.ts';
 import type { Job } from './job.ts';
 import { outcomeOf } from './outcome.ts';
@@ -27,6 +28,16 @@ export type ForwardInput = {
   /** Only shortens the targets' own request timeout; null where the client named none. */
   readonly timeoutMs: number | null;
   readonly targets: readonly Target[];
+  /** Of the targets so many are really tried: those that could not even be asked do not count. */
+  readonly maxTargets: number;
+  /** After “context too long”. */
+  readonly onContext: 'next' | 'stop';
+  /** Tokens that a target holds; null: not known. */
+  readonly windowOf: (target: Target) => number | null;
+  /** A guess at the tokens of the prompt. */
+  readonly inputTokens: () => number;
+  /** Asked once, when all targets have failed: further ones that were not known at first. Null: there are none. */
+  readonly furtherTargets: (() => Promise<readonly Target[]>) | null;
   /** The conversation it belongs to; null: none. */
   readonly affinity: Affinity | null;
 };
@@ -35,6 +46,8 @@ export type ForwardTools = AttemptTools & {
   readonly random: Random;
   /** What models answer on average; the answers that are settled here go into it. */
   readonly outputMeans: OutputMeans;
+  /** How long targets take until their answers begin; what is tried here goes into it. */
+  readonly firstByteTimes: FirstByteTimes;
   /** A credential that a reload has added since the request was planned; undefined when it is gone. */
   readonly addedCredential: (pool: Pool, id: CredentialId) => CredentialAccess | undefined;
   /** What an answer cost, in USD; null where nobody knows. Absent: nobody ever does. */
@@ -73,16 +86,44 @@ export type Forwarded =
 /** The only loop: for each target lease, attempt, settle, next step. The same for streams and whole replies. */
 export async function forward(input: ForwardInput, trace: Trace, tools: ForwardTools): Promise<Forwarded> {
   const spent = { maybeBilled: 0, timeouts: 0 };
+  const [asked] = input.targets;
+  if (!asked) throw new Error('a plan without targets was forwarded');
+  // One deadline for all targets, that of the first; one with a shorter time of its own keeps to that.
+  const deadline = deadlineOf(asked, input);
+  const targets = [...input.targets];
+  let { furtherTargets } = input;
   let first: { target: Target; problem: Problem } | null = null;
-  for (const target of input.targets) {
-    const result = await forwardTo(target, input, spent, trace, tools);
+  let tried = 0;
+  let leastWindow: number | null = null;
+  for (let i = 0; tried < input.maxTargets; i++) {
+    if (i === targets.length && furtherTargets) {
+      targets.push(...(await furtherTargets()));
+      furtherTargets = null;
+    }
+    const target = targets[i];
+    if (!target) break;
+    if (leastWindow !== null && (input.windowOf(target) ?? 0) <= leastWindow) continue;
+    const attemptsBefore = trace.attempts.length;
+    const result = await forwardTo(
+      target,
+      { ...input, deadline: Math.min(deadline, deadlineOf(target, input)), hasNext: i + 1 < targets.length },
+      spent,
+      trace,
+      tools,
+    );
     if (result.kind === 'answer') return result;
+    if (trace.attempts.length > attemptsBefore) tried++;
     const problem = result.kind === 'refused' ? result.problem : verdict(result.failed, tools.clock.now());
     // Across targets the client is told about the one it asked for.
     first ??= { target, problem };
-    if (result.kind === 'failed' && result.isFinal) break;
+    if (result.kind === 'refused') continue;
+    if (result.isFinal) break;
+    if (result.failed.failures.at(-1)?.kind === 'context-too-long') {
+      if (input.onContext === 'stop') break;
+      leastWindow = Math.max(leastWindow ?? 0, input.windowOf(target) ?? input.inputTokens());
+    }
   }
-  if (!first) throw new Error('a plan without targets was forwarded');
+  if (!first) throw new Error('no target was looked at');
   return { kind: 'problem', ...first };
 }
 
@@ -92,16 +133,26 @@ type TargetResult =
   /** The request cannot be put into this target's words: nothing was sent. */
   | { readonly kind: 'refused'; readonly problem: Problem };
 
+const deadlineOf = ({ runtime }: Target, { arrivedAt, timeoutMs }: ForwardInput): number =>
+  arrivedAt + Math.min(runtime.timeouts.requestMs, timeoutMs ?? Number.POSITIVE_INFINITY);
+
+type TargetInput = ForwardInput & {
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Another target stands ready, should this one fail. */
+  readonly hasNext: boolean;
+};
+
 async function forwardTo(
   target: Target,
-  input: ForwardInput,
+  input: TargetInput,
   spent: { maybeBilled: number; timeouts: number },
   trace: Trace,
   tools: ForwardTools,
 ): Promise<TargetResult> {
   const { clock } = tools;
   const { pool, timeouts, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
-  const deadline = input.arrivedAt + Math.min(timeouts.requestMs, input.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const { deadline } = input;
   const prepared = input.job.prepare(target);
   if (isProblem(prepared)) return { kind: 'refused', problem: prepared };
   const { outputMeans } = tools;
@@ -142,8 +193,12 @@ async function forwardTo(
       { ...want, exclude },
       {
         deadline: Math.min(deadline, askedAt + timeouts.acquireMs),
-        // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
-        blockedDeadline: Math.min(deadline, askedAt + (failures.length === 0 ? timeouts.acquireMs : waitSameKeyMs)),
+        // A first look may wait as long as for any credential; after a failure, or where another target could serve
+        // meanwhile, only a short pause is worth it.
+        blockedDeadline: Math.min(
+          deadline,
+          askedAt + (failures.length === 0 && !input.hasNext ? timeouts.acquireMs : waitSameKeyMs),
+        ),
         signal: input.clientSignal,
       },
     );
@@ -194,6 +249,10 @@ async function forwardTo(
       ms: Math.round(tookMs),
     });
     trace.said.push(attempted.kind === 'failure' ? (attempted.said ?? attempted.failure.message) : null);
+    if (attempted.kind !== 'failure' || isSlowness(attempted.failure)) {
+      const ms = attempted.kind === 'failure' ? null : tookMs;
+      tools.firstByteTimes.add(target.name, input.job.isStream, ms, clock.now());
+    }
 
     if (attempted.kind !== 'failure') {
       suspects.delete(lease.credentialId);
@@ -269,6 +328,18 @@ function soonestReturn(pool: Pool, want: Omit<Want, 'exclude'>): number | null {
   }
   return Number.isFinite(soonest) ? soonest : null;
 }
+
+/** The target gave nothing for the time it took; what the request or the key is to blame for says nothing of it. */
+const isSlowness = ({ kind }: Failure) => SLOWNESS.includes(kind);
+const SLOWNESS: readonly Failure['kind'][] = [
+  'upstream-error',
+  'overloaded',
+  'timeout',
+  'lost',
+  'not-sent',
+  'stream-broken',
+  'empty',
+];
 
 /** A request that is wrong was read and not worked on: what was reserved for it is free again. */
 const isRefusedAtOnce = ({ kind }: Failure) => kind === 'bad-request' || kind === 'context-too-long';

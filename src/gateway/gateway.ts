@@ -6,6 +6,7 @@ import type { AttemptRecord } from '../protocols/problem.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
+import type { UserEdits } from './user-edits.ts';
 
 /** Who asks. Open mode and the command line are the anonymous client, which may use every model. */
 export type Client = {
@@ -92,4 +93,8 @@ export type ProviderRuntime = {
   readonly deny: readonly NamePattern[];
   /** Shown name → upstream id. */
   readonly define: ReadonlyMap<string, string>;
+  /** Place in the fallback order, 1 first; null: neither falls back nor is a fallback. */
+  readonly tier: number | null;
+  /** What the config changes in the bodies that go there. */
+  readonly edits: UserEdits;
 };

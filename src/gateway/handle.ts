@@ -10,7 +10,8 @@ import type { Client, Gateway, GatewayCall } from './gateway.ts';
 import { chatJob } from './job.ts';
 import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
-import { isPlan, type Plan, plan, type Routes } from './plan.ts';
+import { needsOf } from './needs.ts';
+import { isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
@@ -41,8 +42,16 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const loop = loopProblem(call, deps.instance);
       if (loop) return life.refuse(loop);
 
+      const needs = needsOf(envelope.index, call.codec.layout);
+      const wish: PlanWish = {
+        isStream: envelope.isStream,
+        isFallbackOff: call.isFallbackOff,
+        needs: () => needs,
+      };
       const along = (planned: Plan | Problem): Promise<Forwarded> => {
         if (!isPlan(planned)) return Promise.resolve({ kind: 'problem', target: null, problem: planned });
+        life.askedProvider = planned.asked;
+        const routes = deps.routes();
         const input: ForwardInput = {
           job: chatJob(call.codec, envelope),
           headers: call.headers,
@@ -50,16 +59,42 @@ export function createGateway(deps: GatewayDeps): Gateway {
           arrivedAt: call.arrivedAt,
           timeoutMs: call.timeoutMs,
           affinity: affinityOf(call.headers, envelope.index, call.codec.layout, call.client.name),
-          targets: call.isFallbackOff ? planned.targets.slice(0, 1) : planned.targets,
+          targets: planned.targets,
+          maxTargets: routes.fallback.maxTargets,
+          onContext: planned.onContext,
+          windowOf: ({ runtime, model }) => routes.abilitiesOf(runtime, model)?.contextLength ?? null,
+          inputTokens: () => needs.inputTokens,
+          furtherTargets: planned.isOpen ? () => furtherTargets(envelope.model, planned, call, wish, deps) : null,
         };
         return forward(input, life.trace, deps);
       };
-      const planned = plan(envelope.model, call.client, deps.routes());
-      const pending = isUnlisted(planned) ? planWithLists(envelope.model, call, deps).then(along) : along(planned);
+      const planned = plan(envelope.model, call.client, deps.routes(), wish);
+      const pending = isUnlisted(planned)
+        ? planWithLists(envelope.model, call, deps, wish).then(along)
+        : along(planned);
       return envelope.isStream ? life.stream(pending, envelope) : life.whole(await pending);
     },
   };
 }
+
+/** What else serves the model, once the lists are there that were not when the request was planned. */
+async function furtherTargets(
+  model: string,
+  planned: Plan,
+  call: Pick<GatewayCall, 'client' | 'arrivedAt' | 'timeoutMs'>,
+  wish: PlanWish,
+  deps: GatewayDeps,
+): Promise<readonly Target[]> {
+  await deps.warmLists({ maxMs: leftMs(call, deps.clock.now()) });
+  const again = plan(model, call.client, deps.routes(), wish);
+  const tried = new Set(planned.targets.map(({ name }) => name));
+  return isPlan(again) ? again.targets.filter(({ name }) => !tried.has(name)) : [];
+}
+
+const leftMs = (
+  { arrivedAt, timeoutMs }: { readonly arrivedAt: number; readonly timeoutMs: number | null },
+  now: number,
+): number => (timeoutMs === null ? Number.POSITIVE_INFINITY : arrivedAt + timeoutMs - now);
 
 /** A name that no list holds may stand in one that has not been read yet: then, and only then, planning waits. */
 export const isUnlisted = (planned: Plan | Problem) =>
@@ -71,11 +106,10 @@ export async function planWithLists(
   model: string,
   call: { readonly client: Client; readonly arrivedAt: number; readonly timeoutMs: number | null },
   deps: Pick<GatewayDeps, 'routes' | 'warmLists' | 'clock'>,
+  wish?: PlanWish,
 ): Promise<Plan | Problem> {
-  const now = () => plan(model, call.client, deps.routes());
-  const leftMs =
-    call.timeoutMs === null ? Number.POSITIVE_INFINITY : call.arrivedAt + call.timeoutMs - deps.clock.now();
-  await deps.warmLists({ maxMs: leftMs, isEnough: () => !isUnlisted(now()) });
+  const now = () => plan(model, call.client, deps.routes(), wish);
+  await deps.warmLists({ maxMs: leftMs(call, deps.clock.now()), isEnough: () => !isUnlisted(now()) });
   return now();
 }
 
@@ -92,6 +126,8 @@ function loopProblem(call: GatewayCall, instance: string): Problem | null {
 /** What one request knows of itself from its arrival to its log line. */
 class RequestLife {
   readonly trace = new Trace();
+  /** Id of the provider that was asked for; null before the name is resolved. */
+  askedProvider: string | null = null;
   readonly #call: GatewayCall;
   readonly #deps: GatewayDeps;
   readonly #startedAt = performance.now();
@@ -357,6 +393,7 @@ class RequestLife {
       attempts: this.trace.attempts.length,
       overheadMs,
       warnings,
+      fallbackProvider: served.target.runtime.id === this.askedProvider ? null : served.target.runtime.id,
     });
     return { ...headers, ...route };
   }

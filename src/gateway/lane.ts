@@ -1,5 +1,6 @@
 import type { Envelope, ProtocolId, WireCodec } from '../protocols/codec.ts';
 import { adaptRequest } from '../providers/adapt.ts';
+import { editBody } from '../providers/body-edits.ts';
 import type { AdaptContext, Provider } from '../providers/provider.ts';
 import { authorize, callUrl, upstreamHeaders } from '../providers/request.ts';
 import type { SseFrame } from '../shared/sse.ts';
@@ -58,11 +59,12 @@ export function prepareSame(target: Target, codec: WireCodec, envelope: Envelope
   const context: AdaptContext = { model, isStream: envelope.isStream, protocol: codec.id };
   const asksUsage = envelope.isStream && runtime.asksStreamUsage;
   const set = codec.patch(envelope, { model, asksUsage });
-  const { bytes, changes } = adaptRequest(runtime.provider, envelope.index, context, set);
+  const adapted = adaptRequest(runtime.provider, envelope.index, context, set);
+  const edited = editBody(adapted.bytes, target.edits, codec.id);
   return {
     url: callUrl(runtime.provider, runtime.baseUrl, context),
-    body: bytes,
-    changes,
+    body: edited.bytes,
+    changes: [...adapted.changes, ...edited.changes],
     codec,
     dropsUsageFrame: asksUsage && !envelope.wantsUsage,
     context,

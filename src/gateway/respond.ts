@@ -11,6 +11,8 @@ export type RouteHeaders = {
   readonly attempts: number;
   readonly overheadMs: number | null;
   readonly warnings: readonly string[];
+  /** The provider that served in place of the one that was asked; null: none did. */
+  readonly fallbackProvider?: string | null;
 };
 
 export function routeHeaders(route: RouteHeaders): Record<string, string> {
@@ -19,6 +21,7 @@ export function routeHeaders(route: RouteHeaders): Record<string, string> {
     ...(route.credential !== null && { 'x-rotator-credential': route.credential }),
     'x-rotator-attempts': String(route.attempts),
     ...(route.overheadMs !== null && { 'x-rotator-overhead-ms': route.overheadMs.toFixed(2) }),
+    ...(route.fallbackProvider && { 'x-fallback-provider': route.fallbackProvider }),
     ...(route.warnings.length > 0 && { 'x-rotator-warnings': headerText(route.warnings.join('; ')) }),
   };
 }

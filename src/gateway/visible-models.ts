@@ -1,15 +1,7 @@
 import type { ListedModel } from '../providers/provider.ts';
 import { matchesAny } from '../shared/wildcard.ts';
 import type { ProviderRuntime } from './gateway.ts';
-
-/** `provider/model` as a rule may write it: `-` and `_` are the same in provider names. */
-export function targetNames(provider: string, asked: string): readonly string[] {
-  // A rule must not be passed by a space that the upstream would not notice.
-  const model = asked.trim();
-  const written = `${provider}/${model}`;
-  if (!/[-_]/.test(provider)) return [written];
-  return [written, `${provider.replaceAll('-', '_')}/${model}`, `${provider.replaceAll('_', '-')}/${model}`];
-}
+import { targetNames } from './target-names.ts';
 
 /** A model is visible unless a deny rule names it; `allow` alone names all there is, beside `deny` it names exceptions. */
 export function isVisible(runtime: Pick<ProviderRuntime, 'id' | 'allow' | 'deny'>, model: string): boolean {

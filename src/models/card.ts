@@ -78,3 +78,8 @@ export function modeOf(id: string, facts: SourcedFacts): ModelMode {
   if (gives.includes('text')) return 'chat';
   return gives.includes('image') ? 'image' : gives.includes('audio') ? 'audio' : 'chat';
 }
+
+/** `served`: the model that answers for the alias first. */
+export function aliasCard(alias: string, served: CardSource, known: KnownOfModel): ModelCard {
+  return { ...modelCard('', served, known), id: alias, ownedBy: 'rotator' };
+}

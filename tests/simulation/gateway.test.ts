@@ -1,7 +1,10 @@
 import { expect, test } from 'bun:test';
 import type { CredentialAccess, Gateway, ProviderRuntime } from '../../src/gateway/gateway.ts';
 import { createGateway } from '../../src/gateway/handle.ts';
+import { FirstByteTimes } from '../../src/gateway/first-byte-times.ts';
 import { OutputMeans } from '../../src/gateway/token-estimate.ts';
+import { NO_EDITS } from '../../src/gateway/user-edits.ts';
+import { bareRoutes } from '../gateway/routes-fixture.ts';
 import { createPool } from '../../src/pool/create-pool.ts';
 import type { Block, Pool } from '../../src/pool/pool.ts';
 import { openAiChat } from '../../src/protocols/openai-chat/index.ts';
@@ -219,6 +222,8 @@ class World {
       allow: [],
       deny: [],
       define: new Map(),
+      tier: null,
+      edits: NO_EDITS,
     };
     const holdMs = this.#pick([100, 800, 20_000]);
     const heartbeatMs = this.#pick([0, 250]);
@@ -231,7 +236,9 @@ class World {
       outputMeans: new OutputMeans(),
       addedCredential: () => undefined,
       settings: () => ({ holdMs, heartbeatMs }),
+      firstByteTimes: new FirstByteTimes(),
       routes: () => ({
+        ...bareRoutes,
         runtimes: new Map([['own', runtime]]),
         knownId: (name) => (name === 'own' ? name : null),
         listed: () => [],

@@ -26,6 +26,8 @@ export type RotatorOptions = {
   readonly server?: Readonly<Record<string, unknown>>;
   readonly timeouts?: Readonly<Record<string, unknown>>;
   readonly rotation?: Readonly<Record<string, unknown>>;
+  /** Further sections of the file, such as `aliases`. */
+  readonly sections?: Readonly<Record<string, unknown>>;
   /** The whole file, instead of the pieces. */
   readonly yaml?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -92,6 +94,7 @@ function configOf(options: RotatorOptions): string {
     ...(options.timeouts && { timeouts: options.timeouts }),
     ...(options.rotation && { rotation: options.rotation }),
     providers: { ...(mock && { mock }), ...options.providers },
+    ...options.sections,
   });
 }
 
