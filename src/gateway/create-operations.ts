@@ -9,7 +9,7 @@ import type { ListedModel } from '../providers/provider.ts';
 import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
-import { type History, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
+import { type History, lifetimeCosts, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
 import type { GatewayDeps } from './handle.ts';
 import { chatJob } from './job.ts';
 import type {
@@ -73,7 +73,8 @@ export function createOperations(deps: OperationsDeps): Operations {
 
   const operations: Operations = {
     async keys() {
-      return runtimes().flatMap(credentialViews);
+      const costs = lifetimeCosts(deps.history);
+      return runtimes().flatMap((runtime) => credentialViews(runtime, costs));
     },
 
     async setEnabled(id, isEnabled) {
@@ -196,7 +197,7 @@ export function createOperations(deps: OperationsDeps): Operations {
   return operations;
 }
 
-function credentialViews(runtime: ProviderRuntime): readonly CredentialView[] {
+function credentialViews(runtime: ProviderRuntime, costs: ReadonlyMap<string, number>): readonly CredentialView[] {
   return runtime.pool.status().credentials.flatMap((status): CredentialView[] => {
     const access = runtime.credentials.get(status.id);
     if (!access) return [];
@@ -218,7 +219,7 @@ function credentialViews(runtime: ProviderRuntime): readonly CredentialView[] {
           failures: status.usage.failures,
           input_tokens: status.usage.inputTokens,
           output_tokens: status.usage.outputTokens,
-          cost_usd: null,
+          cost_usd: costs.get(status.id) ?? null,
         },
       },
     ];

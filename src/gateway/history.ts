@@ -8,6 +8,8 @@ export interface History {
       readonly rows: readonly (UsageCounts & { readonly name: string | null })[];
       readonly total: UsageCounts;
     };
+    /** Credential id → all that it has used, as far as it is written. */
+    lifetime(): ReadonlyMap<string, Pick<UsageCounts, 'costUsd'>>;
   };
   readonly requests: {
     list(query: RequestQuery & { readonly after: number | null }): readonly PastRequest[];
@@ -88,6 +90,16 @@ export function usageBy(
 ): { readonly of: ReadonlyMap<string, UsageTotals>; readonly total: UsageTotals } {
   const { rows, total } = history.usage.totals({ by, since, timezone: 'UTC' });
   return { of: new Map(rows.map((row) => [row.name ?? '', usageTotals(row)])), total: usageTotals(total) };
+}
+
+/** Credential id → what all its answers have cost, in USD. A credential of which no cost is known is not in it. */
+export function lifetimeCosts(history: History): ReadonlyMap<string, number> {
+  history.writer.flush();
+  return new Map(
+    [...history.usage.lifetime()].flatMap(([id, { costUsd }]): [string, number][] =>
+      costUsd === null ? [] : [[id, costUsd]],
+    ),
+  );
 }
 
 export function requestList(history: History, query: RequestQuery): readonly RequestView[] {

@@ -11,7 +11,10 @@ import {
   stream,
   textFrame,
 } from '../support/scripted-upstream.ts';
+import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { type Rotator, startRotator } from '../support/server.ts';
+import { tempHome } from '../support/temp-home.ts';
 
 const usage = {
   prompt_tokens: 10_000,
@@ -39,7 +42,10 @@ describe('the cost of an answer', () => {
     expect((await read<UsageReport>(rotator, 'usage?by=model')).rows).toMatchObject([
       { name: 'openai/gpt-4o', cost_usd: cost },
     ]);
-    expect((await read<StatusReport>(rotator, 'status')).today.cost_usd).toBe(cost);
+    const status = await read<StatusReport>(rotator, 'status');
+    expect(status.today.cost_usd).toBe(cost);
+    expect(status.keys).toMatchObject([{ usage: { cost_usd: cost }, today: { cost_usd: cost } }]);
+    expect((await rotator.keys()).map((key) => key.usage.cost_usd)).toEqual([cost]);
     const line = rotator.log
       .map((text): Record<string, unknown> => JSON.parse(text))
       .find(({ message }) => message === 'request');
@@ -86,6 +92,49 @@ describe('the cost of an answer', () => {
     await using rotator = await startRotator({ providers: { openai: { base_url: upstream.baseUrl, keys: ['k'] } } });
     await (await rotator.chat({ model: 'openai/gpt-4o' })).text();
     expect(await lastCost(rotator)).toBeNull();
+  });
+});
+
+describe('a public catalogue', () => {
+  const page = {
+    openai: { models: { 'gpt-of-tomorrow': { cost: { input: 7, output: 9 }, limit: { context: 123 } } } },
+  };
+  const estimate = async (rotator: Rotator): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${rotator.key}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ model: 'openai/gpt-of-tomorrow', prompt_tokens: 1_000_000 });
+    return await (await fetch(`${rotator.url}/v1/cost-estimate`, { method: 'POST', headers, body })).json();
+  };
+  const vendor = { providers: { openai: { keys: ['k'] } } };
+
+  test('tells the price of a model that is newer than the program, to the next start too', async () => {
+    await using catalogue = await startUpstream({ answer: () => reply(200, page) });
+    await using home = await tempHome();
+    const clock = new ManualClock();
+    const options = { ...vendor, clock, stateDir: home.state, publicCatalogueUrl: `${catalogue.origin}/api.json` };
+    {
+      await using rotator = await startRotator(options);
+      expect(await estimate(rotator)).toMatchObject({ cost: null, source: 'unknown' });
+      rotator.apply(options);
+      await clock.advance(10_000);
+      await eventually('a price', async () => JSON.stringify(await estimate(rotator)).includes('"cost":7'));
+      expect(await estimate(rotator)).toMatchObject({ cost: 7, source: 'public' });
+    }
+    await using next = await startRotator({ ...options, publicCatalogueUrl: '' });
+    expect(await estimate(next)).toMatchObject({ cost: 7, source: 'public' });
+    expect(catalogue.requests.map(({ path }) => path)).toEqual(['/api.json']);
+  });
+
+  test('is not asked when the vendor stands under another address, or refreshing is off', async () => {
+    await using catalogue = await startUpstream({ answer: () => reply(200, page) });
+    const clock = new ManualClock();
+    const more = { clock, publicCatalogueUrl: `${catalogue.origin}/api.json` };
+    const moved = { providers: { openai: { keys: ['k'], base_url: 'http://127.0.0.1:1/v1' } }, ...more };
+    await using rotator = await startRotator(moved);
+    rotator.apply(moved);
+    await clock.advance(3_600_000);
+    rotator.apply({ yaml: 'providers: { openai: { keys: [k] } }\npricing: { refresh: off }\n' });
+    await clock.advance(3_600_000);
+    expect(catalogue.requests).toEqual([]);
   });
 });
 

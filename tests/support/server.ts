@@ -36,6 +36,8 @@ export type RotatorOptions = {
   /** A state directory that outlives this server; default in memory. */
   readonly stateDir?: string;
   readonly withDemo?: boolean;
+  /** In place of models.dev; default nothing, and nobody is asked. */
+  readonly publicCatalogueUrl?: string;
 };
 
 export type ChatInit = {
@@ -117,6 +119,7 @@ export async function startRotator(options: RotatorOptions = {}): Promise<Rotato
     withDemo: options.withDemo ?? false,
     ...(options.random && { random: options.random }),
     ...(options.clock && { clock: options.clock }),
+    ...(options.publicCatalogueUrl && { publicCatalogueUrl: options.publicCatalogueUrl }),
   });
   const server = listen({
     hostname: '127.0.0.1',
