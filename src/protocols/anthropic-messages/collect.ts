@@ -1,7 +1,8 @@
-import { isObject, parseJson, textOr } from '../../shared/json-shape.ts';
+import { isObject, textOr } from '../../shared/json-shape.ts';
 import { framesOf } from '../frames-of.ts';
 import type { JsonRecord } from '../ir.ts';
 import { streamReader } from './stream-reader.ts';
+import { toolInput } from './tool-input.ts';
 
 type Growing = { block: Record<string, unknown>; json: string };
 
@@ -11,20 +12,29 @@ type Growing = { block: Record<string, unknown>; json: string };
  */
 export function collect(stream: Uint8Array): Uint8Array | null {
   const reader = streamReader();
-  const blocks = new Map<number, Growing>();
-  let message: Record<string, unknown> | null = null;
+  const events: JsonRecord[] = [];
   for (const frame of framesOf(new TextDecoder().decode(stream))) {
     const { json, error, isEnd } = reader.push(frame);
     if (error !== undefined) return null;
     if (isEnd) break;
-    if (!isObject(json)) continue;
-    if (json.type === 'message_start' && isObject(json.message)) message ??= { ...json.message };
-    else if (json.type === 'content_block_start' || json.type === 'content_block_delta') grow(blocks, json);
-    else if (json.type === 'message_delta' && message) end(message, json);
+    if (isObject(json)) events.push(json);
   }
-  if (!message || reader.end().state === 'broken') return null;
+  const message = reader.end().state === 'complete' ? messageOf(events) : null;
+  return message && new TextEncoder().encode(JSON.stringify(message));
+}
+
+/** The message that a stream's events make; null when it never began. */
+export function messageOf(events: Iterable<JsonRecord>): JsonRecord | null {
+  const blocks = new Map<number, Growing>();
+  let message: Record<string, unknown> | null = null;
+  for (const event of events) {
+    if (event.type === 'message_start' && isObject(event.message)) message ??= { ...event.message };
+    else if (event.type === 'content_block_start' || event.type === 'content_block_delta') grow(blocks, event);
+    else if (event.type === 'message_delta' && message) end(message, event);
+  }
+  if (!message) return null;
   const content = [...blocks].sort(([a], [b]) => a - b).map(([, { block, json }]) => withInput(block, json));
-  return new TextEncoder().encode(JSON.stringify({ ...message, content }));
+  return { ...message, content };
 }
 
 function grow(blocks: Map<number, Growing>, event: JsonRecord): void {
@@ -52,11 +62,8 @@ export function extend(block: Record<string, unknown>, delta: JsonRecord): void 
 }
 
 /** A call that was cut off in the middle of its input keeps none of it: half a JSON text is no object. */
-export function withInput(block: JsonRecord, json: string): JsonRecord {
-  if (json === '') return block;
-  const input = parseJson(json);
-  return { ...block, input: isObject(input) ? input : {} };
-}
+export const withInput = (block: JsonRecord, json: string): JsonRecord =>
+  json === '' ? block : { ...block, input: toolInput(json) ?? {} };
 
 function end(message: Record<string, unknown>, { delta, usage }: JsonRecord): void {
   if (isObject(delta)) Object.assign(message, delta);

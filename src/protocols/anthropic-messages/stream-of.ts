@@ -1,36 +1,34 @@
 import { isObject, objectsIn, parseJson } from '../../shared/json-shape.ts';
 import type { JsonRecord } from '../ir.ts';
-import { frame } from './frame.ts';
+import { frame, type WireEvent } from './frame.ts';
 
-/** A whole message as the stream that would have said the same; fields that nobody here knows are kept. */
+/** A whole message as the stream that would have said the same. */
 export function streamOf(reply: Uint8Array): string {
   const message = parseJson(new TextDecoder().decode(reply));
-  if (!isObject(message)) return endFrame();
+  return isObject(message) ? [...messageEvents(message)].map(frame).join('') : endFrame();
+}
+
+export const endFrame = (): string => frame({ type: 'message_stop' });
+
+/** Fields that nobody here knows are kept. */
+export function* messageEvents(message: JsonRecord): Generator<WireEvent> {
   const { content, stop_reason: stopReason, stop_sequence: stopSequence, stop_details: details, ...rest } = message;
   const usage = isObject(message.usage) ? message.usage : { input_tokens: 0, output_tokens: 0 };
   const start = { ...rest, content: [], stop_reason: null, stop_sequence: null, usage };
+  yield { type: 'message_start', message: start };
+  for (const [index, block] of objectsIn(content).entries()) {
+    const { opened, deltas } = apart(block);
+    yield { type: 'content_block_start', index, content_block: opened };
+    for (const delta of deltas) yield { type: 'content_block_delta', index, delta };
+    yield { type: 'content_block_stop', index };
+  }
   const delta = {
     stop_reason: stopReason ?? 'end_turn',
     stop_sequence: stopSequence ?? null,
     ...(details !== undefined && { stop_details: details }),
   };
-  return [
-    frame({ type: 'message_start', message: start }),
-    ...objectsIn(content).map(blockFrames),
-    frame({ type: 'message_delta', delta, usage }),
-    endFrame(),
-  ].join('');
-}
-
-export const endFrame = (): string => frame({ type: 'message_stop' });
-
-function blockFrames(block: JsonRecord, index: number): string {
-  const { opened, deltas } = apart(block);
-  return [
-    frame({ type: 'content_block_start', index, content_block: opened }),
-    ...deltas.map((delta) => frame({ type: 'content_block_delta', index, delta })),
-    frame({ type: 'content_block_stop', index }),
-  ].join('');
+  yield { type: 'message_delta', delta, usage };
+  yield { type: 'message_stop' };
 }
 
 /** A block as it opens, and what then fills it. Blocks that nobody here knows come whole. */

@@ -86,16 +86,17 @@ describe('a stream', () => {
     expect(anthropicMessages.endFrame(reader)).toBe('event: message_stop\ndata: {"type":"message_stop"}\n\n');
   });
 
-  const broken: readonly [string, string][] = [
-    ['', 'without an answer'],
-    ['event: message_stop\ndata: {"type":"message_stop"}\n\n', 'without an answer'],
+  const broken: readonly [string, string, string][] = [
+    ['nothing', '', 'without an answer'],
+    ['message_stop', 'event: message_stop\ndata: {"type":"message_stop"}\n\n', 'without an answer'],
     [
+      'a delta',
       'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n',
       'without a stop reason',
     ],
   ];
-  for (const [stream, reason] of broken) {
-    test(`${stream.slice(7, 30) || 'nothing'} alone is broken: ${reason}`, () => {
+  for (const [name, stream, reason] of broken) {
+    test(`with ${name} alone is broken: ${reason}`, () => {
       const { reader } = readAll(stream);
       expect(reader.end()).toEqual({ state: 'broken', reason: expect.stringContaining(reason) });
     });
