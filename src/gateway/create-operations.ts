@@ -114,6 +114,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
 
     async testRoute(model, { isLive, isStream }) {
+      await deps.catalogue.load();
       const { gatewayDeps } = deps;
       const wish = { ...PLAIN_WISH, isStream };
       let found = route(model, OPERATOR, gatewayDeps.routes(), wish);
