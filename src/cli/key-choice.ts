@@ -8,14 +8,18 @@ type Named = { readonly id: string; readonly label: string | null };
  * The credential a person means: its id, its label, or the beginning of one id. `-` and `_` are the same in ids.
  * Throws a usage error that lists the candidates when it means several, or the nearest when it means none.
  */
-export function chooseKey<Key extends Named>(written: string, keys: readonly Key[]): Key {
+export function chooseKey<Key extends Named>(
+  written: string,
+  keys: readonly Key[],
+  listCommand = 'rotator keys list',
+): Key {
   // Every id begins with nothing: an unset variable in a script would mean whichever key is the only one.
   if (written.trim() === '')
     throw new CliError(
       ExitCode.usage,
       'unknown_key',
       'an empty text names no credential',
-      'rotator keys list shows their ids and labels',
+      `${listCommand} shows their ids and labels`,
     );
   // An id begins with its provider's, so it is compared in the same way.
   const wanted = normalizeProviderId(written);
@@ -40,7 +44,7 @@ export function chooseKey<Key extends Named>(written: string, keys: readonly Key
     ExitCode.usage,
     'unknown_key',
     `no credential has the id or label "${written}"`,
-    near === undefined ? 'rotator keys list shows them' : `did you mean "${near}"? rotator keys list shows them`,
+    near === undefined ? `${listCommand} shows them` : `did you mean "${near}"? ${listCommand} shows them`,
   );
 }
 

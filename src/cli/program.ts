@@ -4,6 +4,7 @@ import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
 import { addKeys } from './commands/keys.ts';
 import { addModels } from './commands/models.ts';
+import { addOAuth } from './commands/oauth.ts';
 import { addServe } from './commands/serve.ts';
 import { addStatus } from './commands/status.ts';
 import { addTestRoute } from './commands/test-route.ts';
@@ -44,6 +45,7 @@ Examples:
   addServe(program, start);
   addChat(program, start);
   addKeys(program, start);
+  addOAuth(program, start);
   addModels(program, start);
   addTestRoute(program, start);
   addStatus(program, start);

@@ -1,4 +1,5 @@
 /** The credentials that a config and the environment bring, with stable ids that reveal no key. */
+import { findProfile } from '../oauth/profiles/index.ts';
 import { findProvider, normalizeProviderId, ownProvider, providers } from '../providers/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../shared/secret.ts';
@@ -86,6 +87,12 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
 
   for (const [name, fields] of Object.entries(config.providers)) {
     const known = findProvider(name);
+    const profile = known ? undefined : findProfile(name);
+    // A login may be set up before there is anything here that serves its accounts.
+    if (profile?.id === normalizeProviderId(name) && fields.base_url === null) {
+      notes.push(`${profile.id} has accounts (rotator oauth list) and is not served by this version`);
+      continue;
+    }
     add(known?.id ?? name, known ?? ownProvider(name, fields.protocol), fields, true);
   }
   if (config.discover_env === 'all') {

@@ -16,7 +16,6 @@ const LATER_FIELDS = [
   'providers.*.deployments',
   'providers.*.entra',
   'providers.*.fair_cycle',
-  'providers.*.oauth',
   'providers.*.path_style',
   'providers.*.protocol=anthropic-messages',
   'providers.*.protocol=gemini',

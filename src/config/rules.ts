@@ -2,6 +2,7 @@
  * Rules that look at more than one field. They read the tree and not the finished config, so that they are reported
  * together with everything else that is wrong.
  */
+import { findProfile, profiles } from '../oauth/profiles/index.ts';
 import { findProvider, normalizeProviderId, providerNames } from '../providers/index.ts';
 import { nearest } from '../shared/near-miss.ts';
 import { LATER_PROVIDERS } from './later.ts';
@@ -70,8 +71,8 @@ function checkProviders(tree: Tree): Finding[] {
       continue;
     }
     seen.set(id, name);
-    findings.push(...checkQuotaGroups(name, fields));
-    if (known) continue;
+    findings.push(...checkQuotaGroups(name, fields), ...checkOAuth(name, id, fields));
+    if (known || isAccountService(id)) continue;
     if (id === 'demo') {
       findings.push({ path, part: 'name', message: 'this name is taken by the demo provider (serve --demo)' });
     } else if (!OWN_NAME.test(name)) {
@@ -82,6 +83,16 @@ function checkProviders(tree: Tree): Finding[] {
     }
   }
   return findings;
+}
+
+/** Is it a service whose accounts can be logged in, under its own id? */
+const isAccountService = (id: string): boolean => findProfile(id)?.id === id;
+
+function checkOAuth(name: string, id: string, fields: Tree): Finding[] {
+  if (!isFields(treeAt(fields, ['oauth'])) || findProfile(id)) return [];
+  const known = profiles.map((profile) => profile.id).join(', ');
+  const message = `"${name}" has no accounts to log in; those that have are ${known}`;
+  return [{ path: ['providers', name, 'oauth'], part: 'name', message }];
 }
 
 /** A model is of one group: a pattern that stands in two would silently count in the first. */

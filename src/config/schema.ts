@@ -435,6 +435,50 @@ export const providerSchema = z
       .prefault({})
       .meta({ description: 'Which models can be listed and called.' }),
     temperature_zero: override(zeroRule(), `Override of \`temperature_zero\` for this provider.`, 'remove'),
+    oauth: z
+      .strictObject({
+        client_id: absent(
+          text('a client id'),
+          'The OAuth client as which rotator asks. Absent: `NAME_CLIENT_ID` from the environment, else the one the service expects.',
+          'my-client',
+        ),
+        client_secret: absent(
+          secret('a client secret, or ${NAME} to take it from the environment'),
+          'Its secret, for the services that want one. Absent: `NAME_CLIENT_SECRET` from the environment, else that of the vendor’s own tool where it is installed.',
+          'a-secret-of-mine',
+        ),
+        authorize_url: absent(baseUrl(), 'The page to log in at.', 'https://accounts.example.com/oauth2/auth'),
+        token_url: absent(
+          baseUrl(),
+          'Where tokens are given and renewed.',
+          'https://accounts.example.com/oauth2/token',
+        ),
+        device_url: absent(
+          baseUrl(),
+          'Where device codes are given.',
+          'https://accounts.example.com/oauth2/device/code',
+        ),
+        api_url: absent(
+          baseUrl(),
+          'The API that accounts are for. Without a path it means the vendor’s own path there.',
+          'https://api.example.com/v1internal',
+        ),
+        redirect_port: absent(
+          integer(0, 65_535),
+          'Port on 127.0.0.1 to which the browser returns; 0 takes a free one. Absent: the one registered with the service.',
+          8085,
+        ),
+        project_id: absent(
+          text('a project id'),
+          'Google Cloud project that calls belong to. Absent: the account’s own.',
+          'my-project',
+        ),
+      })
+      .prefault({})
+      .meta({
+        description:
+          'Login with an account (`rotator oauth login`). With a URL of its own here, none of the vendor’s is used for the login.',
+      }),
   })
   .prefault({});
 

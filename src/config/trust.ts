@@ -3,6 +3,7 @@
  * place of its choosing: in it a base URL or proxy that is not loopback, together with anything from the environment,
  * is refused.
  */
+import { findProfile } from '../oauth/profiles/index.ts';
 import { findProvider } from '../providers/index.ts';
 import type { ParsedDocument } from './document.ts';
 import { isLoopbackUrl } from './loopback.ts';
@@ -15,6 +16,16 @@ export function checkTrust(config: Config, discovered: readonly string[], docume
   const findings: Finding[] = [];
   for (const [name, settings] of Object.entries(config.providers)) {
     const known = findProvider(name);
+    // The accounts that would be sent there are the user's own, wherever the file's keys come from.
+    for (const field of OAUTH_URLS) {
+      const url = settings.oauth[field];
+      if (url === null || isLoopbackUrl(url) || isOwnOAuthHost(url, name)) continue;
+      findings.push({
+        path: ['providers', name, 'oauth', field],
+        part: 'value',
+        message: 'this URL would receive your accounts, and this rotator.yaml was found here and not named by you',
+      });
+    }
     const usesEnvironment = discovered.includes(known?.id ?? name) || document.isFromEnvironment(['providers', name]);
     if (!usesEnvironment) continue;
     const refuse = (path: Path, what: string) =>
@@ -34,6 +45,14 @@ export function checkTrust(config: Config, discovered: readonly string[], docume
     }
   }
   return findings;
+}
+
+const OAUTH_URLS = ['authorize_url', 'token_url', 'device_url', 'api_url'] as const;
+
+function isOwnOAuthHost(url: string, name: string): boolean {
+  const profile = findProfile(name);
+  const own = [profile?.authorize?.url, profile?.token.url, profile?.device?.url, profile?.apiUrl];
+  return own.some((one) => one !== undefined && isOwnHost(url, one));
 }
 
 /** The vendor's own address is no redirection. */

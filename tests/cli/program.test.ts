@@ -30,7 +30,7 @@ describe('the help', () => {
 
   test('names no command that this version does not have', async () => {
     const { stdout } = await home.run([]);
-    for (const later of ['oauth', 'logs', 'clients', 'import', 'setup'])
+    for (const later of ['logs', 'clients', 'import', 'setup'])
       expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
   });
 
@@ -48,6 +48,14 @@ describe('the help', () => {
       'rotator keys disable',
       'rotator keys test',
       'rotator keys reset',
+      'rotator oauth',
+      'rotator oauth login',
+      'rotator oauth list',
+      'rotator oauth logout',
+      'rotator oauth label',
+      'rotator oauth refresh',
+      'rotator oauth import',
+      'rotator oauth export',
       'rotator models',
       'rotator test-route',
       'rotator status',
@@ -147,7 +155,6 @@ describe('a usage error', () => {
 
 describe('what a later version brings', () => {
   test.each([
-    [['oauth', 'login', 'gemini-cli'], 'oauth'],
     [['status', '--watch'], '--watch'],
     [['status', '--url', 'http://127.0.0.1:8000'], '--url'],
     [['logs'], 'logs'],
@@ -156,6 +163,9 @@ describe('what a later version brings', () => {
     [['setup', 'codex', '--help'], 'setup'],
     [['config', 'set', 'a', 'b'], 'config set'],
     [['config', 'unset', 'a'], 'config unset'],
+    [['models', '--allow', 'x'], '--allow'],
+    [['models', '--deny', 'x'], '--deny'],
+    [['models', '--save'], '--save'],
   ])('%j is refused by name', async (argv, name) => {
     expect(await home.run(argv)).toEqual({
       exitCode: 2,

@@ -5,7 +5,12 @@ export type Choice = { readonly value: string; readonly label: string; readonly 
 
 /** Questions on stderr, so that stdout stays data. Ctrl-C or Esc ends the command with 130. */
 export type Prompts = {
-  text(message: string, options?: { readonly placeholder?: string; readonly isOptional?: boolean }): Promise<string>;
+  /** `signal` takes the question back; it then ends as if it had been left. */
+  text(
+    message: string,
+    options?: { readonly placeholder?: string; readonly isOptional?: boolean; readonly signal?: AbortSignal },
+  ): Promise<string>;
+  confirm(message: string): Promise<boolean>;
   /** What is typed is not shown. */
   secret(message: string, options?: { readonly isOptional?: boolean }): Promise<string>;
   choose(message: string, choices: readonly Choice[]): Promise<string>;
@@ -34,8 +39,14 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
           message,
           ...(options.placeholder === undefined ? {} : { placeholder: options.placeholder }),
           ...(options.isOptional ? {} : { validate: present }),
+          ...(options.signal === undefined ? {} : { signal: options.signal }),
         }),
       ),
+    confirm: async (message) => {
+      const answer = await clack.confirm({ ...streams, message, initialValue: false });
+      if (typeof answer === 'symbol') throw new Interrupted(130);
+      return answer;
+    },
     secret: async (message, options = {}) =>
       answered(await clack.password({ ...streams, message, ...(options.isOptional ? {} : { validate: present }) })),
     choose: async (message, choices) =>

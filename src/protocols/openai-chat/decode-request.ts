@@ -16,7 +16,6 @@ const READ: ReadonlySet<string> = new Set([
   'stream',
   'tools',
   'tool_choice',
-  'functions',
   'function_call',
   'parallel_tool_calls',
   'response_format',
@@ -112,8 +111,7 @@ function foreignFields(body: JsonRecord): ChatRequest['foreign'] {
     const rest = READ.has(name) || value === null ? undefined : unread(name, value);
     return rest === undefined ? [] : [[name, rest] as const];
   });
-  const { messages: _, ...original } = body;
-  return { protocol: 'openai-chat', fields: Object.fromEntries(kept), original };
+  return kept.length === 0 ? null : { protocol: 'openai-chat', fields: Object.fromEntries(kept) };
 }
 
 /** Of fields that are read in part: what is left of them. */

@@ -1,0 +1,43 @@
+/** JSON of vendors and of files that others wrote: read loosely, trusted in nothing. */
+
+export type JsonObject = { [name: string]: unknown };
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The object a text holds; null for everything else. */
+export function parseObject(text: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A text of at least one character; null for everything else. */
+export function textOf(object: JsonObject, ...names: readonly string[]): string | null {
+  for (const name of names) {
+    const value = object[name];
+    if (typeof value === 'string' && value.trim() !== '') return value.trim();
+  }
+  return null;
+}
+
+/** A number, written as one or as text. */
+export function numberOf(object: JsonObject, name: string): number | null {
+  const value = object[name];
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  return typeof number === 'number' && Number.isFinite(number) ? number : null;
+}
+
+export function objectOf(object: JsonObject, name: string): JsonObject | null {
+  const value = object[name];
+  return isObject(value) ? value : null;
+}
+
+/** The objects of a list; what is none of them is passed over. */
+export function objectsOf(object: JsonObject, name: string): readonly JsonObject[] {
+  const value = object[name];
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
