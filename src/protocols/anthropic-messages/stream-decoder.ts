@@ -58,7 +58,7 @@ class MessageReader implements StreamDecoder {
 
   end(): readonly ChatEvent[] {
     this.#start({});
-    if (!this.#finish) this.#end(null, null);
+    if (!this.#finish) this.#end(null, null, null);
     this.#tellUsage(false);
     return this.#take();
   }
@@ -93,7 +93,10 @@ class MessageReader implements StreamDecoder {
         this.#counts = counted(this.#counts, event.usage);
         const delta = isObject(event.delta) ? event.delta : {};
         const reason = textOr(delta.stop_reason);
-        if (reason !== null && !this.#finish) this.#end(reason, textOr(delta.stop_sequence));
+        if (reason !== null && !this.#finish) {
+          const explanation = isObject(delta.stop_details) ? textOr(delta.stop_details.explanation) : null;
+          this.#end(reason, textOr(delta.stop_sequence), explanation);
+        }
         this.#tellUsage(true);
         return;
       }
@@ -243,9 +246,11 @@ class MessageReader implements StreamDecoder {
     if (text !== '' && !this.#isAnswered) this.#emit({ type: 'text-delta', choice: 0, text });
   }
 
-  #end(reason: string | null, stopSequence: string | null): void {
+  #end(reason: string | null, stopSequence: string | null, explanation: string | null): void {
     for (const index of [...this.#open.keys()].sort((a, b) => a - b)) this.#close(index);
     this.#release();
+    // Why it will not answer stands nowhere else.
+    if (explanation) this.#emit({ type: 'refusal-delta', choice: 0, text: explanation });
     const hasCalls = this.#calls > 0;
     const said = reason === null ? null : readFinish(reason, stopSequence);
     let unified = said?.unified ?? 'stop';

@@ -34,9 +34,15 @@ export function boundsOf(
   if (context.reasoning.kind === 'none' && amount !== null && amount.kind !== 'off') {
     warnings.push('thinking removed: the model does not think');
   }
-  const { maxTokens, budget } = limits(request.maxOutputTokens, wish.budget, context.maxOutputTokens, warnings);
-  const obstacle = obstacleOf(wish, budget, turns, isForced);
+  const asked = limits(request.maxOutputTokens, wish.budget, context.maxOutputTokens);
+  const obstacle = obstacleOf(wish, asked.budget, turns, isForced);
   if (obstacle) warnings.push(`thinking removed: ${obstacle}`);
+  const {
+    maxTokens,
+    budget,
+    warnings: lowered,
+  } = obstacle ? limits(request.maxOutputTokens, null, context.maxOutputTokens) : asked;
+  warnings.push(...lowered);
   const thinking = obstacle ? without(wish) : wish.thinking && withBudget(wish.thinking, budget);
   const isThinking = obstacle ? false : wish.isThinking;
   return {
@@ -111,14 +117,14 @@ function ownWish({ foreign }: ChatRequest): Wish | null {
 }
 
 /** The budget is a part of the limit; three quarters of it at most are thought. */
-function limits(asked: number | null, budget: number | null, limit: number | null, warnings: string[]) {
-  const wanted = asked ?? Math.max(DEFAULT_MAX_TOKENS, (budget ?? 0) + (budget === null ? 0 : ANSWER_TOKENS));
+function limits(asked: number | null, budget: number | null, limit: number | null) {
+  const warnings: string[] = [];
+  const wanted = asked ?? Math.max(DEFAULT_MAX_TOKENS, budget === null ? 0 : budget + ANSWER_TOKENS);
   const maxTokens = limit === null ? wanted : Math.min(wanted, limit);
   if (asked !== null && maxTokens < asked) warnings.push(`max_tokens lowered to ${maxTokens}`);
-  if (budget === null || budget < maxTokens) return { maxTokens, budget };
+  if (budget === null || budget < maxTokens) return { maxTokens, budget, warnings };
   const lowered = Math.floor((maxTokens * 3) / 4);
-  if (lowered >= MIN_BUDGET) warnings.push(`thinking budget lowered to ${lowered}`);
-  return { maxTokens, budget: lowered };
+  return { maxTokens, budget: lowered, warnings: [...warnings, `thinking budget lowered to ${lowered}`] };
 }
 
 /** Why the vendor would refuse to think here. */

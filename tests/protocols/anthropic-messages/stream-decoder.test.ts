@@ -104,6 +104,13 @@ describe('a stream', () => {
     });
   }
 
+  test('that is refused says why', () => {
+    const details = { type: 'refusal', category: 'bio', explanation: 'Not this.' };
+    const { parts, finish } = built(eventsOf(frames(ended('refusal', { stop_details: details })))).choices[0] ?? {};
+    expect(parts).toEqual([{ type: 'refusal', text: 'Not this.' }]);
+    expect(finish?.unified).toBe('content-filter');
+  });
+
   test('that ends twice has one end', () => {
     expect(finishOf(eventsOf(frames(ended('end_turn'), ended('max_tokens'))))).toHaveLength(1);
   });

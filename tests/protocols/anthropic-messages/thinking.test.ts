@@ -182,6 +182,15 @@ describe('thinking and its limits', () => {
       expect(told).toEqual(reason === null ? [] : [`thinking removed: ${reason}`]);
     });
   }
+
+  test('a budget that is not sent moves no limit', () => {
+    const { body, warnings } = encode(
+      { ...budget(40_000), tools: [fn], toolChoice: { type: 'required' } },
+      { reasoning: budgets, maxOutputTokens: 40_000 },
+    );
+    expect(body.max_tokens).toBe(32_000);
+    expect(warnings).toEqual(['thinking removed: a tool call is forced']);
+  });
 });
 
 describe('sampling', () => {
