@@ -96,6 +96,60 @@ export async function removeKey(file: string, id: string, env: Env = {}, move?: 
   return { ...replacement, provider: provider ?? '', credential: id };
 }
 
+export type NewRules = {
+  /** A known provider, or one that the file names. */
+  readonly provider: string;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+};
+
+export type RulesEdit = Replacement & {
+  /** Patterns that were not there yet, as `providers.X.models.deny: PATTERN`. */
+  readonly added: readonly string[];
+};
+
+/**
+ * Adds patterns to `models.allow` and `models.deny` of providers. Throws `CliError` as `addKey` does. What is there
+ * already is not written twice.
+ */
+export async function addModelRules(
+  file: string,
+  rules: readonly NewRules[],
+  env: Env = {},
+  move?: Rename,
+): Promise<RulesEdit> {
+  let added: string[] = [];
+  const replacement = await changeFile(
+    file,
+    (old) => {
+      added = [];
+      const [mark, original] = splitMark(old ?? '');
+      let text = original;
+      for (const { provider, ...lists } of rules) {
+        for (const kind of ['allow', 'deny'] as const) {
+          for (const pattern of lists[kind]) {
+            const { tree } = readEditable(file, text, env);
+            const at = ['providers', nameInFile(tree, provider), 'models', kind];
+            const there = treeAt(tree, at);
+            if (isList(there) && there.some((item) => isWritten(item) && textOf(item) === pattern)) continue;
+            const before = text;
+            const quoted = new Scalar(escapeReferences(pattern));
+            quoted.type = 'QUOTE_DOUBLE';
+            text = editing(file, () =>
+              there === undefined ? insert(before, at, [quoted]) : insert(before, [...at, APPEND], quoted),
+            );
+            added.push(`${at.join('.')}: ${pattern}`);
+          }
+        }
+      }
+      refuseNewProblems(file, original, text, env);
+      return mark + text;
+    },
+    move,
+  );
+  return { ...replacement, added };
+}
+
 function withKey(text: string, before: Tree, provider: string, addition: NewKey): string {
   const { key, baseUrl = null, protocol = null } = addition;
   const entry = treeAt(before, ['providers', provider]);

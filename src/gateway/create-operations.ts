@@ -6,6 +6,7 @@ import { isProblem } from '../protocols/codec.ts';
 import { openAiChat } from '../protocols/openai-chat/index.ts';
 import { findProvider } from '../providers/index.ts';
 import type { ListedModel } from '../providers/provider.ts';
+import { namePattern } from '../shared/wildcard.ts';
 import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
@@ -23,12 +24,14 @@ import type {
   ProviderView,
   RouteReport,
   RouteTarget,
+  RuledModelView,
+  TriedRules,
   UnknownModel,
   WindowReport,
 } from './operations.ts';
 import { pingBody } from './ping.ts';
 import { type Candidate, fallbackIds, PLAIN_WISH, type Route, route, type Target } from './plan.ts';
-import { visibleModels } from './visible-models.ts';
+import { visibilityOf, visibleModels } from './visible-models.ts';
 
 /** The operator is nobody's client: no allow-list applies. */
 const OPERATOR: Client = { name: null, models: [] };
@@ -114,6 +117,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
 
     async testRoute(model, { isLive, isStream }) {
+      await deps.catalogue.load();
       const { gatewayDeps } = deps;
       const wish = { ...PLAIN_WISH, isStream };
       let found = route(model, OPERATOR, gatewayDeps.routes(), wish);
@@ -181,6 +185,20 @@ export function createOperations(deps: OperationsDeps): Operations {
           modelViews(runtime, listed(runtime), deps.catalogue, deps.gatewayDeps.clock.now()),
         ),
         errors: deps.listErrors().filter((error) => names.has(error.provider)),
+      };
+    },
+
+    async tryRules({ rules, isRefresh }) {
+      const ids = rules.map(({ provider }) => provider);
+      if (isRefresh) await Promise.all(ids.map((id) => deps.refreshLists(id)));
+      else await deps.gatewayDeps.warmLists();
+      const { listed } = deps.gatewayDeps.routes();
+      return {
+        models: rules.flatMap((tried) => {
+          const runtime = runtimes().find(({ id }) => id === tried.provider);
+          return runtime ? ruledModels(runtime, listed(runtime), tried) : [];
+        }),
+        errors: deps.listErrors().filter(({ provider }) => ids.includes(provider)),
       };
     },
 
@@ -260,6 +278,22 @@ function statusOf(counts: {
   if (counts.total === 0) return 'no_credentials';
   if (counts.usable > 0 && !counts.isDown) return 'ready';
   return counts.returning > 0 && !counts.isDown ? 'limited' : 'down';
+}
+
+function ruledModels(
+  runtime: ProviderRuntime,
+  listed: readonly ListedModel[],
+  { allow, deny }: TriedRules,
+): readonly RuledModelView[] {
+  const ruled = {
+    id: runtime.id,
+    allow: [...runtime.allow, ...allow.map(namePattern)],
+    deny: [...runtime.deny, ...deny.map(namePattern)],
+  };
+  return visibleModels({ ...runtime, allow: [], deny: [] }, listed).map(({ id }) => {
+    const { isVisible, rule } = visibilityOf(ruled, id);
+    return { id: `${runtime.id}/${id}`, provider: runtime.id, shown: isVisible, rule };
+  });
 }
 
 function modelViews(

@@ -324,6 +324,23 @@ export type ModelView = {
 /** A model list that could not be read: named, never silent. */
 export type ModelListError = { readonly provider: string; readonly message: string };
 
+/** One line of `rotator models --allow … --json`. */
+export type RuledModelView = {
+  /** `provider/model`. */
+  readonly id: string;
+  readonly provider: string;
+  readonly shown: boolean;
+  /** Which rule decides; null: none has a say. `pattern` null: the model fits none of what is allowed. */
+  readonly rule: { readonly kind: 'allow' | 'deny'; readonly pattern: string | null } | null;
+};
+
+/** Rules to be tried at one provider, beside those that its config has. */
+export type TriedRules = {
+  readonly provider: string;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+};
+
 export interface Operations {
   keys(): Promise<readonly CredentialView[]>;
   /** Full ids. Throws nothing for an unknown id: `false`. */
@@ -341,6 +358,11 @@ export interface Operations {
     readonly provider?: string;
     readonly isRefresh?: boolean;
   }): Promise<{ readonly models: readonly ModelView[]; readonly errors: readonly ModelListError[] }>;
+  /** All that these providers list, and what becomes of it under these rules. */
+  tryRules(options: {
+    readonly rules: readonly TriedRules[];
+    readonly isRefresh?: boolean;
+  }): Promise<{ readonly models: readonly RuledModelView[]; readonly errors: readonly ModelListError[] }>;
   /** `since`: milliseconds since the epoch. What is not written yet is counted too. */
   usage(query: { readonly by: UsageGroup; readonly since: number }): Promise<UsageReport>;
   /** The newest first. */

@@ -7,8 +7,11 @@ import type { ModelPrice, Rate } from './model-price.ts';
 export interface PackagedFacts {
   /** Where the snapshot is from. */
   readonly source: { readonly name: string; readonly version: string };
-  find(provider: string, model: string): { readonly facts: ModelFacts; readonly isExact: boolean } | null;
+  find(provider: string, model: string): FoundFacts | null;
 }
+
+/** `isExact`: under this very name; else under the name without its date, and then without a price. */
+export type FoundFacts = { readonly facts: ModelFacts; readonly isExact: boolean };
 
 /** `[context, max output, marks, input, output, cache read, cache write, steps]`; the script says more. */
 type Row = readonly [
@@ -39,24 +42,39 @@ export async function loadPackagedFacts(): Promise<PackagedFacts> {
   // `type: 'file'` makes this import the file's place, in the binary too; for the compiler it is the file's content.
   const path = packagedPath as unknown as string;
   const { source, providers }: Snapshot = JSON.parse(await Bun.file(path).text());
+  const known = new Map<string, FoundFacts | null>();
+
+  function look(provider: string, model: string): FoundFacts | null {
+    const name = catalogueNames(provider).facts;
+    const models = Object.hasOwn(providers, name) ? providers[name] : undefined;
+    if (!models) return null;
+    const bare = bareName(model);
+    const own = rowOf(models, bare);
+    if (own) return { facts: factsOf(own), isExact: true };
+    for (const other of normalisedNames(bare)) {
+      const row = rowOf(models, other);
+      // A dated edition may cost more or less than the name without the date does today.
+      if (row) return { facts: withoutPrice(factsOf(row)), isExact: false };
+    }
+    return null;
+  }
+
   return {
     source,
+    // Asked several times for each request.
     find(provider, model) {
-      const name = catalogueNames(provider).facts;
-      const models = Object.hasOwn(providers, name) ? providers[name] : undefined;
-      if (!models) return null;
-      const bare = bareName(model);
-      const own = rowOf(models, bare);
-      if (own) return { facts: factsOf(own), isExact: true };
-      for (const other of normalisedNames(bare)) {
-        const row = rowOf(models, other);
-        // A dated edition may cost more or less than the name without the date does today.
-        if (row) return { facts: withoutPrice(factsOf(row)), isExact: false };
-      }
-      return null;
+      const key = `${provider}/${model}`;
+      const cached = known.get(key);
+      if (cached !== undefined) return cached;
+      const found = look(provider, model);
+      if (known.size < MAX_KNOWN) known.set(key, found);
+      return found;
     },
   };
 }
+
+/** Clients choose names; a map of them must not grow for ever. */
+const MAX_KNOWN = 10_000;
 
 const withoutPrice = ({ price: _, ...facts }: ModelFacts): ModelFacts => facts;
 

@@ -40,48 +40,47 @@ const HEAD = /^\s*\{\s*"input"\s*:\s*"/;
 
 /** The same while the arguments are still coming: piece by piece, the free text that is certain so far. */
 export class InputUnwrapper {
-  #raw = '';
-  /** Where in the arguments the text goes on; -1 before it has begun. */
-  #at = -1;
-  #isDone = false;
+  /** What has come and is not passed on yet: everything until the text begins, then what is not certain. */
+  #tail = '';
+  #state: 'head' | 'text' | 'done' = 'head';
 
   push(piece: string): string {
-    if (this.#isDone) return '';
-    this.#raw += piece;
-    if (this.#at < 0) {
-      const head = HEAD.exec(this.#raw);
+    if (this.#state === 'done') return '';
+    this.#tail += piece;
+    if (this.#state === 'head') {
+      const head = HEAD.exec(this.#tail);
       if (!head) return '';
-      this.#at = head[0].length;
+      this.#state = 'text';
+      this.#tail = this.#tail.slice(head[0].length);
     }
-    const from = this.#at;
-    this.#at = this.#certainEnd();
-    const text = parseJson(`"${this.#raw.slice(from, this.#at).replace(CONTROLS, escaped)}"`);
-    return typeof text === 'string' ? text : '';
+    const end = certainEnd(this.#tail);
+    const certain = this.#tail.slice(0, end);
+    const text = parseJson(`"${certain.replace(CONTROLS, escaped)}"`);
+    if (this.#tail.charCodeAt(end) === QUOTE) this.#state = 'done';
+    this.#tail = this.#tail.slice(end);
+    // An escape that JSON does not have: shown as it is rather than lost.
+    return typeof text === 'string' ? text : certain;
   }
 
   /** What is left when the arguments are whole: everything, where they did not begin as they should. */
   end(): string {
-    return this.#at < 0 ? unwrapInput(this.#raw) : '';
+    return this.#state === 'head' ? unwrapInput(this.#tail) : '';
   }
+}
 
-  /** The end of what can be read without knowing what comes: no half escape, no half of a pair. */
-  #certainEnd(): number {
-    const raw = this.#raw;
-    let at = this.#at;
-    for (;;) {
-      const code = raw.charCodeAt(at);
-      if (Number.isNaN(code)) return at;
-      if (code === QUOTE) {
-        this.#isDone = true;
-        return at;
-      }
-      const end = at + unitLength(raw, at);
-      if (end > raw.length) return at;
-      // A surrogate waits for the other half of its pair.
-      const next = isHighSurrogate(raw, at) ? end + unitLength(raw, end) : end;
-      if (next > raw.length || (next > end && end === raw.length)) return at;
-      at = isLowSurrogate(raw, end) ? next : end;
+/** The end of what can be read without knowing what comes: the closing quote, half an escape, half of a pair. */
+function certainEnd(raw: string): number {
+  for (let at = 0; ; ) {
+    const end = at + unitLength(raw, at);
+    if (raw.charCodeAt(at) === QUOTE || end > raw.length) return at;
+    if (!isHighSurrogate(raw, at)) {
+      at = end;
+      continue;
     }
+    // It waits for the other half of its pair.
+    const next = end + unitLength(raw, end);
+    if (next > raw.length) return at;
+    at = isLowSurrogate(raw, end) ? next : end;
   }
 }
 

@@ -81,6 +81,11 @@ describe('rotator chat', () => {
     );
   });
 
+  test('without a model asks the only alias there is', async () => {
+    await mock({ keys: { k1: chatStream('from the alias') } }, 'aliases: { mine: mock/m, "claude-*": mock/n }\n');
+    expect(await home.run(['chat', 'hi'])).toMatchObject({ exitCode: 0, stdout: 'from the alias\n' });
+  });
+
   test('without a prompt exits 2', async () => {
     const { exitCode, stderr } = await home.run(['chat', '-m', 'demo/chat']);
     expect(exitCode).toBe(2);

@@ -163,9 +163,6 @@ describe('what a later version brings', () => {
     [['setup', 'codex', '--help'], 'setup'],
     [['config', 'set', 'a', 'b'], 'config set'],
     [['config', 'unset', 'a'], 'config unset'],
-    [['models', '--allow', 'x'], '--allow'],
-    [['models', '--deny', 'x'], '--deny'],
-    [['models', '--save'], '--save'],
   ])('%j is refused by name', async (argv, name) => {
     expect(await home.run(argv)).toEqual({
       exitCode: 2,

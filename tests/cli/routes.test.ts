@@ -129,6 +129,69 @@ describe('models', () => {
   });
 });
 
+describe('models with rules', () => {
+  const lists = { models: ['pro', 'pro-preview', 'flash'] };
+
+  test('shows what they would show and hide, and which rule does', async () => {
+    home.config(`providers:\n${await mock(lists)}`);
+    const before = home.readConfig();
+    const { exitCode, stdout, stderr } = await home.run(['models', '--deny', '*-preview', 'flas']);
+    expect(exitCode).toBe(0);
+    expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['MODEL', 'IS', 'BY'],
+      ['mock/pro', 'shown'],
+      ['mock/pro-preview', 'hidden', 'deny *-preview'],
+      ['mock/flash', 'shown'],
+      [''],
+    ]);
+    expect(stderr).toBe('warning: no model fits "flas"\n2 shown, 1 hidden; --save writes the rules into the config\n');
+    expect(home.readConfig()).toBe(before);
+  });
+
+  test('counts those of the config, and says it all as JSON', async () => {
+    home.config(`providers:\n${(await mock(lists)).replace(' }', ', models: { deny: ["*"] } }')}`);
+    const outcome = await home.run(['models', '--allow', 'mock/pro*', '--json']);
+    expect(home.json(outcome)).toEqual([
+      { id: 'mock/pro', provider: 'mock', shown: true, rule: { kind: 'allow', pattern: 'mock/pro*' } },
+      { id: 'mock/pro-preview', provider: 'mock', shown: true, rule: { kind: 'allow', pattern: 'mock/pro*' } },
+      { id: 'mock/flash', provider: 'mock', shown: false, rule: { kind: 'deny', pattern: '*' } },
+    ]);
+  });
+
+  test('of one provider leave the others alone', async () => {
+    home.config(`providers:\n${await mock(lists)}${await mock(lists, 'other')}`);
+    const outcome = await home.run(['models', '--allow', 'other/flash', '--json']);
+    expect(home.json(outcome)).toEqual([
+      { id: 'other/pro', provider: 'other', shown: false, rule: { kind: 'allow', pattern: null } },
+      { id: 'other/pro-preview', provider: 'other', shown: false, rule: { kind: 'allow', pattern: null } },
+      { id: 'other/flash', provider: 'other', shown: true, rule: { kind: 'allow', pattern: 'other/flash' } },
+    ]);
+  });
+
+  test('are written into the config with --save, and hold from then on', async () => {
+    const file = home.config(`providers:\n${await mock(lists)}`);
+    const { exitCode, stderr } = await home.run(['models', '--deny', '*-preview', '--save']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(`added to ${file}: providers.mock.models.deny: *-preview\n`);
+    const ids = (home.json(await home.run(['models', '--json'])) as { id: string }[]).map(({ id }) => id);
+    expect(ids).toEqual(['mock/pro', 'mock/flash']);
+  });
+
+  test('that name no provider are not saved while there are several', async () => {
+    home.config(`providers:\n${await mock(lists)}${await mock(lists, 'other')}`);
+    const { exitCode, stderr } = await home.run(['models', '--deny', '*-preview', '--save']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe(
+      'error: "*-preview" names no provider, and rules belong to one\nhint: --provider mock, or write it as mock/*-preview\n',
+    );
+  });
+
+  test('--save alone saves nothing: exit 2', async () => {
+    home.config(`providers:\n${await mock(lists)}`);
+    expect((await home.run(['models', '--save'])).exitCode).toBe(2);
+  });
+});
+
 describe('test-route', () => {
   test('explains without calling anything', async () => {
     home.config(`providers:\n${await mock({ keys: { k1: answer('ok'), k2: answer('ok') } })}`);

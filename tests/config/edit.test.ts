@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { credentialId } from '../../src/config/credentials.ts';
-import { addKey, createConfig, type NewKey, removeKey } from '../../src/config/edit.ts';
+import { addKey, addModelRules, createConfig, type NewKey, type NewRules, removeKey } from '../../src/config/edit.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { CliError } from '../../src/shared/cli-error.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -309,5 +309,37 @@ describe('the file that is changed', () => {
     expect(await createConfig(file)).toBe(false);
     expect(readFileSync(file, 'utf8')).toBe(text);
     expect(existsSync(`${file}.lock`)).toBe(false);
+  });
+});
+
+describe('adding rules for models', () => {
+  const ruled = (text: string, rules: Partial<NewRules>) =>
+    edited(text, (file) => addModelRules(file, [{ provider: 'groq', allow: [], deny: [], ...rules }]));
+
+  test('makes what of the way there is missing, and keeps all else', async () => {
+    const text = 'providers:\n  groq:\n    keys: [a] # mine\n';
+    expect(await ruled(text, { deny: ['*-preview'] })).toBe(
+      'providers:\n  groq:\n    keys: [a] # mine\n    models:\n      deny:\n        - "*-preview"\n',
+    );
+  });
+
+  test('appends to a list, and does not write twice what is there', async () => {
+    const text = 'providers:\n  groq: { keys: [a], models: { allow: ["llama-*"] } }\n';
+    expect(await ruled(text, { allow: ['llama-*', 'qwen*'] })).toBe(
+      'providers:\n  groq: { keys: [a], models: { allow: ["llama-*", "qwen*"] } }\n',
+    );
+  });
+
+  test('finds a provider under whichever of its names the file has', async () => {
+    const text = 'providers:\n  nvidia_nim: { keys: [a] }\n';
+    expect(await ruled(text, { provider: 'nvidia', deny: ['x'] })).toBe(
+      'providers:\n  nvidia_nim: { keys: [a], models: { deny: [ "x" ] } }\n',
+    );
+  });
+
+  test('takes no part of a pattern for a variable', async () => {
+    const text = 'providers:\n  groq: { keys: [a] }\n';
+    const after = await ruled(text, { deny: ['${X}*'] });
+    expect(after).toContain('$${X}*');
   });
 });

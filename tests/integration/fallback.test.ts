@@ -235,10 +235,13 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
 
 describe('a stream', () => {
   test('that breaks after its first word is not taken up by another', async () => {
-    await using first = await one(stream([...chatFrames('half').slice(0, 2)], { end: 'fin' }));
+    const until = gate();
+    await using first = await one(stream([...chatFrames('half').slice(0, 2), until], { end: 'fin' }));
     await using second = await serving('from second');
     await using rotator = await route({ first: { upstream: first, tier: 1 }, second: { upstream: second, tier: 2 } });
     const response = await rotator.stream({ model: 'first/m' });
+    until.open();
+    expect(response.headers.get('x-rotator-target')).toBe('first/m');
     expect(response.headers.get('x-fallback-provider')).toBeNull();
     const text = await response.text();
     expect(textOf(text)).toBe('half');

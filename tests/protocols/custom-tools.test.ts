@@ -21,7 +21,7 @@ describe('arguments of a function that stands in for a custom tool', () => {
         expect(said.join('')).toBe(unwrapInput(whole));
         expect(said.every(wellFormed)).toBe(true);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -40,6 +40,10 @@ describe('arguments of a function that stands in for a custom tool', () => {
 
   test('with line breaks as they are, which is no JSON, are read all the same', () => {
     expect(unwrapped(['{"input":"a\n', 'b\t"}']).join('')).toBe('a\nb\t');
+  });
+
+  test('with escapes that JSON does not have are shown as they are', () => {
+    expect(unwrapped(['{"input":"a\\', 'qb"}']).join('')).toBe('a\\qb');
   });
 
   test('of another shape are the text themselves', () => {

@@ -100,6 +100,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
       },
     ],
     models: async () => ({ models: [], errors: [] }),
+    tryRules: async () => ({ models: [], errors: [] }),
     usage: async (query) => {
       operated.push(`usage by ${query.by} since ${new Date(query.since).toISOString()}`);
       return { by: query.by, since: new Date(query.since).toISOString(), rows: [], total: NO_USAGE };

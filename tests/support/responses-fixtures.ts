@@ -27,11 +27,10 @@ export function record(text: string): JsonRecord {
   return value;
 }
 
-/** The official client, answered with `body` whatever it asks. */
-export async function withOpenAi<Result>(
-  answer: { readonly status?: number; readonly body: string; readonly isStream: boolean },
-  use: (client: OpenAI) => Promise<Result>,
-): Promise<Result> {
+type Answer = { readonly status?: number; readonly body: string; readonly isStream: boolean };
+
+/** A server that answers with `body`, whatever it is asked. */
+export async function withServer<Result>(answer: Answer, use: (origin: string) => Promise<Result>): Promise<Result> {
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
@@ -42,8 +41,13 @@ export async function withOpenAi<Result>(
       }),
   });
   try {
-    return await use(new OpenAI({ apiKey: 'none', baseURL: `${server.url}v1`, maxRetries: 0 }));
+    return await use(String(server.url));
   } finally {
     await server.stop(true);
   }
+}
+
+/** The official client in front of such a server. */
+export function withOpenAi<Result>(answer: Answer, use: (client: OpenAI) => Promise<Result>): Promise<Result> {
+  return withServer(answer, (origin) => use(new OpenAI({ apiKey: 'none', baseURL: `${origin}v1`, maxRetries: 0 })));
 }

@@ -34,7 +34,10 @@ export function addChat(program: Command, start: Start): void {
     .command('chat')
     .description('ask a model once and print its answer')
     .argument('[prompt...]', 'the question; piped text is added after a blank line')
-    .option('-m, --model <model>', 'model as provider/model (default: chat.model of the config)')
+    .option(
+      '-m, --model <model>',
+      'model as provider/model, or an alias (default: chat.model of the config, else the only alias)',
+    )
     .option('-s, --system <text>', 'system prompt')
     .option('-f, --file <path>', 'add an image or a text file; can be repeated', collect)
     .option('-t, --temperature <number>', 'temperature', decimal)
@@ -78,7 +81,8 @@ async function chat(context: Context, words: readonly string[], options: Options
     );
   const place = await findPlace(context);
   // An unset variable in `-m "$MODEL"` names no model and is not sent as one.
-  const named = options.model === undefined ? place.loaded.config.chat.model : options.model.trim();
+  const named =
+    options.model === undefined ? (place.loaded.config.chat.model ?? onlyAlias(place)) : options.model.trim();
   const model = named || (await refuseWithoutModel(context, place));
   const isStream = options.stream && !globals.json;
   const body = chatBody({
@@ -241,6 +245,14 @@ async function refused(model: string, reply: Response): Promise<CliError> {
   );
 }
 
+/** Who has one name of their own for a model means that one. A name with wildcards is no name to ask for. */
+function onlyAlias({ loaded }: Place): string | null {
+  const names = aliasNames(loaded.config.aliases);
+  return names.length === 1 ? (names[0] ?? null) : null;
+}
+
+const aliasNames = (aliases: object) => Object.keys(aliases).filter((name) => !/[*?[]/.test(name));
+
 /** No `-m` and no default: names three that would work, for the person cannot know what to write. */
 async function refuseWithoutModel(context: Context, place: Place): Promise<never> {
   const { models } = await withLocalApp(context, place, { isDemo: false, isKept: false }, (app) =>
@@ -249,7 +261,11 @@ async function refuseWithoutModel(context: Context, place: Place): Promise<never
   const one = new Map<string, string>();
   for (const model of models) if (!one.has(model.provider)) one.set(model.provider, model.id);
   // One of each provider first: three of one vendor would hide the others.
-  const candidates = [...new Set([...one.values(), ...models.map((model) => model.id), ...EXAMPLES])].slice(0, 3);
+  const aliases = aliasNames(place.loaded.config.aliases);
+  const candidates = [...new Set([...aliases, ...one.values(), ...models.map((model) => model.id), ...EXAMPLES])].slice(
+    0,
+    3,
+  );
   throw new CliError(
     ExitCode.usage,
     'no_model',

@@ -1,43 +1,67 @@
 import type { Command } from 'commander';
 import type { ModelView } from '../../gateway/operations.ts';
-import { normalizeProviderId } from '../../providers/provider-id.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
-import { nearest } from '../../shared/near-miss.ts';
-import { matchesAny, namePattern } from '../../shared/wildcard.ts';
 import { servesDemo } from '../chat-door.ts';
+import { chooseProvider } from '../chosen-provider.ts';
 import type { Context, Start } from '../context.ts';
-import { reserveOption } from '../later.ts';
+import { isMeant } from '../model-match.ts';
 import { isDemoModel, withLocalApp } from '../operations.ts';
 import { findPlace } from '../place.ts';
 import { plainText } from '../ui/plain-text.ts';
 import { table } from '../ui/table.ts';
 
-type Options = { readonly provider?: string; readonly refresh?: true };
+type Options = {
+  readonly provider?: string;
+  readonly refresh?: true;
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly save?: true;
+};
 
 export function addModels(program: Command, start: Start): void {
-  const command = program
+  program
     .command('models')
     .description('list the models that can be called')
     .argument('[pattern]', 'part of a name, or a pattern with * ? [..]')
     .option('--provider <id>', 'only of this provider')
     .option('--refresh', 'ask the providers again instead of using what is remembered')
+    .option(
+      '--allow <pattern...>',
+      'try rules beside those of the config: what they would show and hide, and which does',
+    )
+    .option('--deny <pattern...>', 'the same for rules that hide')
+    .option('--save', 'write the rules of --allow and --deny into the config')
     .addHelpText(
       'after',
       `
 Examples:
   $ rotator models
   $ rotator models 'gemini/*flash*'
-  $ rotator models --provider groq --json`,
+  $ rotator models --provider groq --json
+  $ rotator models --deny 'gemini/*-preview' --save`,
     )
     .action((pattern: string | undefined, options: Options, self: Command) => models(start(self), pattern, options));
-  reserveOption(command, '--allow <pattern>');
-  reserveOption(command, '--deny <pattern>');
-  reserveOption(command, '--save');
 }
 
 async function models(context: Context, pattern: string | undefined, options: Options): Promise<void> {
   const { output, globals } = context;
   const place = await findPlace(context);
+  if (options.allow || options.deny) {
+    const { tryModelRules } = await import('./models-rules.ts');
+    return await tryModelRules(context, place, {
+      ...options,
+      allow: options.allow ?? [],
+      deny: options.deny ?? [],
+      pattern,
+    });
+  }
+  if (options.save)
+    throw new CliError(
+      ExitCode.usage,
+      'usage',
+      '--save writes the rules of --allow and --deny, and both are missing',
+      "rotator models --deny 'gemini/*-preview' --save",
+    );
   const isAsked = options.provider === 'demo' || (pattern !== undefined && isDemoModel(pattern));
   // Lists come from the vendors, so a running server is not asked for them; but what it serves is shown.
   const { findServer } = await import('../../server/server-file.ts');
@@ -74,36 +98,6 @@ async function models(context: Context, pattern: string | undefined, options: Op
     throw new CliError(ExitCode.failed, 'no_model_list', `no model list could be read from ${names(errors)}`);
   if (providers.length === 0) output.note('no provider has a credential yet: rotator keys add PROVIDER');
   else output.note(pattern === undefined ? 'no models' : `no model matches "${pattern}"`);
-}
-
-/** The provider's id as shown, or a usage error with the nearest. */
-async function chooseProvider(written: string, known: readonly { readonly id: string }[]): Promise<string> {
-  const wanted = normalizeProviderId(written);
-  const found = known.find((provider) => normalizeProviderId(provider.id) === wanted);
-  if (found) return found.id;
-  const near = nearest(
-    written,
-    known.map((provider) => provider.id),
-  );
-  throw new CliError(
-    ExitCode.usage,
-    'unknown_provider',
-    `provider "${written}" is not configured`,
-    near === undefined ? await wayToProvider(written, known) : `did you mean "${near}"?`,
-  );
-}
-
-async function wayToProvider(written: string, known: readonly { readonly id: string }[]): Promise<string> {
-  const { findProvider } = await import('../../providers/index.ts');
-  const vendor = findProvider(written);
-  if (vendor || known.length === 0) return `rotator keys add ${vendor?.id ?? 'PROVIDER'}`;
-  return `configured are: ${known.map(({ id }) => id).join(', ')}`;
-}
-
-/** A plain word means any part of the name; wildcards mean the whole of it, with or without the provider. */
-function isMeant(pattern: string, model: Pick<ModelView, 'id' | 'provider'>): boolean {
-  if (!/[*?[]/.test(pattern)) return model.id.toLowerCase().includes(pattern.toLowerCase());
-  return matchesAny([namePattern(pattern)], model.id, model.id.slice(model.provider.length + 1));
 }
 
 function modelTable(list: readonly ModelView[], maxColumns: number | null, dim: (text: string) => string): string {

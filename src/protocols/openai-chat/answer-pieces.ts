@@ -56,7 +56,7 @@ export class CallDialect {
 
   constructor({ tools, foreign }: ChatRequest) {
     this.#custom = new Set(tools.flatMap((tool) => (tool.type === 'custom' ? [tool.name] : [])));
-    this.isLegacy = foreign?.protocol === 'openai-chat' && Object.hasOwn(foreign.fields, 'functions');
+    this.isLegacy = foreign?.protocol === 'openai-chat' && Array.isArray(foreign.original?.functions);
   }
 
   /** A tool with free text, which upstreams know as a function with one field. */

@@ -17,6 +17,3 @@ export function withMark(holder: Holder): { readonly cache?: CacheMark } {
 }
 
 export const cacheControl = ({ ttl }: CacheMark) => ({ type: 'ephemeral', ...(ttl !== null && { ttl }) });
-
-/** Servers of other families either cache unasked or refuse the field. */
-export const takesCacheMarks = (model: string): boolean => /claude|gemini|qwen/i.test(model);

@@ -16,6 +16,7 @@ const READ: ReadonlySet<string> = new Set([
   'stream',
   'tools',
   'tool_choice',
+  'functions',
   'function_call',
   'parallel_tool_calls',
   'response_format',
@@ -111,7 +112,8 @@ function foreignFields(body: JsonRecord): ChatRequest['foreign'] {
     const rest = READ.has(name) || value === null ? undefined : unread(name, value);
     return rest === undefined ? [] : [[name, rest] as const];
   });
-  return kept.length === 0 ? null : { protocol: 'openai-chat', fields: Object.fromEntries(kept) };
+  const { messages: _, ...original } = body;
+  return { protocol: 'openai-chat', fields: Object.fromEntries(kept), original };
 }
 
 /** Of fields that are read in part: what is left of them. */

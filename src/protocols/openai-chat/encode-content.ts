@@ -1,20 +1,22 @@
-import { cacheControl, takesCacheMarks } from './cache-marks.ts';
+import { cacheControl } from './cache-marks.ts';
 import { dataUrl } from '../data-url.ts';
 import type { AudioPart, FilePart, ForeignPart, ImagePart, MediaSource, TextPart, UserPart } from '../ir.ts';
+import type { Dialect } from './dialect.ts';
 import type { Losses } from './losses.ts';
 import { audioFormat, typeByName } from './media-names.ts';
 
 /** Content as chat servers take it: a bare text wherever text is all there is, since not all of them take lists. */
 
-export type Writing = { readonly model: string; readonly losses: Losses };
+export type Writing = { readonly dialect: Dialect; readonly losses: Losses };
 
 /** Paragraphs of one speaker. */
 export const PARAGRAPH = '\n\n';
 
 export function contentOf(parts: readonly UserPart[], writing: Writing): string | readonly object[] {
   const isMarked = parts.some((part) => part.type !== 'foreign' && part.cache !== undefined);
-  if (isMarked && !takesCacheMarks(writing.model)) writing.losses.warn('cache_control removed');
-  const isPlain = parts.every(({ type }) => type === 'text') && !(isMarked && takesCacheMarks(writing.model));
+  const { takesCacheMarks } = writing.dialect;
+  if (isMarked && !takesCacheMarks) writing.losses.warn('cache_control removed');
+  const isPlain = parts.every(({ type }) => type === 'text') && !(isMarked && takesCacheMarks);
   if (isPlain) return textsOf(parts).join(PARAGRAPH);
   const written = parts.flatMap((part) => contentPart(part, writing));
   const isText = (part: object): part is { readonly type: 'text'; readonly text: string } =>
@@ -50,8 +52,8 @@ export function ownPart(part: ForeignPart, losses: Losses): readonly object[] {
   return [];
 }
 
-const mark = ({ cache }: Pick<TextPart, 'cache'>, { model }: Writing): object =>
-  cache && takesCacheMarks(model) ? { cache_control: cacheControl(cache) } : {};
+const mark = ({ cache }: Pick<TextPart, 'cache'>, { dialect }: Writing): object =>
+  cache && dialect.takesCacheMarks ? { cache_control: cacheControl(cache) } : {};
 
 function urlOf(source: MediaSource): string | null {
   switch (source.kind) {

@@ -1,11 +1,12 @@
 import { wrapInput } from '../custom-tools.ts';
 import type { AssistantPart, ChatRequest, ForeignPart, ToolCallPart, ToolResultPart, Turn, UserPart } from '../ir.ts';
 import { mergeNeighbours, wellFormedTurns } from '../well-formed-turns.ts';
-import { cacheControl, takesCacheMarks } from './cache-marks.ts';
+import { cacheControl } from './cache-marks.ts';
+import { withIds, withUsableIds } from './call-ids.ts';
+import type { Dialect } from './dialect.ts';
 import { contentOf, ownPart, PARAGRAPH, textsOf, type Writing } from './encode-content.ts';
-import { isOpenAiModel } from './openai-models.ts';
 import { returnedLists, type Thought } from './reasoning-fields.ts';
-import { extraContent, takesThoughtSignatures } from './thought-signature.ts';
+import { extraContent } from './thought-signature.ts';
 
 export type MessageWriting = Writing & { readonly nameOf: (name: string) => string };
 
@@ -15,23 +16,12 @@ export function encodeMessages(
 ): readonly object[] {
   const wellFormed = wellFormedTurns(withIds(turns));
   for (const warning of wellFormed.warnings) writing.losses.warn(warning);
+  const usable = withUsableIds(wellFormed.turns, writing.dialect);
   const system = contentOf(instructions, writing);
   return [
     ...(system.length > 0 ? [{ role: 'system', content: system }] : []),
-    ...mergeNeighbours(withMediaAsked(wellFormed.turns, writing)).flatMap((turn) => messagesOf(turn, writing)),
+    ...mergeNeighbours(withMediaAsked(usable, writing)).flatMap((turn) => messagesOf(turn, writing)),
   ];
-}
-
-/** Calls of protocols without ids get one; their results find them by name and order. */
-function withIds(turns: readonly Turn[]): readonly Turn[] {
-  let count = 0;
-  return turns.map((turn): Turn => {
-    if (turn.role !== 'assistant') return turn;
-    const parts = turn.parts.map((part) =>
-      part.type === 'tool-call' && part.id === '' ? { ...part, id: `call_${count++}` } : part,
-    );
-    return { role: 'assistant', parts };
-  });
 }
 
 /**
@@ -87,7 +77,7 @@ function messagesOf(turn: Turn, writing: MessageWriting): readonly object[] {
 }
 
 function assistantMessage(parts: readonly AssistantPart[], writing: MessageWriting): readonly object[] {
-  const { losses, model } = writing;
+  const { losses, dialect } = writing;
   const texts = parts.flatMap((part) => (part.type === 'text' || part.type === 'refusal' ? [part.text] : []));
   const calls = parts.filter((part) => part.type === 'tool-call');
   const thoughts = parts.filter(
@@ -106,18 +96,18 @@ function assistantMessage(parts: readonly AssistantPart[], writing: MessageWriti
       role: 'assistant',
       // Not left out beside calls, and not null: there are servers that insist on the field, and on a text.
       content: marked(parts, content, writing),
-      ...thoughtFields(thoughts, calls.length > 0, model),
+      ...thoughtFields(thoughts, calls.length > 0, dialect),
       ...(audio !== null && { audio: { id: audio } }),
       ...(calls.length > 0 && { tool_calls: calls.map((call) => toolCall(call, writing)) }),
-      ...(signed?.type === 'text' && takesThoughtSignatures(model) && extraContent(signed.signature)),
+      ...(signed?.type === 'text' && dialect.takesThoughtSignatures && extraContent(signed.signature)),
     },
   ];
 }
 
-function marked(parts: readonly AssistantPart[], content: string | readonly object[], { losses, model }: Writing) {
+function marked(parts: readonly AssistantPart[], content: string | readonly object[], { losses, dialect }: Writing) {
   const cache = parts.findLast((part) => part.type === 'text' && part.cache !== undefined);
   if (cache?.type !== 'text' || !cache.cache) return content;
-  if (!takesCacheMarks(model)) losses.warn('cache_control removed');
+  if (!dialect.takesCacheMarks) losses.warn('cache_control removed');
   else if (typeof content === 'string' && content !== '') {
     return [{ type: 'text', text: content, cache_control: cacheControl(cache.cache) }];
   }
@@ -128,22 +118,22 @@ function marked(parts: readonly AssistantPart[], content: string | readonly obje
  * In a tool loop DeepSeek, Kimi and Qwen want their thoughts back, as text; after it they would only cost tokens, or be
  * refused. OpenAI's own models refuse them always. Signed lists go back to the servers that issued them.
  */
-function thoughtFields(thoughts: readonly Thought[], isToolLoop: boolean, model: string): object {
+function thoughtFields(thoughts: readonly Thought[], isToolLoop: boolean, { isOpenAi }: Dialect): object {
   const texts = thoughts.flatMap((thought) => (thought.type === 'reasoning' && thought.text ? [thought.text] : []));
   return {
-    ...(isToolLoop && texts.length > 0 && !isOpenAiModel(model) && { reasoning_content: texts.join(PARAGRAPH) }),
+    ...(isToolLoop && texts.length > 0 && !isOpenAi && { reasoning_content: texts.join(PARAGRAPH) }),
     ...returnedLists(thoughts),
   };
 }
 
-function toolCall(call: ToolCallPart, { model, nameOf, losses }: MessageWriting): object {
+function toolCall(call: ToolCallPart, { dialect, nameOf, losses }: MessageWriting): object {
   losses.foreign(call.foreign);
   const text = call.kind === 'custom' ? wrapInput(call.arguments) : call.arguments;
   return {
     id: call.id,
     type: 'function',
     function: { name: nameOf(call.name), arguments: text.trim() === '' ? '{}' : text },
-    ...(takesThoughtSignatures(model) && extraContent(call.signature)),
+    ...(dialect.takesThoughtSignatures && extraContent(call.signature)),
   };
 }
 
@@ -165,8 +155,8 @@ function toolMessage(part: ToolResultPart | ForeignPart, writing: MessageWriting
   return [{ role: 'tool', tool_call_id: part.callId, content: failed, ...mark(part, writing) }];
 }
 
-function mark({ cache, content }: ToolResultPart, { model, losses }: Writing): object {
+function mark({ cache, content }: ToolResultPart, { dialect, losses }: Writing): object {
   const last = cache ?? content.flatMap((part) => ('cache' in part && part.cache ? [part.cache] : [])).at(-1);
-  if (last && !takesCacheMarks(model)) losses.warn('cache_control removed');
-  return last && takesCacheMarks(model) ? { cache_control: cacheControl(last) } : {};
+  if (last && !dialect.takesCacheMarks) losses.warn('cache_control removed');
+  return last && dialect.takesCacheMarks ? { cache_control: cacheControl(last) } : {};
 }

@@ -4,10 +4,10 @@ import { customAsFunction } from '../custom-tools.ts';
 import { isObject } from '../../shared/json-shape.ts';
 import type { ChatRequest, JsonRecord, OutputFormat, ReasoningWish, Tool, ToolChoice } from '../ir.ts';
 import { fittedAmount, levelOfBudget } from '../reasoning.ts';
-import { cacheControl, takesCacheMarks } from './cache-marks.ts';
+import { cacheControl } from './cache-marks.ts';
+import { type Dialect, dialectOf } from './dialect.ts';
 import { encodeMessages } from './encode-messages.ts';
 import { Losses } from './losses.ts';
-import { isOpenAiReasoningModel } from './openai-models.ts';
 
 const MAX_STOPS = 4;
 const SERVICE_TIERS: readonly string[] = ['auto', 'default', 'flex', 'scale', 'priority'];
@@ -16,6 +16,7 @@ const SERVICE_TIERS: readonly string[] = ['auto', 'default', 'flex', 'scale', 'p
 export function encodeRequest(request: ChatRequest, context: EncodeContext): Warned<EncodedRequest> {
   const losses = new Losses();
   const { model } = context;
+  const dialect = dialectOf(request, model);
   const names = cleanNames(namesOf(request), PLAIN_NAME);
   const nameOf = (name: string) => names.get(name) ?? name;
   const output = outputFields(request.output, context, losses);
@@ -25,12 +26,12 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): War
   const body: JsonRecord = {
     ...ownFields(request, losses),
     model,
-    messages: encodeMessages({ instructions, turns: request.turns }, { model, losses, nameOf }),
-    ...toolFields(request, model, nameOf, losses),
+    messages: encodeMessages({ instructions, turns: request.turns }, { dialect, losses, nameOf }),
+    ...toolFields(request, dialect, nameOf, losses),
     ...output.fields,
     ...reasoningFields(request.reasoning, context, losses),
-    ...limits(request, context),
-    ...sampling(request, losses),
+    ...limits(request, context, dialect),
+    ...sampling(request, dialect, losses),
     ...about(request, losses),
     ...streaming(request, context),
   };
@@ -43,17 +44,16 @@ function* namesOf({ tools, turns, toolChoice }: ChatRequest): Generator<string> 
   if (toolChoice?.type === 'tool') yield toolChoice.name;
 }
 
-/** `functions` has become `tools`; what is left of `stream_options` is written with the rest of it. */
-const REWRITTEN: readonly string[] = ['functions', 'stream_options'];
-
 function ownFields({ foreign }: ChatRequest, losses: Losses): JsonRecord {
   losses.foreign(foreign);
   if (foreign?.protocol !== 'openai-chat') return {};
-  return Object.fromEntries(Object.entries(foreign.fields).filter(([name]) => !REWRITTEN.includes(name)));
+  // Written with the rest of it, in streams alone.
+  const { stream_options: _, ...fields } = foreign.fields;
+  return fields;
 }
 
-function toolFields(request: ChatRequest, model: string, nameOf: (name: string) => string, losses: Losses): object {
-  const tools = request.tools.flatMap((tool) => encodeTool(tool, model, nameOf, losses));
+function toolFields(request: ChatRequest, dialect: Dialect, nameOf: (name: string) => string, losses: Losses): object {
+  const tools = request.tools.flatMap((tool) => encodeTool(tool, dialect, nameOf, losses));
   // A choice among no tools is refused.
   if (tools.length === 0) return {};
   return {
@@ -64,10 +64,10 @@ function toolFields(request: ChatRequest, model: string, nameOf: (name: string) 
   };
 }
 
-function encodeTool(tool: Tool, model: string, nameOf: (name: string) => string, losses: Losses): readonly object[] {
+function encodeTool(tool: Tool, dialect: Dialect, nameOf: (name: string) => string, losses: Losses): readonly object[] {
   switch (tool.type) {
     case 'custom':
-      return encodeTool(customAsFunction(tool), model, nameOf, losses);
+      return encodeTool(customAsFunction(tool), dialect, nameOf, losses);
     case 'foreign':
       if (tool.protocol === 'openai-chat') return [tool.value];
       losses.warn(`tool ${tool.name} removed`);
@@ -75,7 +75,7 @@ function encodeTool(tool: Tool, model: string, nameOf: (name: string) => string,
     case 'function': {
       const { name, description, parameters, isStrict, cache, foreign } = tool;
       losses.foreign(foreign);
-      if (cache && !takesCacheMarks(model)) losses.warn('cache_control removed');
+      if (cache && !dialect.takesCacheMarks) losses.warn('cache_control removed');
       return [
         {
           type: 'function',
@@ -85,7 +85,7 @@ function encodeTool(tool: Tool, model: string, nameOf: (name: string) => string,
             parameters: parameters ?? { type: 'object', properties: {} },
             ...(isStrict !== null && { strict: isStrict }),
           },
-          ...(cache && takesCacheMarks(model) && { cache_control: cacheControl(cache) }),
+          ...(cache && dialect.takesCacheMarks && { cache_control: cacheControl(cache) }),
         },
       ];
     }
@@ -149,20 +149,21 @@ function reasoningFields(wish: ReasoningWish | null, context: EncodeContext, los
   }
 }
 
-function limits({ maxOutputTokens }: ChatRequest, context: EncodeContext): object {
+function limits({ maxOutputTokens }: ChatRequest, context: EncodeContext, dialect: Dialect): object {
   if (maxOutputTokens === null) return {};
   const tokens = Math.min(maxOutputTokens, context.maxOutputTokens ?? Number.POSITIVE_INFINITY);
-  return isOpenAiReasoningModel(context.model) ? { max_completion_tokens: tokens } : { max_tokens: tokens };
+  return dialect.hasCompletionLimit ? { max_completion_tokens: tokens } : { max_tokens: tokens };
 }
 
-function sampling(request: ChatRequest, losses: Losses): object {
-  if (request.topK !== null) losses.warn('top_k removed');
+function sampling(request: ChatRequest, { takesTopK }: Dialect, losses: Losses): object {
+  if (request.topK !== null && !takesTopK) losses.warn('top_k removed');
   const { stop, logprobs, choices } = request;
   if (stop.length > MAX_STOPS) losses.warn(`stop sequences after the first ${MAX_STOPS} removed`);
   return {
     ...(stop.length > 0 && { stop: stop.slice(0, MAX_STOPS) }),
     ...(request.temperature !== null && { temperature: request.temperature }),
     ...(request.topP !== null && { top_p: request.topP }),
+    ...(request.topK !== null && takesTopK && { top_k: request.topK }),
     ...(request.seed !== null && { seed: request.seed }),
     ...(request.presencePenalty !== null && { presence_penalty: request.presencePenalty }),
     ...(request.frequencyPenalty !== null && { frequency_penalty: request.frequencyPenalty }),

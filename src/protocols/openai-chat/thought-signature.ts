@@ -28,6 +28,3 @@ export function extraContent(signature: Signature | undefined): object {
       return {};
   }
 }
-
-/** Other models' servers refuse a field that they do not know. */
-export const takesThoughtSignatures = (model: string): boolean => /gemini/i.test(model);

@@ -148,7 +148,7 @@ function readPiece(entry: JsonRecord): Piece {
 /** Does a piece begin another call than the one it would fall to by its place? */
 function isAnother(call: Call, { id, name, text }: Piece): boolean {
   if (name === '') return false;
-  if (id !== '' && call.id !== '' && id !== call.id) return true;
+  if (id !== '' && call.id !== '') return id !== call.id;
   if (call.text === '') return false;
   return name !== call.name || (text !== '' && isWhole(call));
 }

@@ -29,6 +29,10 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   'user',
   'safety_identifier',
   'store',
+  // Refused where it is true.
+  'background',
+  // What it says of streams is about how they look on the network.
+  'stream_options',
 ]);
 
 export function decodeRequest(envelope: Envelope): Warned<ChatRequest> | Problem {

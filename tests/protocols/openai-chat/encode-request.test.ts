@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import type { ChatRequest, ToolResultPart, Turn } from '../../../src/protocols/ir.ts';
 import { decoded, encoded, there } from '../../support/chat-codec.ts';
 
-const empty = decoded({}).request;
+/** As another protocol's codec would have read it. */
+const empty: ChatRequest = { ...decoded({}).request, foreign: null };
 const request = (fields: Partial<ChatRequest>): ChatRequest => ({ ...empty, ...fields });
 const messages = (turns: readonly Turn[], model = 'm') => encoded(request({ turns }), { model }).body.messages;
 const text = (value: string) => ({ type: 'text', text: value }) as const;
@@ -49,6 +50,7 @@ describe('a request that came as chat', () => {
     reasoning_effort: 'high',
     max_tokens: 10,
     stop: ['END'],
+    top_k: 40,
     temperature: 0,
     top_p: 0.5,
     seed: 7,
@@ -68,6 +70,31 @@ describe('a request that came as chat', () => {
     const { body: home, warnings } = there(body);
     expect<unknown>(home).toEqual({ ...body, model: 'm' });
     expect(warnings).toEqual([]);
+  });
+
+  test('keeps its cache marks, its name for the limit and Gemini’s signatures, whatever the model', () => {
+    const marks = { cache_control: { type: 'ephemeral' } };
+    const body = {
+      messages: [
+        { role: 'user', content: [{ ...text('a'), ...marks }] },
+        {
+          role: 'assistant',
+          content: '',
+          tool_calls: [
+            {
+              id: 'c',
+              type: 'function',
+              function: { name: 'f', arguments: '{}' },
+              extra_content: { google: { thought_signature: 'SIG' } },
+            },
+          ],
+        },
+        { role: 'tool', tool_call_id: 'c', content: 'ok', ...marks },
+      ],
+      tools: [{ type: 'function', function: { name: 'f', parameters: {} }, ...marks }],
+      max_completion_tokens: 9,
+    };
+    expect<unknown>(there(body)).toMatchObject({ body: { ...body, model: 'm' }, warnings: [] });
   });
 
   test('never holds a null', () => {
@@ -186,6 +213,24 @@ describe('results', () => {
     expect(written).toMatchObject([{}, { content: 'Error: no such file' }]);
   });
 
+  test('that are missing are said to be, and those without a call are left out', () => {
+    const { body, warnings } = encoded(
+      request({
+        turns: [
+          { role: 'tool', parts: [result('z')] },
+          { role: 'assistant', parts: [call('a')] },
+          { role: 'user', parts: [text('next')] },
+        ],
+      }),
+    );
+    expect(body.messages).toMatchObject([
+      { role: 'assistant' },
+      { role: 'tool', tool_call_id: 'a', content: 'Error: The result of this call is not known.' },
+      { role: 'user', content: 'next' },
+    ]);
+    expect([...warnings].sort()).toEqual(['missing tool result filled in', 'tool result without a call removed']);
+  });
+
   test('of calls without ids are tied to them by ids made here', () => {
     const written = messages([
       { role: 'assistant', parts: [call(''), call('', 'g')] },
@@ -202,6 +247,31 @@ describe('results', () => {
       { tool_call_id: 'call_0' },
       { tool_call_id: 'call_1' },
     ]);
+  });
+});
+
+describe('ids of calls', () => {
+  const ids = (model: string, ...calls: readonly string[]) => {
+    const turns: readonly Turn[] = [
+      { role: 'assistant', parts: calls.map((id) => call(id)) },
+      { role: 'tool', parts: calls.map((id) => result(id)) },
+    ];
+    return [...JSON.stringify(messages(turns, model)).matchAll(/"(?:id|tool_call_id)":"([^"]*)"/g)].map(([, id]) => id);
+  };
+
+  test('stay as their issuer wrote them', () => {
+    const long = `call_1__thought__${'x'.repeat(80)}`;
+    expect(ids('kimi-k3', 'functions.f:0', long)).toEqual(['functions.f:0', long, 'functions.f:0', long]);
+  });
+
+  test('are cut to the 40 characters that OpenAI takes, each to one of its own', () => {
+    const [one, two] = [`call_${'x'.repeat(50)}1`, `call_${'x'.repeat(50)}2`];
+    const short = [`call_${'x'.repeat(35)}`, `call_${'x'.repeat(33)}_2`];
+    expect(ids('gpt-5.5', one, two)).toEqual([...short, ...short]);
+  });
+
+  test('that are used twice in a turn are told apart', () => {
+    expect(ids('m', 'a', 'a')).toEqual(['a', 'a_2', 'a', 'a_2']);
   });
 });
 
@@ -347,11 +417,14 @@ test('a schema that the model cannot keep to by itself becomes an instruction', 
 });
 
 test('cache marks go to the models that take them', () => {
-  const marked = { messages: [{ role: 'user', content: 'a', cache_control: { type: 'ephemeral', ttl: '1h' } }] };
-  expect<unknown>(there(marked, { model: 'anthropic/claude-opus-4.8' }).body.messages).toEqual([
+  const turns: readonly Turn[] = [{ role: 'user', parts: [{ ...text('a'), cache: { ttl: '1h' } }] }];
+  expect(messages(turns, 'anthropic/claude-opus-4.8')).toEqual([
     { role: 'user', content: [{ ...text('a'), cache_control: { type: 'ephemeral', ttl: '1h' } }] },
   ]);
-  expect(there(marked)).toMatchObject({ body: { messages: [{ content: 'a' }] }, warnings: ['cache_control removed'] });
+  expect(encoded(request({ turns }))).toMatchObject({
+    body: { messages: [{ content: 'a' }] },
+    warnings: ['cache_control removed'],
+  });
 });
 
 test('more than four stop sequences are cut to four', () => {
