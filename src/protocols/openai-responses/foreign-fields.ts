@@ -11,5 +11,10 @@ export function foreignBesides(
   return Object.keys(fields).length > 0 ? { foreign: { protocol: 'openai-responses', fields } } : {};
 }
 
-export const ownFields = (foreign: ForeignFields | undefined): JsonRecord =>
-  foreign?.protocol === 'openai-responses' ? foreign.fields : {};
+/** What came beside it, where it came from here; of another protocol's, word that it is lost. */
+export function ownFields(foreign: ForeignFields | undefined, warnings: Set<string>): JsonRecord {
+  if (!foreign) return {};
+  if (foreign.protocol === 'openai-responses') return foreign.fields;
+  for (const name of Object.keys(foreign.fields)) warnings.add(`${name} removed`);
+  return {};
+}

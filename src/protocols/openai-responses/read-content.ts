@@ -58,10 +58,17 @@ function imagePart(part: JsonRecord): ImagePart | string {
   const source = url ? mediaSource(url, 'image/png') : fileId(part);
   if (!source) return 'unreadable image';
   const detail = detailOf(part.detail);
-  return { type: 'image', source, ...(detail && { detail }), ...cacheOf(part) };
+  // The largest, which has no name elsewhere.
+  const isOriginal = part.detail === 'original';
+  return {
+    type: 'image',
+    source,
+    ...(detail && { detail }),
+    ...cacheOf(part),
+    ...(isOriginal && { foreign: { protocol: 'openai-responses', fields: { detail: 'original' } } as const }),
+  };
 }
 
-/** `original`, the largest, has no name elsewhere. */
 function detailOf(value: unknown): ImagePart['detail'] | null {
   if (value === 'original') return 'high';
   return value === 'low' || value === 'high' || value === 'auto' ? value : null;

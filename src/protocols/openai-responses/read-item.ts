@@ -74,16 +74,27 @@ function reasoningTexts(item: JsonRecord): readonly string[] {
   return summary.length > 0 ? summary : texts(item.content);
 }
 
-const CALL_FIELDS: ReadonlySet<string> = new Set(['type', 'call_id', 'name', 'arguments', 'input']);
+const CALL_FIELDS: ReadonlySet<string> = new Set([
+  'type',
+  'id',
+  'status',
+  'call_id',
+  'name',
+  'namespace',
+  'arguments',
+  'input',
+]);
 
 export function callPart(item: JsonRecord, names: ItemNames): ToolCallPart {
   const isCustom = item.type === 'custom_tool_call';
+  const signature = names.keepsIds ? itemSignature(item, textOr(item.namespace) ?? '') : null;
   return {
     type: 'tool-call',
     id: textOr(item.call_id) || textOr(item.id) || names.missingCallId(),
     name: names.tool(item),
     arguments: argumentsOf(isCustom ? item.input : item.arguments),
     kind: isCustom ? 'custom' : 'function',
+    ...(signature && { signature }),
     ...(names.keepsIds && foreignBesides(item, CALL_FIELDS)),
   };
 }

@@ -99,7 +99,7 @@ function asList(content: unknown): readonly unknown[] | null {
   return Array.isArray(content) ? content : null;
 }
 
-const RESULT_FIELDS: ReadonlySet<string> = new Set(['type', 'call_id', 'output']);
+const RESULT_FIELDS: ReadonlySet<string> = new Set(['type', 'id', 'status', 'call_id', 'name', 'namespace', 'output']);
 
 function resultPart(item: JsonRecord, names: ReadonlyMap<string, string>, warnings: Set<string>): ToolResultPart {
   const callId = textOr(item.call_id) ?? '';

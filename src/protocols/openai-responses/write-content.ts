@@ -1,5 +1,6 @@
 import { dataUrl } from '../data-url.ts';
 import type { AudioPart, FilePart, ImagePart, JsonRecord } from '../ir.ts';
+import { ownFields } from './foreign-fields.ts';
 import { audioFormatOf, fileNameOf } from './media-names.ts';
 import type { InputPart } from './read-content.ts';
 
@@ -38,7 +39,7 @@ function contentPart(part: InputPart, rules: WriteRules): JsonRecord | string {
 function imagePart(part: ImagePart, rules: WriteRules): JsonRecord | string {
   const { source } = part;
   const head = { type: 'input_image', detail: part.detail ?? 'auto' };
-  const tail = breakpoint(part, rules);
+  const tail = { ...ownFields(part.foreign, rules.warnings), ...breakpoint(part, rules) };
   switch (source.kind) {
     case 'data':
       return { ...head, image_url: dataUrl(source), ...tail };
@@ -51,7 +52,7 @@ function imagePart(part: ImagePart, rules: WriteRules): JsonRecord | string {
 
 function filePart(part: FilePart, rules: WriteRules): JsonRecord | string {
   const { source, filename } = part;
-  const tail = breakpoint(part, rules);
+  const tail = { ...ownFields(part.foreign, rules.warnings), ...breakpoint(part, rules) };
   switch (source.kind) {
     case 'data': {
       const name = filename ?? fileNameOf(source.mediaType);

@@ -1,5 +1,4 @@
 import { assertNever } from '../../shared/assert-never.ts';
-import { textOr } from '../../shared/json-shape.ts';
 import type { AssistantPart, JsonRecord, ReasoningPart, Signature, ToolCallPart, ToolResultPart, Turn } from '../ir.ts';
 import { annotationOf } from './annotations.ts';
 import { imageFormatOf } from './media-names.ts';
@@ -170,9 +169,11 @@ function reasoningItem(
 
 function callItem(part: ToolCallPart, rules: ItemRules): JsonRecord {
   const { name, namespace } = ownNameOf(part, rules);
+  const itemId = rules.isHome ? ours(part.signature)?.itemId : undefined;
   return {
-    ...(rules.isHome && ownFields(part.foreign)),
+    ...ownFields(part.foreign, rules.warnings),
     type: part.kind === 'custom' ? 'custom_tool_call' : 'function_call',
+    ...(itemId !== undefined && { id: itemId, status: 'completed' }),
     call_id: part.id,
     name,
     ...(namespace !== null && { namespace }),
@@ -183,7 +184,7 @@ function callItem(part: ToolCallPart, rules: ItemRules): JsonRecord {
 /** The call's own namespace, should its tool no longer be offered. */
 function ownNameOf(part: ToolCallPart, rules: ItemRules): OwnName {
   const own = rules.ownName(part.name);
-  const namespace = textOr(ownFields(part.foreign).namespace);
+  const namespace = ours(part.signature)?.value || null;
   const prefix = qualifiedName(namespace, '');
   if (own.namespace !== null || namespace === null || !part.name.startsWith(prefix)) return own;
   return { name: part.name.slice(prefix.length), namespace };
@@ -195,7 +196,7 @@ function resultItem(part: ToolResultPart, rules: ItemRules): JsonRecord {
   const [only] = content;
   const isText = content.length === 1 && only?.type === 'input_text' && only.prompt_cache_breakpoint === undefined;
   return {
-    ...(rules.isHome && ownFields(part.foreign)),
+    ...ownFields(part.foreign, rules.warnings),
     type: part.kind === 'custom' ? 'custom_tool_call_output' : 'function_call_output',
     call_id: part.callId,
     output: content.length === 0 ? '' : isText ? only.text : content,

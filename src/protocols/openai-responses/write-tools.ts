@@ -11,7 +11,7 @@ export function toolsJson(tools: readonly Tool[], ownName: Names, warnings: Set<
       case 'function':
         return [
           {
-            ...ownFields(tool.foreign),
+            ...ownFields(tool.foreign, warnings),
             type: 'function',
             name: ownName(tool.name).name,
             ...(tool.description !== null && { description: tool.description }),

@@ -50,7 +50,12 @@ describe('a decoded request', () => {
     ];
     expect(turns([{ role: 'user', content }])[0]?.parts).toEqual([
       { type: 'text', text: 'look', cache: { ttl: '30m' } },
-      { type: 'image', source: { kind: 'data', mediaType: 'image/png', data: 'iVBO' }, detail: 'high' },
+      {
+        type: 'image',
+        source: { kind: 'data', mediaType: 'image/png', data: 'iVBO' },
+        detail: 'high',
+        foreign: { protocol: 'openai-responses', fields: { detail: 'original' } },
+      },
       { type: 'image', source: { kind: 'url', url: 'https://a.example/x.jpg' }, detail: 'low' },
       { type: 'image', source: { kind: 'file-id', protocol: 'openai-responses', id: 'file-1' } },
       { type: 'file', source: { kind: 'data', mediaType: 'application/pdf', data: 'JVBERi0=' }, filename: 'a.pdf' },

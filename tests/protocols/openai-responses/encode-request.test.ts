@@ -250,6 +250,19 @@ describe('a request of another protocol', () => {
     ]);
   });
 
+  test('tells what came beside its tools and calls and means something elsewhere alone', () => {
+    const foreign = { protocol: 'anthropic-messages', fields: { input_examples: [] } } as const;
+    const weather = {
+      type: 'function',
+      name: 'w',
+      description: null,
+      parameters: null,
+      isStrict: null,
+      foreign,
+    } as const;
+    expect(encoded(fromElsewhere({}, { tools: [weather] })).warnings).toEqual(['input_examples removed']);
+  });
+
   test('without tools chooses none', () => {
     const { body } = encoded(fromElsewhere({}, { toolChoice: { type: 'auto' }, allowsParallelCalls: true }));
     expect([body.tool_choice, body.parallel_tool_calls]).toEqual([undefined, undefined]);
@@ -272,7 +285,7 @@ describe('a request that comes home', () => {
           role: 'user',
           content: [
             { type: 'input_text', text: 'hi', prompt_cache_breakpoint: { mode: 'explicit', ttl: '12h' } },
-            { type: 'input_image', detail: 'low', file_id: 'file-1' },
+            { type: 'input_image', detail: 'original', file_id: 'file-1' },
           ],
         },
         { type: 'web_search_call', id: 'ws_1', status: 'completed', action: { type: 'search', query: 'x' } },
@@ -302,9 +315,9 @@ describe('a request that comes home', () => {
           namespace: 'crm',
           arguments: '{}',
         },
-        { type: 'custom_tool_call', id: 'ctc_1', call_id: 'p', name: 'patch', input: '*** Begin' },
+        { type: 'custom_tool_call', id: 'ctc_1', status: 'completed', call_id: 'p', name: 'patch', input: '*** Begin' },
         { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'meanwhile' }] },
-        { type: 'function_call_output', call_id: 'c', output: 'found', status: 'completed' },
+        { type: 'function_call_output', call_id: 'c', output: 'found' },
         {
           type: 'custom_tool_call_output',
           call_id: 'p',
@@ -342,6 +355,18 @@ describe('a request that comes home', () => {
     const { body: again, warnings } = encoded(decoded(body).value, { isStream: true });
     expect(again as unknown).toEqual({ ...body, model: 'gpt-5.1', stream: true });
     expect(warnings).toEqual([]);
+  });
+
+  test('keeps the namespace of a call whose tool is no longer offered, and who called', () => {
+    const call = {
+      type: 'function_call',
+      call_id: 'c',
+      name: 'find',
+      namespace: 'crm',
+      arguments: '{}',
+      caller: { type: 'program', caller_id: 'p' },
+    };
+    expect(encoded(decoded({ input: [call] }).value).body.input as unknown).toEqual([call]);
   });
 
   test('has another amount of reasoning where one was asked for since', () => {
