@@ -314,10 +314,11 @@ function sameModels(asked: Asked, id: string, runtime: ProviderRuntime, routes: 
   return [
     // The user's own name for a model means the same wherever the user has defined it.
     ...(runtime.define.has(asked.model) ? [asked.model] : []),
+    ...routes.equivalents.find({ provider: asked.id, model: upstream }, { provider: id, listed }),
+    // Another model, but one that the user has put beside this one in an alias.
     ...besides(asked, upstream, routes).flatMap((other) =>
       routes.knownId(other.provider) === id ? [other.model] : [],
     ),
-    ...routes.equivalents.find({ provider: asked.id, model: upstream }, { provider: id, listed }),
   ];
 }
 

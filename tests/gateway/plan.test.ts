@@ -181,6 +181,10 @@ describe('when a target fails, a request goes on', () => {
     expect(planned('mine/x', { mine, other }, [], { aliases: { pair: ['mine/x', 'other/b-2'] } })).toBe(
       'provider: mine/x, other/b-2',
     );
+    const both = { lists: ['b-2', 'x'], tier: 2 };
+    expect(planned('mine/x', { mine, other: both }, [], { aliases: { pair: ['mine/x', 'other/b-2'] } })).toBe(
+      'provider: mine/x, other/x',
+    );
   });
 
   test('nowhere when the client or the config says so', () => {

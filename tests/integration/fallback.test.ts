@@ -92,6 +92,30 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
     expect([first.calls.length, second.calls.length]).toEqual([1, 1]);
   });
 
+  test('because it is silent for too long, comes from the next tier', async () => {
+    await using first = await one(silence);
+    await using second = await serving('from second');
+    const more = { timeouts: { first_byte: '100ms', total: '100ms' } };
+    await using rotator = await route({
+      first: { upstream: first, tier: 1, more },
+      second: { upstream: second, tier: 2 },
+    });
+    expect(await contentOf(await ask(rotator), isStream)).toBe('from second');
+  });
+
+  test('when two may have been billed without an answer, is asked of no third', async () => {
+    await using first = await one(resetAtOnce);
+    await using second = await one(resetAtOnce);
+    await using third = await serving('from third');
+    await using rotator = await route({
+      first: { upstream: first, tier: 1 },
+      second: { upstream: second, tier: 2 },
+      third: { upstream: third, tier: 3 },
+    });
+    expect((await ask(rotator)).status).toBe(502);
+    expect([first.calls.length, second.calls.length, third.calls.length]).toEqual([1, 1, 0]);
+  });
+
   test('because it cannot be reached, comes from the next tier', async () => {
     const gone = await one(broken);
     await using second = await serving('from second');
@@ -403,7 +427,7 @@ describe('what the user wants of bodies', () => {
     );
     const response = await rotator.chat({ model: 'first/m', seed: 1, logit_bias: {}, temperature: 0 });
     expect(response.headers.get('x-rotator-warnings')).toBe(
-      'service_tier set; logit_bias removed; temperature 0 ? 0.01',
+      'service_tier set; logit_bias removed; temperature 0 -> 0.01',
     );
     await response.text();
     const sent = JSON.parse(upstream.calls[0]?.text ?? '');
