@@ -30,7 +30,7 @@ import type {
   WindowReport,
 } from './operations.ts';
 import { pingBody } from './ping.ts';
-import { type Candidate, fallbackIds, PLAIN_WISH, type Route, route, type Target } from './plan.ts';
+import { callableAliases, type Candidate, fallbackIds, PLAIN_WISH, type Route, route, type Target } from './plan.ts';
 import { visibilityOf, visibleModels } from './visible-models.ts';
 
 /** The operator is nobody's client: no allow-list applies. */
@@ -177,13 +177,27 @@ export function createOperations(deps: OperationsDeps): Operations {
     async models({ provider, isRefresh }) {
       const lists = isRefresh ? deps.refreshLists(provider ?? null) : deps.gatewayDeps.warmLists();
       await Promise.all([lists, deps.catalogue.load()]);
-      const { listed } = deps.gatewayDeps.routes();
+      const routes = deps.gatewayDeps.routes();
+      const { listed } = routes;
+      const now = deps.gatewayDeps.clock.now();
       const chosen = runtimes().filter((runtime) => provider === undefined || runtime.id === provider);
       const names = new Set(chosen.map((runtime) => runtime.id));
+      const aliases = provider === undefined ? callableAliases(OPERATOR, routes) : [];
       return {
-        models: chosen.flatMap((runtime) =>
-          modelViews(runtime, listed(runtime), deps.catalogue, deps.gatewayDeps.clock.now()),
-        ),
+        models: [
+          ...aliases.map(({ name, target: { runtime, model } }) => {
+            const served = listed(runtime).find(({ id }) => id === model) ?? { id: model };
+            return {
+              ...modelView(runtime, served, deps.catalogue, now),
+              id: name,
+              provider: null,
+              owned_by: 'rotator',
+            };
+          }),
+          ...chosen.flatMap((runtime) =>
+            visibleModels(runtime, listed(runtime)).map((model) => modelView(runtime, model, deps.catalogue, now)),
+          ),
+        ],
         errors: deps.listErrors().filter((error) => names.has(error.provider)),
       };
     },
@@ -296,33 +310,26 @@ function ruledModels(
   });
 }
 
-function modelViews(
-  runtime: ProviderRuntime,
-  listed: readonly ListedModel[],
-  catalogue: Catalogue,
-  now: number,
-): readonly ModelView[] {
-  return visibleModels(runtime, listed).map((model) => {
-    const upstreamId = runtime.define.get(model.id) ?? model.id;
-    const facts = catalogue.factsOf(runtime.id, upstreamId);
-    const { price, source } = catalogue.priceOf(runtime.id, upstreamId, now);
-    return {
-      id: `${runtime.id}/${model.id}`,
-      provider: runtime.id,
-      context_length: model.contextLength ?? facts?.contextLength ?? null,
-      max_output_tokens: model.maxOutputTokens ?? facts?.maxOutputTokens ?? null,
-      owned_by: model.ownedBy ?? null,
-      input_modalities: facts?.inputModalities ?? null,
-      output_modalities: facts?.outputModalities ?? null,
-      capabilities: {
-        tools: facts?.takesTools ?? null,
-        reasoning: facts?.reasons ?? null,
-        structured_output: facts?.hasStructuredOutput ?? null,
-      },
-      pricing: price && tokenPrices(price),
-      price_source: source,
-    };
-  });
+function modelView(runtime: ProviderRuntime, model: ListedModel, catalogue: Catalogue, now: number): ModelView {
+  const upstreamId = runtime.define.get(model.id) ?? model.id;
+  const facts = catalogue.factsOf(runtime.id, upstreamId);
+  const { price, source } = catalogue.priceOf(runtime.id, upstreamId, now);
+  return {
+    id: `${runtime.id}/${model.id}`,
+    provider: runtime.id,
+    context_length: model.contextLength ?? facts?.contextLength ?? null,
+    max_output_tokens: model.maxOutputTokens ?? facts?.maxOutputTokens ?? null,
+    owned_by: model.ownedBy ?? null,
+    input_modalities: facts?.inputModalities ?? null,
+    output_modalities: facts?.outputModalities ?? null,
+    capabilities: {
+      tools: facts?.takesTools ?? null,
+      reasoning: facts?.reasons ?? null,
+      structured_output: facts?.hasStructuredOutput ?? null,
+    },
+    pricing: price && tokenPrices(price),
+    price_source: source,
+  };
 }
 
 export function blockView(block: Block): BlockView {

@@ -106,7 +106,11 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
     const attemptsBefore = trace.attempts.length;
     const result = await forwardTo(
       target,
-      { ...input, deadline: Math.min(deadline, deadlineOf(target, input)), hasNext: i + 1 < targets.length },
+      {
+        ...input,
+        deadline: Math.min(deadline, deadlineOf(target, input)),
+        hasNext: i + 1 < targets.length && tried + 1 < input.maxTargets,
+      },
       spent,
       trace,
       tools,
@@ -162,6 +166,8 @@ async function forwardTo(
     tokens: input.job.estimateTokens(outputMeans.meanOf(target.runtime.id, target.model)),
     affinity: input.affinity,
   };
+  // Where another target stands ready, no more than a short pause is worth it.
+  const patienceMs = input.hasNext ? Math.min(timeouts.acquireMs, waitSameKeyMs) : timeouts.acquireMs;
   const exclude = new Set<CredentialId>();
   // Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole.
   const suspects = new Set<CredentialId>();
@@ -192,13 +198,9 @@ async function forwardTo(
     leased ??= await pool.acquire(
       { ...want, exclude },
       {
-        deadline: Math.min(deadline, askedAt + timeouts.acquireMs),
-        // A first look may wait as long as for any credential; after a failure, or where another target could serve
-        // meanwhile, only a short pause is worth it.
-        blockedDeadline: Math.min(
-          deadline,
-          askedAt + (failures.length === 0 && !input.hasNext ? timeouts.acquireMs : waitSameKeyMs),
-        ),
+        deadline: Math.min(deadline, askedAt + patienceMs),
+        // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
+        blockedDeadline: Math.min(deadline, askedAt + (failures.length === 0 ? patienceMs : waitSameKeyMs)),
         signal: input.clientSignal,
       },
     );

@@ -301,9 +301,10 @@ export type QuotaRefresh = {
 
 /** One line of `rotator models --json`. */
 export type ModelView = {
-  /** `provider/model`, as a client would write it. */
+  /** An alias, or `provider/model`, as a client would write it. */
   readonly id: string;
-  readonly provider: string;
+  /** Null for an alias; what else is said of it is said of the model that serves it first. */
+  readonly provider: string | null;
   readonly context_length: number | null;
   readonly max_output_tokens: number | null;
   readonly owned_by: string | null;

@@ -70,5 +70,8 @@ export function problemDetail(
 
 /** Model names come from clients; a header takes only printable ASCII. */
 function headerText(text: string): string {
-  return text.replaceAll('→', '->').replace(/[^\x20-\x7e]/g, '?').slice(0, 1024);
+  return text
+    .replaceAll('→', '->')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, 1024);
 }

@@ -33,6 +33,18 @@ describe('models', () => {
     expect(lines.slice(1).map((line) => line.split(' ')[0])).toEqual(['mock/m', 'mock/n']);
   });
 
+  test('lists aliases first, but not among those of one provider', async () => {
+    home.config(`providers:\n${await mock({ models: ['m', 'n'] })}aliases: { fast: mock/n, "claude-*": mock/m }\n`);
+    const all = home.json(await home.run(['models', '--json']));
+    expect(all).toMatchObject([
+      { id: 'fast', provider: null, owned_by: 'rotator' },
+      { id: 'mock/m', provider: 'mock' },
+      { id: 'mock/n', provider: 'mock' },
+    ]);
+    expect(home.json(await home.run(['models', 'f*', '--json']))).toMatchObject([{ id: 'fast' }]);
+    expect(home.json(await home.run(['models', '--provider', 'mock', '--json']))).toHaveLength(2);
+  });
+
   test('shows what a vendor’s model can do and what it costs, in the table and as JSON', async () => {
     home.config(`providers:\n${await mock({ models: ['gpt-4o'] }, 'openai')}`);
     const { stdout } = await home.run(['models']);

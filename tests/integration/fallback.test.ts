@@ -205,6 +205,21 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
     expect(first.calls).toHaveLength(1);
   });
 
+  test('does not wait in line where another target stands ready', async () => {
+    const until = gate();
+    await using first = await one(stream([...chatFrames('slow').slice(0, 2), until, ...chatFrames().slice(1)]));
+    await using second = await serving('from second');
+    await using rotator = await route({
+      first: { upstream: first, tier: 1, more: { concurrency: { max_per_key: 1 } } },
+      second: { upstream: second, tier: 2 },
+    });
+    const held = await rotator.stream({ model: 'first/m' });
+    expect(await contentOf(await ask(rotator), isStream)).toBe('from second');
+    until.open();
+    expect(textOf(await held.text())).toBe('slow');
+    expect(first.calls).toHaveLength(1);
+  });
+
   test('has one deadline for all its targets', async () => {
     await using first = await one(silence);
     await using second = await one(silence);

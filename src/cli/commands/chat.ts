@@ -259,9 +259,9 @@ async function refuseWithoutModel(context: Context, place: Place): Promise<never
     app.operations.models({}),
   );
   const one = new Map<string, string>();
-  for (const model of models) if (!one.has(model.provider)) one.set(model.provider, model.id);
+  for (const { provider, id } of models) if (provider !== null && !one.has(provider)) one.set(provider, id);
   // One of each provider first: three of one vendor would hide the others.
-  const aliases = aliasNames(place.loaded.config.aliases);
+  const aliases = models.flatMap(({ id, provider }) => (provider === null ? [id] : []));
   const candidates = [...new Set([...aliases, ...one.values(), ...models.map((model) => model.id), ...EXAMPLES])].slice(
     0,
     3,
