@@ -13,12 +13,20 @@ export type Candidate = {
 
 export function candidatesIn(payload: JsonRecord): readonly Candidate[] {
   return objectsIn(payload.candidates).map((json, position) => ({
-    index: countOr(json.index) ?? position,
+    index: placeOf(json.index) ?? position,
     parts: isObject(json.content) ? objectsIn(json.content.parts) : [],
     finishReason: textOr(field(json, 'finishReason')) || null,
     json,
   }));
 }
+
+/** An upstream that counts wildly must not make lists of that length. */
+function placeOf(index: unknown): number | null {
+  const place = countOr(index);
+  return place !== null && place < MAX_CANDIDATES ? place : null;
+}
+
+const MAX_CANDIDATES = 128;
 
 /**
  * Why the prompt was refused, as far as it was. It is a verdict about the prompt, no failure of a credential: another one

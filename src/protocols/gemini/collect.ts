@@ -1,7 +1,8 @@
 import { isObject } from '../../shared/json-shape.ts';
 import { framesOf } from '../frames-of.ts';
 import type { JsonRecord } from '../ir.ts';
-import { type Candidate, candidatesIn, isThought } from './candidates.ts';
+import { type Candidate, candidatesIn } from './candidates.ts';
+import { joinedText } from './joined-text.ts';
 import { streamReader } from './stream-reader.ts';
 
 type Collected = { readonly parts: JsonRecord[]; fields: JsonRecord; role: unknown };
@@ -50,12 +51,4 @@ function add(candidates: Map<number, Collected>, { index, parts, json }: Candida
     if (joined) collected.parts[collected.parts.length - 1] = joined;
     else if (part.text !== '' || Object.keys(part).length > 1) collected.parts.push(part);
   }
-}
-
-/** Two pieces of one text; null when they are anything else. A signature belongs to the very part it came with. */
-function joinedText(one: JsonRecord, other: JsonRecord): JsonRecord | null {
-  if (typeof one.text !== 'string' || typeof other.text !== 'string' || isThought(one) !== isThought(other))
-    return null;
-  const isPlain = (part: JsonRecord) => Object.keys(part).every((key) => key === 'text' || key === 'thought');
-  return isPlain(one) && isPlain(other) ? { ...one, text: one.text + other.text } : null;
 }

@@ -1,0 +1,147 @@
+import type {
+  AudioPart,
+  ChatEvent,
+  Citation,
+  FinishReason,
+  ForeignPart,
+  ImagePart,
+  JsonRecord,
+  Signature,
+} from '../ir.ts';
+import { argumentsObject } from './call-arguments.ts';
+import { writeFinish } from './finish.ts';
+import { groundingOf } from './grounding.ts';
+import { malformedMessage } from './malformed-call.ts';
+import { encodeMedia } from './media.ts';
+import { isOwn } from './own.ts';
+import { writeSignature } from './signature.ts';
+
+type ChoiceEvent = Exclude<ChatEvent, { type: 'start' | 'usage' }>;
+type OpenCall = {
+  readonly id: string;
+  readonly name: string;
+  readonly signature: Signature | null;
+  arguments: string;
+  isEnded: boolean;
+};
+
+/**
+ * Writes one candidate for a Gemini client, part by part. Calls have no pieces there: each waits until its arguments are
+ * whole, and for the calls before it. What belongs beside the parts is kept until the end.
+ */
+export class CandidateWriter {
+  readonly index: number;
+  readonly warnings = new Set<string>();
+  readonly #showsThoughts: boolean;
+  readonly #calls = new Map<number, OpenCall>();
+  readonly #citations: Citation[] = [];
+  #kept: JsonRecord = {};
+  #text = '';
+  #finish: FinishReason | null = null;
+  #malformed: string | null = null;
+
+  constructor(index: number, showsThoughts: boolean) {
+    this.index = index;
+    this.#showsThoughts = showsThoughts;
+  }
+
+  /** The parts that can be written now. */
+  push(event: ChoiceEvent): readonly JsonRecord[] {
+    switch (event.type) {
+      case 'text-delta':
+      case 'refusal-delta':
+        this.#text += event.text;
+        return event.text === '' ? [] : [{ text: event.text }];
+      case 'text-signature':
+        return isOwn(event.signature) ? [{ text: '', ...writeSignature(event.signature) }] : [];
+      case 'reasoning-delta':
+        return this.#showsThoughts && event.text !== '' ? [{ text: event.text, thought: true }] : [];
+      case 'reasoning-signature':
+        return isOwn(event.signature) ? [{ text: '', thought: true, ...writeSignature(event.signature) }] : [];
+      case 'reasoning-break':
+        return this.#showsThoughts ? [{ text: '\n\n', thought: true }] : [];
+      case 'redacted-reasoning':
+        this.warnings.add('redacted reasoning removed');
+        return [];
+      case 'tool-call-start': {
+        const { id, name, signature = null } = event;
+        this.#calls.set(event.call, { id, name, signature, arguments: '', isEnded: false });
+        return [];
+      }
+      case 'tool-call-delta': {
+        const call = this.#calls.get(event.call);
+        if (call) call.arguments += event.text;
+        return [];
+      }
+      case 'tool-call-end': {
+        const call = this.#calls.get(event.call);
+        if (call) call.isEnded = true;
+        return this.#wholeCalls();
+      }
+      case 'media':
+        return this.#media(event.part);
+      case 'citation':
+        this.#citations.push(event.citation);
+        return [];
+      case 'foreign':
+        return this.#foreign(event.part);
+      case 'finish':
+        this.#finish ??= event.finish;
+        return [];
+    }
+  }
+
+  /** What the last chunk says of the candidate, beside `content`. */
+  end(): JsonRecord {
+    for (const call of this.#calls.values()) this.#unreadable(call);
+    const grounding = this.#kept.groundingMetadata === undefined ? groundingOf(this.#citations, this.#text) : null;
+    const finish = this.#finish ?? { unified: 'other', raw: null };
+    // Of an answer that was cut, the length is the truth; otherwise it was the call that failed.
+    const isMalformed = this.#malformed !== null && finish.unified !== 'length' && finish.unified !== 'content-filter';
+    return {
+      ...this.#kept,
+      ...(grounding && { groundingMetadata: grounding }),
+      finishReason: isMalformed ? 'MALFORMED_FUNCTION_CALL' : writeFinish(finish),
+      ...(isMalformed && { finishMessage: this.#malformed }),
+      index: this.index,
+    };
+  }
+
+  #wholeCalls(): readonly JsonRecord[] {
+    const parts: JsonRecord[] = [];
+    for (const [number, call] of this.#calls) {
+      if (!call.isEnded) break;
+      this.#calls.delete(number);
+      const args = argumentsObject(call.arguments);
+      if (args) {
+        const { id, name, signature } = call;
+        parts.push({ functionCall: { name, args, ...(id !== '' && { id }) }, ...writeSignature(signature) });
+      } else this.#unreadable(call);
+    }
+    return parts;
+  }
+
+  /** A call with arguments that nobody can read must not be made with others: Gemini has a word for it. */
+  #unreadable({ name, arguments: text }: OpenCall): void {
+    this.#malformed ??= malformedMessage(name, text);
+    this.warnings.add(`unreadable arguments: call of ${name} removed`);
+  }
+
+  #media(part: ImagePart | AudioPart): readonly JsonRecord[] {
+    const media = encodeMedia(part, (warning) => this.warnings.add(warning));
+    return media ? [{ ...media, ...(part.type === 'image' && writeSignature(part.signature)) }] : [];
+  }
+
+  #foreign(part: ForeignPart): readonly JsonRecord[] {
+    if (!isOwn(part)) {
+      this.warnings.add(`${part.name} removed`);
+      return [];
+    }
+    if (!BESIDE.has(part.name)) return [part.value];
+    this.#kept = { ...this.#kept, ...part.value };
+    return [];
+  }
+}
+
+/** Fields of a candidate that travel as parts. */
+const BESIDE: ReadonlySet<string> = new Set(['groundingMetadata', 'urlContextMetadata']);

@@ -1,0 +1,5 @@
+/**
+ * From its third generation on the format itself differs by model: calls must come back signed, thinking is asked for by
+ * level, and results of calls hold media. Nothing but the model's name says which generation it is.
+ */
+export const isThirdGeneration = (model: string): boolean => /(?:^|\/)gemini-(?:[3-9]|[1-9]\d)(?:[.-]|$)/i.test(model);

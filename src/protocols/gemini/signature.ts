@@ -1,0 +1,16 @@
+import { textOr } from '../../shared/json-shape.ts';
+import type { JsonRecord, Signature } from '../ir.ts';
+import { isOwn } from './own.ts';
+import { field } from './wire-field.ts';
+
+/** Thought signatures of parts. Another protocol's mean nothing here. */
+export function readSignature(part: JsonRecord): Signature | null {
+  const value = textOr(field(part, 'thoughtSignature'));
+  return value ? { protocol: 'gemini', value } : null;
+}
+
+export const writeSignature = (signature: Signature | null | undefined): JsonRecord =>
+  signature && isOwn(signature) ? { thoughtSignature: signature.value } : {};
+
+/** Google's own word for a history that comes from another model: https://ai.google.dev/gemini-api/docs/thought-signatures */
+export const UNSIGNED: JsonRecord = { thoughtSignature: 'skip_thought_signature_validator' };
