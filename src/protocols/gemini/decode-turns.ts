@@ -112,13 +112,10 @@ export function foreign(part: JsonRecord): ForeignPart {
   return { type: 'foreign', protocol: 'gemini', name, value: part };
 }
 
-/** `output` and `error` are Google's words for the two, `result` is everybody's. */
 function toolResult(response: JsonRecord, ids: CallIds, warn: (warning: string) => void): ToolResultPart {
   const value = response.response;
-  const keys = isObject(value) ? Object.keys(value) : [];
-  const only =
-    isObject(value) && keys.length === 1 && ['output', 'result', 'error'].includes(keys[0] ?? '') ? keys[0] : null;
-  const said = isObject(value) && only ? value[only] : value;
+  const wrapper = isObject(value) ? wrapperIn(value, response.name) : null;
+  const said = isObject(value) && wrapper ? value[wrapper] : value;
   const text = typeof said === 'string' ? said : JSON.stringify(said ?? {});
   const media = objectsIn(response.parts).flatMap((part) => {
     const decoded = decodeMedia(part);
@@ -130,9 +127,16 @@ function toolResult(response: JsonRecord, ids: CallIds, warn: (warning: string) 
     callId: ids.answered(response),
     name: textOr(response.name) || null,
     content: [{ type: 'text', text }, ...media],
-    isError: only === 'error',
+    isError: wrapper === 'error',
     kind: 'function',
   };
+}
+
+/** `output` and `error` are Google's words for the two, `result` is everybody's, `content` beside the name the AI SDK's. */
+function wrapperIn(value: JsonRecord, name: unknown): string | null {
+  const keys = Object.keys(value);
+  if (keys.length === 2 && keys.includes('content') && value.name === name) return 'content';
+  return keys.length === 1 ? (keys.find((key) => ['output', 'result', 'error'].includes(key)) ?? null) : null;
 }
 
 /** Gives calls without ids their own, the same ones each time, and finds the call that a result without an id answers. */

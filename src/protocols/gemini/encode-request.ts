@@ -1,9 +1,10 @@
 import { isObject } from '../../shared/json-shape.ts';
 import { cleanNames, type NameRule, namesBack } from '../clean-names.ts';
 import type { EncodeContext, EncodedRequest, Warned } from '../codec.ts';
-import type { ChatRequest, JsonRecord } from '../ir.ts';
+import type { ChatRequest, JsonRecord, OutputFormat } from '../ir.ts';
 import { type Content, encodeTurns } from './encode-turns.ts';
 import { encodeConfig } from './generation-config.ts';
+import { refusesJsonBesideTools } from './model-family.ts';
 import { isOwn } from './own.ts';
 import { encodeToolChoice, encodeTools } from './tools.ts';
 
@@ -17,8 +18,11 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): War
   const tools = encodeTools(request.tools, names, warn);
   const hasFunctions = request.tools.some((tool) => tool.type !== 'foreign');
   const history = encodeTurns(request.turns, { ...context, names, hasTools: tools.length > 0, warn });
-  const { systemInstruction, contents } = placed(instructionParts(request, warn), history);
-  const config = encodeConfig(request, context, warn);
+  const isFormatTold = request.output !== null && tools.length > 0 && refusesJsonBesideTools(context.model);
+  const told = isFormatTold && request.output ? [{ text: outputInWords(request.output) }] : [];
+  if (isFormatTold) warn('output format beside tools sent as an instruction');
+  const { systemInstruction, contents } = placed([...instructionParts(request, warn), ...told], history);
+  const config = encodeConfig(isFormatTold ? { ...request, output: null } : request, context, warn);
   const { toolChoice } = request;
   if (toolChoice && !hasFunctions && toolChoice.type !== 'auto') warn('tool choice without tools removed');
   warnOfTheRest(request, warn);
@@ -55,6 +59,11 @@ function instructionParts({ instructions }: ChatRequest, warn: (warning: string)
     warn(`${part.name} removed`);
     return [];
   });
+}
+
+function outputInWords(output: OutputFormat): string {
+  const form = 'When you give your final answer, it is one JSON value and nothing else, without a code fence.';
+  return output.type === 'json' ? form : `${form} It is valid under this JSON Schema: ${JSON.stringify(output.schema)}`;
 }
 
 /** A conversation must not be empty: instructions without one are all that there is to say. */

@@ -85,7 +85,10 @@ const MAX_STOPS = 5;
 const MAX_LOGPROBS = 5;
 
 export function encodeConfig(request: Sampling, context: EncodeContext, warn: (warning: string) => void): JsonRecord {
-  const { stop, output, reasoning, modalities, choices } = request;
+  const { stop, output, reasoning, modalities, choices, seed } = request;
+  // A signed number of 32 bits there.
+  const takesSeed = seed !== null && Number.isInteger(seed) && Math.abs(seed) < 2 ** 31;
+  if (seed !== null && !takesSeed) warn('seed removed');
   if (stop.length > MAX_STOPS) warn(`stop sequences beyond ${MAX_STOPS} removed`);
   const thinking = reasoning && encodeThinking(reasoning, context);
   if (reasoning && context.reasoning.kind === 'none') warn('reasoning wish removed');
@@ -96,7 +99,7 @@ export function encodeConfig(request: Sampling, context: EncodeContext, warn: (w
       temperature: request.temperature,
       topP: request.topP,
       topK: request.topK,
-      seed: request.seed,
+      seed: takesSeed ? seed : null,
       presencePenalty: request.presencePenalty,
       frequencyPenalty: request.frequencyPenalty,
     }),

@@ -190,6 +190,24 @@ describe('a request', () => {
     ]);
   });
 
+  test('whose client lost a signature has none', () => {
+    const part = { functionCall: { name: 'f', id: 'c' }, thoughtSignature: 'skip_thought_signature_validator' };
+    expect(decoded({ contents: [{ role: 'model', parts: [part] }] }).turns[0]?.parts).toEqual([
+      { type: 'tool-call', id: 'c', name: 'f', arguments: '{}', kind: 'function' },
+    ]);
+  });
+
+  test.each<[object, string]>([
+    [{ output: 'x' }, 'x'],
+    [{ result: { a: 1 } }, '{"a":1}'],
+    [{ name: 'f', content: [1] }, '[1]'],
+    [{ name: 'another', content: 1 }, '{"name":"another","content":1}'],
+    [{}, '{}'],
+  ])('has the result %j as %p', (response, text) => {
+    const { turns } = decoded({ contents: [{ role: 'user', parts: [{ functionResponse: { name: 'f', response } }] }] });
+    expect(turns[0]?.parts[0]).toMatchObject({ content: [{ type: 'text', text }] });
+  });
+
   test('has media by what they are', () => {
     const part = (value: object) => decoded({ contents: [{ parts: [value] }] }).turns[0]?.parts[0];
     expect(part({ inlineData: { mimeType: 'audio/wav', data: 'AA==' } })).toMatchObject({ type: 'audio' });

@@ -516,6 +516,33 @@ describe('the config', () => {
     });
   });
 
+  test('tells the form of the answer in words where the model takes none beside tools', () => {
+    const wish: Partial<ChatRequest> = {
+      output: { type: 'json-schema', name: null, description: null, schema: { type: 'object' }, isStrict: null },
+      tools: [{ type: 'function', name: 'f', description: null, parameters: null, isStrict: null }],
+    };
+    const old = encoded(wish, { model: 'gemini-2.5-pro' });
+    expect(old.body.generationConfig).toBeUndefined();
+    expect(JSON.stringify(old.body.systemInstruction)).toContain('valid under this JSON Schema');
+    expect(old.warnings).toEqual(['output format beside tools sent as an instruction']);
+    const young = encoded(wish, { model: 'gemini-3-pro' });
+    expect(young.body).toMatchObject({ generationConfig: { responseMimeType: 'application/json' } });
+    expect(young.warnings).toEqual([]);
+    expect(encoded({ ...wish, tools: [] }).body).toMatchObject({
+      generationConfig: { responseMimeType: 'application/json' },
+    });
+  });
+
+  test.each([
+    [2 ** 31 - 1, true],
+    [2 ** 40, false],
+    [0.5, false],
+  ])('has the seed %p: %p', (seed, isTaken) => {
+    const { body, warnings } = encoded({ seed });
+    expect(body.generationConfig).toEqual(isTaken ? { seed } : undefined);
+    expect(warnings).toEqual(isTaken ? [] : ['seed removed']);
+  });
+
   const budget = { kind: 'budget', min: 128, max: 32_768, allowsZero: false, allowsDynamic: true } as const;
   const levels = { kind: 'levels', levels: ['low', 'high'], allowsOff: false } as const;
   const level = (name: 'minimal' | 'medium' | 'high' | 'max'): ReasoningWish => ({
