@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { findProfile } from '../../src/oauth/profiles/index.ts';
 import { type OidcServer, startOidcServer } from '../support/oidc-server.mjs';
 import { visit } from '../support/person.ts';
 import { startVendor, type VendorScript } from '../support/vendor-server.ts';
@@ -444,4 +445,39 @@ test('an address that leads through a found config is refused', async () => {
   const outcome = await home.run(['oauth', 'list']);
   expect(outcome.exitCode).toBe(2);
   expect(outcome.stderr).toContain('this URL would receive your accounts');
+});
+
+describe('at a server of the user’s own', () => {
+  const byPage = ['codex', 'gemini-cli', 'antigravity'];
+  const byCode = ['xai'];
+
+  test.each(byPage)('%s is logged in to in two commands', async (service) => {
+    server = await startOidcServer({ scopes: findProfile(service)?.scopes ?? [] });
+    const { authorizeUrl, tokenUrl, clientId } = server;
+    home.config(`providers:
+  ${service}: { oauth: { client_id: ${clientId}, authorize_url: "${authorizeUrl}", token_url: "${tokenUrl}" } }
+`);
+    const begun = await home.run(['oauth', 'login', service, '--json', '--accept-risk']);
+    const pending = JSON.parse(begun.stdout);
+    const done = await home.run(['oauth', 'login', service, '--code', await visit(pending.url), '--json']);
+    expect(done).toMatchObject({ exitCode: 0 });
+    expect(JSON.parse(done.stdout)).toMatchObject({ provider: service.replace('-', '_'), state: 'ready' });
+  });
+
+  test.each(byCode)(
+    '%s is logged in to by a code',
+    async (service) => {
+      server = await startOidcServer();
+      const { deviceUrl, tokenUrl, clientId } = server;
+      home.config(`providers:
+  ${service}: { oauth: { client_id: ${clientId}, device_url: "${deviceUrl}", token_url: "${tokenUrl}" } }
+`);
+      const command = home.start(['oauth', 'login', service, '--no-browser']);
+      const [, address = ''] = await command.stderr.until(/^\s*(http:\S+)$/m);
+      const [, userCode = ''] = await command.stderr.until(/with the code {2}(\S+)/);
+      expect(await visit(address, { userCode })).toBe('done');
+      expect((await command.ended).stderr).toContain(`logged in: ${service}-1`);
+    },
+    15_000,
+  );
 });

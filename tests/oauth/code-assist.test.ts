@@ -6,7 +6,7 @@ import type { ServiceSettings } from '../../src/oauth/service-settings.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startVendor, type VendorAnswer, type VendorScript } from '../support/vendor-server.ts';
-import { account, profileNamed, serviceAt, toolsWith } from './oauth-fixture.ts';
+import { account, profileNamed, serviceAt, serviceWith, toolsWith } from './oauth-fixture.ts';
 
 const LOAD = '/v1internal:loadCodeAssist';
 const ONBOARD = '/v1internal:onboardUser';
@@ -121,6 +121,17 @@ describe('the project of an account', () => {
       },
     });
   });
+});
+
+test('a token of a server of the user’s own is not shown to Google', async () => {
+  const service = serviceWith('gemini_cli', {
+    token_url: 'http://127.0.0.1:1/t',
+    authorize_url: 'http://127.0.0.1:1/a',
+    project_id: 'mine',
+  });
+  const refusing = { ...toolsWith(), upstream: () => Promise.reject(new Error('nobody may be asked')) };
+  const found = await discoverProject(account('gemini_cli'), service, refusing);
+  expect(found).toMatchObject({ details: { project_id: 'mine' }, standing: { kind: 'active' } });
 });
 
 describe('onboarding', () => {

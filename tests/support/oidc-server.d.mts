@@ -15,4 +15,6 @@ export type OidcServer = AsyncDisposable & {
 export function startOidcServer(options?: {
   readonly accessTokenSeconds?: number;
   readonly deviceCodeSeconds?: number;
+  /** Beside the usual ones. */
+  readonly scopes?: readonly string[];
 }): Promise<OidcServer>;

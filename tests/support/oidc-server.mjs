@@ -3,10 +3,10 @@ import Provider from 'oidc-provider';
 const CLIENT_ID = 'rotator-test';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
-export async function startOidcServer({ accessTokenSeconds = 3600, deviceCodeSeconds = 120 } = {}) {
+export async function startOidcServer({ accessTokenSeconds = 3600, deviceCodeSeconds = 120, scopes = [] } = {}) {
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
-  const provider = await quietly(() => new Provider(issuer, settings(accessTokenSeconds, deviceCodeSeconds)));
+  const provider = await quietly(() => new Provider(issuer, settings(accessTokenSeconds, deviceCodeSeconds, scopes)));
   const grants = [];
   provider.use(async (context, next) => {
     await next();
@@ -41,7 +41,7 @@ export async function startOidcServer({ accessTokenSeconds = 3600, deviceCodeSec
 
 const page = (form) => `<html>${form}</html>`;
 
-const settings = (accessTokenSeconds, deviceCodeSeconds) => ({
+const settings = (accessTokenSeconds, deviceCodeSeconds, scopes) => ({
   clients: [
     {
       client_id: CLIENT_ID,
@@ -73,7 +73,7 @@ const settings = (accessTokenSeconds, deviceCodeSeconds) => ({
     resourceIndicators: { enabled: false },
   },
   pkce: { required: (context) => context.oidc.params.grant_type === undefined && context.path === '/auth' },
-  scopes: ['openid', 'offline_access', 'profile', 'email'],
+  scopes: ['openid', 'offline_access', 'profile', 'email', ...scopes],
   claims: { openid: ['sub'], email: ['email'] },
   conformIdTokenClaims: false,
   ttl: {

@@ -148,10 +148,14 @@ async function logIn(session: Session, method: LoginMethod): Promise<TokenAnswer
   }
 }
 
-async function beginPending({ place, service, tools }: Session, port: number): Promise<PendingCode> {
+async function beginPending({ context, place, service, tools }: Session, port: number): Promise<PendingCode> {
   const { beginCode } = await import('../../oauth/engine/authorization-code.ts');
   const pending = await beginCode(service, port, tools.now());
   if (pending === null) throw new CliError(ExitCode.usage, 'no_page', `${service.profile.id} has no page to log in at`);
+  const given = await place.pending.read(tools.now());
+  if (given !== null && given.provider !== pending.provider) {
+    context.output.note(`the login of ${given.provider} that waited for its code is given up`);
+  }
   await place.pending.write(pending);
   return pending;
 }
@@ -184,8 +188,8 @@ async function logInByLoopback(
     const arrivals: Promise<Callback | null>[] = [listening.receive({ path, state: pending.state }, until)];
     if (method.canPaste) {
       const pasted = askForCode(session, pending, until).catch((error: unknown) => {
-        // The browser came back first, and the question was taken away.
-        if (won.signal.aborted) return null;
+        // The browser came back first, or the time is up, and the question was taken away.
+        if (until.aborted) return null;
         throw error;
       });
       arrivals.push(pasted);

@@ -34,8 +34,12 @@ export async function discoverProject(
   tools: ServiceTools,
   dialect: Dialect = codeAssistDialect,
 ): Promise<Account> {
-  const google = new Google(account, service, tools);
   const configured = service.projectId ?? account.details.project_id ?? null;
+  // A token of a server of the user's own is no business of Google's.
+  if (service.isOverridden && service.endpoints.apiUrl === service.profile.apiUrl) {
+    return configured === null ? account : { ...account, details: { ...account.details, project_id: configured } };
+  }
+  const google = new Google(account, service, tools);
   if (configured !== null && isProjectNumber(configured)) {
     const reason = `${configured} is a project's number; set providers.${service.profile.id}.oauth.project_id to its id`;
     return blocked(account, { kind: 'blocked', why: 'ineligible', reason, link: null }, tools.now());

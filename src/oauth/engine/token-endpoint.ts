@@ -243,7 +243,7 @@ function failureOf(error: unknown, seen: CallAnswer | null, now: number, secrets
   const reason = redact(reasonOf(status, code, description), secrets);
   if (status === 429) return { kind: 'rate-limited', retryAfterMs: retryAfterOf(headers, now), reason };
   if (status >= 500) return { kind: 'unavailable', reason };
-  if (code !== null) return { kind: 'refused', error: code, reason };
+  if (code !== null) return { kind: 'refused', error: redact(code, secrets), reason };
   if (status === 401 || status === 403) return { kind: 'refused', error: `http_${status}`, reason };
   return { kind: 'unreadable', reason: json === null ? `${reason} without JSON` : `${reason} without a token` };
 }
