@@ -10,9 +10,13 @@ import { createOperations } from './gateway/create-operations.ts';
 import { FirstByteTimes } from './gateway/first-byte-times.ts';
 import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
 import { createModelSurface } from './gateway/create-model-surface.ts';
+import { countTokens } from './gateway/count.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
 import type { EngineEvent, ModelListError, Operations } from './gateway/operations.ts';
 import { startQuotaPoller } from './gateway/quota-poller.ts';
+import { Pins } from './gateway/pins.ts';
+import { ReasoningMemory } from './gateway/reasoning-memory.ts';
+import { MemoryResponses, readKept, type ResponseStore } from './gateway/response-store.ts';
 import { OutputMeans } from './gateway/token-estimate.ts';
 import { NO_EDITS } from './gateway/user-edits.ts';
 import { createCatalogue } from './models/catalogue.ts';
@@ -262,6 +266,12 @@ export async function createApp(sources: AppSources): Promise<App> {
     outputMeans: new OutputMeans(),
     costOf: (provider, model, usage) => catalogue.costOf(provider, model, usage, clock.now()).usd,
     firstByteTimes,
+    pins: new Pins(),
+    chat: {
+      memory: new ReasoningMemory(),
+      now: () => clock.now(),
+      traitsOf: (provider, model) => catalogue.traitsOf(provider, model),
+    },
     onFinished: (record) => {
       for (const row of usageRows(record)) store.writer.usage(row);
       if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
@@ -352,17 +362,52 @@ export async function createApp(sources: AppSources): Promise<App> {
     for (const warning of next.warnings) log.warn(warning);
   }
 
+  const responseLimits = () => {
+    const { ttl, max_size } = loaded.config.responses;
+    return { ttlMs: ttl, maxBytes: max_size };
+  };
+  const memoryResponses = new MemoryResponses(responseLimits, () => clock.now());
+  const diskResponses: ResponseStore = {
+    find(client, id) {
+      const json = store.responses.find(client, id, responseLimits().ttlMs);
+      return json === null ? null : readKept(json);
+    },
+    keep(client, id, kept) {
+      try {
+        store.responses.keep(client, id, JSON.stringify(kept), responseLimits());
+      } catch (error) {
+        // The answer is with its client; only the way back to it is lost.
+        log.warn(`an answer could not be kept for previous_response_id: ${reasonOf(error)}`);
+      }
+    },
+    remove: (client, id) => store.responses.remove(client, id),
+  };
+
   const fetch = createFetch({
     settings: () => current.settings,
     gateway,
     operations,
-    models: createModelSurface({ ...gatewayDeps, catalogue, counter }),
+    models: createModelSurface({ ...gatewayDeps, catalogue }),
     instance: instanceOf(nonce),
     version,
     clock,
     log,
+    countTokens: (call) =>
+      countTokens(call, { ...gatewayDeps, countHere: (model, input) => counter.count(model, input) }),
+    responses: () => responsesIn(loaded.config.responses.store),
     isReady: () => [...current.runtimes.values()].some((runtime) => isServing(runtime.pool)),
   });
+
+  function responsesIn(place: LoadedConfig['config']['responses']['store']): ResponseStore | null {
+    switch (place) {
+      case 'off':
+        return null;
+      case 'memory':
+        return memoryResponses;
+      case 'disk':
+        return diskResponses;
+    }
+  }
 
   const stopWatching = watchOtherWriters(store, clock, log, applyOverrides);
 

@@ -80,7 +80,7 @@ describe('the README', () => {
 
   test('names every route, and none that is not there', () => {
     const table = readme.slice(readme.indexOf('## HTTP'), readme.indexOf('## Providers'));
-    const named = [...table.matchAll(/`(GET|POST) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`);
+    const named = [...table.matchAll(/`(GET|POST|DELETE) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`);
     const shown = routes.filter((route) => route.access !== 'admin' && route.path !== '/');
     expect(named.sort()).toEqual(shown.map((route) => `${route.method} ${route.path}`).sort());
   });

@@ -17,16 +17,12 @@ const LATER_FIELDS = [
   'providers.*.entra',
   'providers.*.fair_cycle',
   'providers.*.path_style',
-  'providers.*.protocol=anthropic-messages',
-  'providers.*.protocol=gemini',
-  'providers.*.protocol=openai-responses',
   'providers.*.resource',
-  'responses',
   'server.client_keys.*.limits',
 ] as const;
 
 /** Vendors that need more than a base URL and a key. With a `base_url` such a name is a server of the user's own. */
-export const LATER_PROVIDERS: ReadonlySet<string> = new Set(['anthropic', 'antigravity', 'azure', 'g4f', 'gemini_cli']);
+export const LATER_PROVIDERS: ReadonlySet<string> = new Set(['antigravity', 'azure', 'g4f', 'gemini_cli']);
 
 export type LaterUse = {
   readonly path: Path /** The value that is not supported; null: the whole field. */;

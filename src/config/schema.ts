@@ -625,6 +625,18 @@ export const configSchema = z.strictObject({
     .prefault({})
     .meta({ description: 'The command `rotator chat`.' }),
   pricing,
+  responses: z
+    .strictObject({
+      store: field(
+        choice(['memory', 'disk', 'off']),
+        'memory',
+        'Where answers of `/v1/responses` are kept for `previous_response_id` and for `GET`: `memory` until a restart, `disk` in the state database, `off` nowhere.',
+      ),
+      ttl: field(duration(), '24h', 'How long an answer is kept after its last use.'),
+      max_size: field(size(), '256mb', 'All kept answers together; above it the least lately used go.'),
+    })
+    .prefault({})
+    .meta({ description: 'Answers of the Responses surface that clients come back to. Each client key sees its own.' }),
   logging: z
     .strictObject({
       level: field(choice(['debug', 'info', 'warn', 'error']), 'info', 'Least severe messages to show.'),

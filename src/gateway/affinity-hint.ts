@@ -40,14 +40,14 @@ const MAX_TOOLS_BYTES = 64 * 1024;
 /** Of what stands apart from the conversation: the beginning tells system prompts apart. */
 const MAX_INSTRUCTION_BYTES = 16 * 1024;
 
-/** `clientName` null: the anonymous client. Null when nothing tells conversations apart. Reads bytes, parses nothing. */
+/** Null when nothing tells conversations apart. Reads bytes, parses nothing. */
 export function affinityOf(
   headers: Headers,
   index: JsonIndex,
   layout: RequestLayout,
-  clientName: string | null,
+  clientId: string,
 ): Affinity | null {
-  const client = Bun.hash(clientName ?? '');
+  const client = Bun.hash(clientId);
   const named = namedIn(headers) ?? fieldIn(index);
   if (named !== null) return { key: `e${hash(named, client)}`, isExplicit: true, isHonoured: true };
   return inferred(index, layout, client);

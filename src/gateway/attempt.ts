@@ -13,6 +13,7 @@ import { bodyFailure } from '../transport/fetch-upstream.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import type { CredentialAccess } from './gateway.ts';
 import { callWith, type Prepared } from './lane.ts';
+import { issuesState, type Pins } from './pins.ts';
 import { Leash } from './leash.ts';
 import type { Target } from './plan.ts';
 import type { StopCause } from './stopped.ts';
@@ -46,6 +47,7 @@ export type AttemptTools = {
   readonly clock: Clock;
   readonly version: string;
   readonly instance: string;
+  readonly pins: Pins;
 };
 
 /** A stream past its commit point: from here on nothing is replayed. */
@@ -158,13 +160,15 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
     return failed({ kind: 'upstream-error', status: 200, message });
   }
   const { provider } = input.target.runtime;
-  const { codec, context, translation } = input.prepared;
+  const { codec, context, translation, watch } = input.prepared;
   // Some servers stream although nobody asked, or call a stream JSON.
   const collected = startsLikeStream(raw) ? codec.collect(raw) : null;
   const { bytes, isChanged } = adaptReplyBytes(provider, collected ?? raw, context);
   const facts = codec.readReply(bytes);
   switch (facts.state) {
     case 'answer': {
+      watch?.reply(bytes);
+      if (issuesState(codec.id)) tools.pins.note(bytes, input.target.runtime.id, input.access.id);
       const headers = { 'content-type': 'application/json', ...downstreamHeaders(provider, response.headers) };
       if (collected || translation) headers['content-type'] = 'application/json';
       const warnings = isChanged ? ['reply adapted'] : [];
@@ -194,6 +198,8 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
   const stream = new UpstreamStream(response.body ?? new ReadableStream({ start: (c) => c.close() }), {
     codec: prepared.codec,
     translation: prepared.translation?.stream() ?? null,
+    watch: prepared.watch?.stream() ?? null,
+    note: issuesState(prepared.codec.id) ? (bytes) => tools.pins.note(bytes, target.runtime.id, input.access.id) : null,
     dropsUsageFrame: prepared.dropsUsageFrame,
     adapt: eventAdapter(provider, prepared.context),
     signal: leash.signal,

@@ -1,6 +1,5 @@
 import type { Catalogue, SourcedPrice } from '../models/catalogue.ts';
 import { aliasCard, type ModelCard, modelCard } from '../models/card.ts';
-import type { CountedInput, TokenCount, TokenCounter } from '../models/token-count.ts';
 import type { Problem } from '../protocols/problem.ts';
 import { findProvider } from '../providers/index.ts';
 import type { Client, ProviderRuntime } from './gateway.ts';
@@ -14,18 +13,16 @@ export interface ModelSurface {
   list(client: Client): Promise<readonly ModelCard[]>;
   /** Of the first target that the name stands for; no price is known of a name that stands for none. */
   priceOf(client: Client, model: string): Promise<SourcedPrice | { readonly problem: Problem }>;
-  countTokens(client: Client, model: string, input: CountedInput): Promise<TokenCount | { readonly problem: Problem }>;
 }
 
 export type ModelSurfaceDeps = Pick<GatewayDeps, 'routes' | 'warmLists' | 'clock'> & {
   readonly catalogue: Catalogue;
-  readonly counter: TokenCounter;
 };
 
 type Looked = { readonly provider: string | null; readonly model: string } | { readonly problem: Problem };
 
 export function createModelSurface(deps: ModelSurfaceDeps): ModelSurface {
-  const { catalogue, counter, clock } = deps;
+  const { catalogue, clock } = deps;
 
   /** `provider` null: a name that nobody here serves, which has tokens all the same. */
   async function look(client: Client, name: string): Promise<Looked> {
@@ -71,11 +68,6 @@ export function createModelSurface(deps: ModelSurfaceDeps): ModelSurface {
       if ('problem' in found) return found;
       if (found.provider === null) return { price: null, source: 'unknown' };
       return catalogue.priceOf(found.provider, found.model, clock.now());
-    },
-
-    async countTokens(client, name, input) {
-      const found = await look(client, name);
-      return 'problem' in found ? found : await counter.count(found.model, input);
     },
   };
 }

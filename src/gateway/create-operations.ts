@@ -3,7 +3,7 @@ import { tokenPrices } from '../models/card.ts';
 import type { CredentialId } from '../pool/credential.ts';
 import type { Block, CapView, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
-import { openAiChat } from '../protocols/openai-chat/index.ts';
+import { codecOf } from '../protocols/index.ts';
 import { findProvider } from '../providers/index.ts';
 import type { ListedModel } from '../providers/provider.ts';
 import { namePattern } from '../shared/wildcard.ts';
@@ -12,7 +12,8 @@ import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
 import { type History, lifetimeCosts, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
 import type { GatewayDeps } from './handle.ts';
-import { chatJob } from './job.ts';
+import type { ChatTools } from './job.ts';
+import { upstreamProtocol } from './lane.ts';
 import type {
   AttemptView,
   BlockView,
@@ -29,12 +30,12 @@ import type {
   UnknownModel,
   WindowReport,
 } from './operations.ts';
-import { pingBody } from './ping.ts';
+import { pingBody, pingJob } from './ping.ts';
 import { callableAliases, type Candidate, fallbackIds, PLAIN_WISH, type Route, route, type Target } from './plan.ts';
 import { visibilityOf, visibleModels } from './visible-models.ts';
 
 /** The operator is nobody's client: no allow-list applies. */
-const OPERATOR: Client = { name: null, models: [] };
+const OPERATOR: Client = { id: '', name: null, models: [] };
 
 export type OperationsDeps = {
   readonly gateway: Gateway;
@@ -107,7 +108,11 @@ export function createOperations(deps: OperationsDeps): Operations {
     async test(id) {
       const found = find(id);
       if (!found) return null;
-      const result = await testKey(found.runtime, found.access, { ask: deps.ask, attempt: deps.gatewayDeps });
+      const result = await testKey(found.runtime, found.access, {
+        ask: deps.ask,
+        attempt: deps.gatewayDeps,
+        chat: deps.gatewayDeps.chat,
+      });
       // A key that was refused or out of credit comes back by proof, not by time.
       if (result.ok) {
         found.runtime.pool.prove(found.access.id);
@@ -127,7 +132,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         found = route(model, OPERATOR, gatewayDeps.routes(), wish);
       }
       if ('kind' in found) return unknownModel(model, found.message);
-      const report = explainRoute(model, found, isStream);
+      const report = explainRoute(model, found, isStream, gatewayDeps.chat);
       if (!isLive) return report;
       return { ...report, attempts: await callLive(model, isStream, deps) };
     },
@@ -363,9 +368,9 @@ function unknownModel(model: string, message: string): UnknownModel {
   return { unknown: model, message, hint: null };
 }
 
-function explainRoute(model: string, found: Route, isStream: boolean): RouteReport {
+function explainRoute(model: string, found: Route, isStream: boolean, chat: ChatTools): RouteReport {
   const targets = found.candidates.map((candidate) =>
-    candidate.kind === 'able' ? explainTarget(candidate.target, isStream) : skippedTarget(candidate),
+    candidate.kind === 'able' ? explainTarget(candidate.target, isStream, chat) : skippedTarget(candidate),
   );
   const serving = targets.find((target) => target.credentials.some((credential) => credential.verdict === 'chosen'));
   const chosen = serving?.credentials.find((credential) => credential.verdict === 'chosen');
@@ -383,7 +388,7 @@ function skippedTarget({ name, tier, reason }: Extract<Candidate, { kind: 'skipp
   return { target: name, tier: known, lane: 'passthrough', skipped: reason, changes: [], credentials: [] };
 }
 
-function explainTarget(target: Target, isStream: boolean): RouteTarget {
+function explainTarget(target: Target, isStream: boolean, chat: ChatTools): RouteTarget {
   const { runtime, model } = target;
   const credentials = runtime.pool
     .explain({ model, exclude: new Set(), bytes: 0, tokens: 0, affinity: null })
@@ -391,18 +396,20 @@ function explainTarget(target: Target, isStream: boolean): RouteTarget {
   return {
     target: target.name,
     tier: runtime.tier,
-    lane: 'passthrough',
+    lane: laneOf(target),
     skipped: credentials.length === 0 ? 'no credentials' : null,
-    changes: pingChanges(target, isStream),
+    changes: pingChanges(target, isStream, chat),
     credentials,
   };
 }
 
+/** Of a client that speaks OpenAI chat, as the ping does. */
+const laneOf = ({ runtime, model }: Target) =>
+  upstreamProtocol(runtime.provider, model, 'openai-chat') === 'openai-chat' ? 'passthrough' : 'translate';
+
 /** What would be adapted in a plain request; a request with more in it may need more. */
-function pingChanges(target: Target, isStream: boolean): readonly string[] {
-  const envelope = openAiChat.readRequest(pingBody(target.name, isStream), null);
-  if (isProblem(envelope)) return [];
-  const prepared = chatJob(openAiChat, envelope).prepare(target);
+function pingChanges(target: Target, isStream: boolean, chat: ChatTools): readonly string[] {
+  const prepared = pingJob(target.name, isStream, chat).prepare(target);
   return isProblem(prepared) ? [] : prepared.changes;
 }
 
@@ -410,7 +417,7 @@ async function callLive(model: string, isStream: boolean, deps: OperationsDeps):
   const records: AttemptView[] = [];
   const response = await deps.gateway.handle({
     requestId: `test-${crypto.randomUUID()}`,
-    codec: openAiChat,
+    codec: codecOf('openai-chat'),
     path: null,
     framing: 'events',
     body: pingBody(model, isStream),

@@ -9,7 +9,9 @@ import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
 import type { FirstByteTimes } from './first-byte-times.ts';
 import type { CredentialAccess } from './gateway.ts';
 import type { Job } from './job.ts';
+import type { Prepared } from './lane.ts';
 import { outcomeOf } from './outcome.ts';
+import { issuesState, type Pin, type Pins } from './pins.ts';
 import type { Target } from './plan.ts';
 import { isMaybeBilled, mayRevisit, nextStep } from './retry.ts';
 import type { OutputMeans } from './token-estimate.ts';
@@ -157,8 +159,9 @@ async function forwardTo(
   const { clock } = tools;
   const { pool, timeouts, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
   const { deadline } = input;
-  const prepared = input.job.prepare(target);
-  if (isProblem(prepared)) return { kind: 'refused', problem: prepared };
+  const ready = input.job.prepare(target);
+  if (isProblem(ready)) return { kind: 'refused', problem: ready };
+  let prepared: Prepared = ready;
   const { outputMeans } = tools;
   const want = {
     model: target.model,
@@ -175,6 +178,7 @@ async function forwardTo(
   // How often each credential has failed here: a wait for the same one is a repeat on it, and has the same budget.
   const tries = new Map<CredentialId, number>();
   let notSent = 0;
+  let pin = pinOf(prepared, target, tools.pins);
   let repeat: { id: CredentialId; count: number } | null = null;
   const failed = (refusal: Refusal | null, isFinal: boolean): TargetResult => ({
     kind: 'failed',
@@ -195,8 +199,13 @@ async function forwardTo(
         leased = null;
       }
     }
+    if (!leased && pin && !pin.isFirm && !exclude.has(pin.credential)) {
+      // Better than any other, but not worth a wait.
+      const preferred = pool.lease({ ...want, exclude, only: pin.credential }, askedAt);
+      if (!isRefusal(preferred)) leased = preferred;
+    }
     leased ??= await pool.acquire(
-      { ...want, exclude },
+      { ...want, exclude, ...(pin?.isFirm && { only: pin.credential }) },
       {
         deadline: Math.min(deadline, askedAt + patienceMs),
         // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
@@ -206,6 +215,18 @@ async function forwardTo(
     );
     trace.waitedMs += performance.now() - waitStart;
     if (isRefusal(leased)) {
+      if (pin?.isFirm && leased.cause !== 'aborted' && failures.length === 0) {
+        // What rotator itself had put back into the request can be left out again; what the client sent cannot.
+        const without: Prepared | Problem | null = prepared.isRestored
+          ? input.job.prepare(target, { isForgetful: true })
+          : null;
+        if (!without || isProblem(without)) {
+          return { kind: 'refused', problem: pinnedAway(pin, target, leased, clock.now()) };
+        }
+        prepared = without;
+        pin = pinOf(prepared, target, tools.pins);
+        continue;
+      }
       if (leased.cause === 'aborted') failures.push(clientGone());
       else if (clock.now() >= deadline) failures.push(pastDeadline(target));
       return failed(
@@ -363,6 +384,22 @@ async function pause(
 
 function leaseUsage(usage: Usage | null): LeaseUsage | null {
   return usage && { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens };
+}
+
+/** Whose state the request carries, if that is one of the target's credentials. */
+function pinOf(prepared: Prepared, { runtime }: Target, pins: Pins): Pin | null {
+  if (!issuesState(prepared.codec.id)) return null;
+  const pin = pins.find(prepared.body);
+  return pin?.provider === runtime.id && runtime.credentials.has(pin.credential) ? pin : null;
+}
+
+function pinnedAway(pin: Pin, target: Target, refusal: Refusal, now: number): Problem {
+  return {
+    kind: 'credential-unavailable',
+    status: 409,
+    message: `the request carries encrypted state that only ${pin.credential} can read, and that credential cannot serve ${target.name} now`,
+    ...(refusal.retryAt !== null && { retryAfterMs: Math.max(0, refusal.retryAt - now) }),
+  };
 }
 
 const clientGone = (): Failure => ({ kind: 'client-gone', status: null, message: 'the client went away' });

@@ -1,6 +1,6 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { RequestPath, WireCodec } from '../protocols/codec.ts';
+import type { Codec, RequestPath } from '../protocols/codec.ts';
 import type { JsonRecord } from '../protocols/ir.ts';
 import type { AttemptRecord } from '../protocols/problem.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -10,6 +10,8 @@ import type { UserEdits } from './user-edits.ts';
 
 /** Who asks. Open mode and the command line are the anonymous client, which may use every model. */
 export type Client = {
+  /** Of its key, and the same as long as the key is: what belongs to a client is kept under it. Empty for the anonymous client. */
+  readonly id: string;
   /** Name in the config, or `default`; null for the anonymous client. */
   readonly name: string | null;
   /** Allow-list over `provider/model` and aliases; empty means all. */
@@ -19,7 +21,7 @@ export type Client = {
 /** One call of a model surface, authenticated and read. */
 export type GatewayCall = {
   readonly requestId: string;
-  readonly codec: WireCodec;
+  readonly codec: Codec;
   /** What the URL says of the request, where its protocol has it there; else null. */
   readonly path: RequestPath | null;
   /** How a streamed answer is framed. */

@@ -7,7 +7,7 @@ import { isObject, parseJson } from '../shared/json-shape.ts';
 import { affinityOf } from './affinity-hint.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
 import type { Client, Gateway, GatewayCall } from './gateway.ts';
-import { chatJob } from './job.ts';
+import { ChatJob, type ChatTools } from './job.ts';
 import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
 import { needsOf } from './needs.ts';
@@ -19,6 +19,7 @@ import { verdict } from './verdict.ts';
 export type GatewayDeps = ForwardTools & {
   readonly settings: () => { readonly holdMs: number; readonly heartbeatMs: number };
   readonly routes: () => Routes;
+  readonly chat: ChatTools;
   /**
    * Waits until the model lists of all configured providers have been asked for once, until `isEnough` says so after one
    * has come, or for a bounded time, which `maxMs` can only shorten.
@@ -53,12 +54,17 @@ export function createGateway(deps: GatewayDeps): Gateway {
         life.askedProvider = planned.asked;
         const routes = deps.routes();
         const input: ForwardInput = {
-          job: chatJob(call.codec, envelope),
+          job: new ChatJob(
+            call.codec,
+            envelope,
+            { requestId: call.requestId, client: call.client.id, reasoning: planned.reasoning },
+            deps.chat,
+          ),
           headers: call.headers,
           clientSignal: life.signal,
           arrivedAt: call.arrivedAt,
           timeoutMs: call.timeoutMs,
-          affinity: affinityOf(call.headers, envelope.index, call.codec.layout, call.client.name),
+          affinity: affinityOf(call.headers, envelope.index, call.codec.layout, call.client.id),
           targets: planned.targets,
           maxTargets: routes.fallback.maxTargets,
           onContext: planned.onContext,

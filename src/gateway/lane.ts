@@ -1,10 +1,10 @@
-import type { Envelope, ProtocolId, WireCodec } from '../protocols/codec.ts';
+import type { Envelope, ProtocolId, StreamProgress, WireCodec } from '../protocols/codec.ts';
+import type { AnswerReader } from '../protocols/plain-json.ts';
 import { adaptRequest } from '../providers/adapt.ts';
 import { editBody } from '../providers/body-edits.ts';
 import type { AdaptContext, Provider } from '../providers/provider.ts';
 import { authorize, callUrl, upstreamHeaders } from '../providers/request.ts';
 import type { SseFrame } from '../shared/sse.ts';
-import type { StreamProgress } from '../protocols/codec.ts';
 import type { UpstreamCall } from '../transport/upstream.ts';
 import type { CredentialAccess } from './gateway.ts';
 import type { Target } from './plan.ts';
@@ -22,13 +22,29 @@ export type Prepared = {
   /** What was changed besides the model name and the wish for usage. */
   readonly changes: readonly string[];
   /** Reads what the upstream answers. */
-  readonly codec: WireCodec;
+  readonly codec: AnswerReader;
   /** The usage frame was asked for by rotator, not by the client. */
   readonly dropsUsageFrame: boolean;
   readonly context: AdaptContext;
+  /** The client speaks it too: its protocol's own headers may cross. */
+  readonly isSameProtocol: boolean;
   /** Null in the passthrough lane. */
   readonly translation: Translation | null;
+  /** What the client had lost of earlier answers was put back into it. */
+  readonly isRestored: boolean;
+  /** Null: nobody needs to know what is answered. */
+  readonly watch: Watch | null;
 };
+
+/** Learns from an answer without changing it. */
+export interface Watch {
+  reply(bytes: Uint8Array): void;
+  stream(): StreamWatch;
+}
+
+export interface StreamWatch {
+  push(frame: SseFrame, json: unknown): void;
+}
 
 /** What an upstream answers, in the client's protocol. */
 export interface Translation {
@@ -68,7 +84,10 @@ export function prepareSame(target: Target, codec: WireCodec, envelope: Envelope
     codec,
     dropsUsageFrame: asksUsage && !envelope.wantsUsage,
     context,
+    isSameProtocol: true,
     translation: null,
+    isRestored: false,
+    watch: null,
   };
 }
 
@@ -85,13 +104,10 @@ export function callWith(
   },
 ): UpstreamCall {
   const { runtime } = target;
-  const headers = upstreamHeaders(
-    runtime.provider,
-    request.headers,
-    runtime.headers,
-    request.version,
-    prepared.translation !== null,
-  );
+  const headers = upstreamHeaders(runtime.provider, request.headers, runtime.headers, request.version, {
+    protocol: prepared.context.protocol,
+    isTranslated: !prepared.isSameProtocol,
+  });
   // The transport asks for it anyway, but would have to copy all of them to add it.
   if (!headers.has('accept-encoding')) headers.set('accept-encoding', 'identity');
   authorize(runtime.provider, headers, access.key);

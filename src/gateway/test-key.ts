@@ -1,11 +1,10 @@
 import { isProblem } from '../protocols/codec.ts';
-import { openAiChat } from '../protocols/openai-chat/index.ts';
 import { type AskTools, askModels } from './ask.ts';
 import { type AttemptTools, attempt } from './attempt.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
-import { chatJob } from './job.ts';
+import type { ChatTools } from './job.ts';
 import type { KeyTest } from './operations.ts';
-import { pingBody } from './ping.ts';
+import { pingJob } from './ping.ts';
 import { targetOf } from './plan.ts';
 import { visibleModels } from './visible-models.ts';
 
@@ -19,7 +18,7 @@ const TEST_TIMEOUT_MS = 60_000;
 export async function testKey(
   runtime: ProviderRuntime,
   access: CredentialAccess,
-  tools: { readonly ask: AskTools; readonly attempt: AttemptTools },
+  tools: { readonly ask: AskTools; readonly attempt: AttemptTools; readonly chat: ChatTools },
 ): Promise<KeyTest> {
   const startedAt = performance.now();
   const result = (test: Omit<KeyTest, 'id' | 'ms'>): KeyTest => ({
@@ -40,9 +39,7 @@ export async function testKey(
     return result({ ok: false, status: null, result: 'unknown', message });
   }
   const target = targetOf(runtime, model.id);
-  const envelope = openAiChat.readRequest(pingBody(target.name, false), null);
-  if (isProblem(envelope)) throw new Error(`the ping is no request: ${envelope.message}`);
-  const prepared = chatJob(openAiChat, envelope).prepare(target);
+  const prepared = pingJob(target.name, false, tools.chat).prepare(target);
   if (isProblem(prepared)) return result({ ok: false, status: null, result: 'unknown', message: prepared.message });
   const attempted = await attempt(
     {

@@ -1,9 +1,10 @@
-import type { FrameFacts, StreamProgress, StreamReader, Usage, WireCodec } from '../protocols/codec.ts';
+import type { FrameFacts, StreamProgress, StreamReader, Usage } from '../protocols/codec.ts';
+import type { AnswerReader } from '../protocols/plain-json.ts';
 import type { JsonObject } from '../providers/provider.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { SseFrame } from '../shared/sse.ts';
 import { SseFramer } from '../transport/sse.ts';
-import type { StreamTranslation } from './lane.ts';
+import type { StreamTranslation, StreamWatch } from './lane.ts';
 
 /** What the next piece of an upstream's stream brings. */
 export type StreamStep = {
@@ -23,9 +24,13 @@ export type StreamStep = {
 
 export type StreamRules = {
   /** The upstream's protocol. */
-  readonly codec: WireCodec;
+  readonly codec: AnswerReader;
   /** Into the client's protocol; null where it is the same, and bytes pass as they are. */
   readonly translation: StreamTranslation | null;
+  /** Looks at every frame that says something; changes nothing. */
+  readonly watch: StreamWatch | null;
+  /** Told of every frame's bytes, for what they carry that only the same credential takes back. */
+  readonly note: ((bytes: Uint8Array) => void) | null;
   /** The usage frame was asked for by rotator, not by the client. */
   readonly dropsUsageFrame: boolean;
   /** A provider's change of one frame's JSON, in place; true when it changed something. */
@@ -137,6 +142,10 @@ export class UpstreamStream {
   #take(frames: readonly SseFrame[], out: Output): StreamStep | null {
     for (const frame of frames) {
       const facts = this.#reader.push(frame);
+      if (facts.json !== undefined) {
+        this.#rules.watch?.push(frame, facts.json);
+        this.#rules.note?.(frame.bytes);
+      }
       if (facts.error !== undefined) return out.step({ kind: 'error', error: facts.error });
       if (facts.isEnd) {
         // Nothing that follows the end mark belongs to the answer.

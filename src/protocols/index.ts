@@ -1,15 +1,15 @@
 import { anthropicMessages } from './anthropic-messages/index.ts';
-import type { ProtocolId, WireCodec } from './codec.ts';
+import type { Codec, ProtocolId } from './codec.ts';
 import { gemini } from './gemini/index.ts';
 import { openAiChat } from './openai-chat/index.ts';
 import { openAiResponses } from './openai-responses/index.ts';
 
 /** Every wire format, one line each. */
-export const codecs: readonly WireCodec[] = [openAiChat, openAiResponses, anthropicMessages, gemini];
+export const codecs: readonly Codec[] = [openAiChat, openAiResponses, anthropicMessages, gemini];
 
-const byId = new Map<ProtocolId, WireCodec>(codecs.map((codec) => [codec.id, codec]));
+const byId = new Map<ProtocolId, Codec>(codecs.map((codec) => [codec.id, codec]));
 
-export function codecOf(id: ProtocolId): WireCodec {
+export function codecOf(id: ProtocolId): Codec {
   const codec = byId.get(id);
   if (!codec) throw new Error(`there is no codec for ${id}`);
   return codec;

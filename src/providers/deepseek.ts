@@ -71,6 +71,7 @@ export const deepseek = compatible({
   baseUrl: 'https://api.deepseek.com/v1',
   keyEnv: ['DEEPSEEK_API_KEY'],
   key: 'required',
+  wantsReasoningBack: true,
   tier: null,
   keyUrl: 'https://platform.deepseek.com/api_keys',
   bodyRules: { allow: FIELDS },

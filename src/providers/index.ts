@@ -1,3 +1,4 @@
+import { anthropic } from './anthropic.ts';
 import { cerebras } from './cerebras.ts';
 import { chutes } from './chutes.ts';
 import { cohere } from './cohere.ts';
@@ -23,6 +24,8 @@ export { normalizeProviderId } from './provider-id.ts';
 /** Every vendor known by name, in the order in which a person would look for them. A new vendor is a file and a line. */
 export const providers: readonly Provider[] = [
   openai,
+  anthropic,
+  gemini,
   openrouter,
   groq,
   mistral,
@@ -37,7 +40,6 @@ export const providers: readonly Provider[] = [
   qwenCode,
   iflow,
   cohere,
-  gemini,
 ];
 
 const byName = new Map<string, Provider>(

@@ -9,6 +9,7 @@ export const moonshot = compatible({
   baseUrl: 'https://api.moonshot.ai/v1',
   keyEnv: ['MOONSHOT_API_KEY'],
   key: 'required',
+  wantsReasoningBack: true,
   tier: null,
   keyUrl: 'https://platform.moonshot.ai/console/api-keys',
   editFields: (index, context) => {

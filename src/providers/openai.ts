@@ -1,11 +1,15 @@
 import type { Provider } from './provider.ts';
 import { requestLargerThanMinute } from './request-too-large.ts';
 
-/** The protocol's own author: nothing to adapt. */
+/** Models that answer `/responses` and nothing else. https://platform.openai.com/docs/models, 2026-11. */
+const RESPONSES_ONLY = /^(o\d+-pro|gpt-\d+(\.\d+)?-pro|.*codex|.*deep-research|computer-use)/;
+
+/** The protocols' own author: nothing to adapt. */
 export const openai = {
   id: 'openai',
   title: 'OpenAI',
   protocol: 'openai-chat',
+  speaks: (model) => (RESPONSES_ONLY.test(model) ? ['openai-responses'] : ['openai-chat', 'openai-responses']),
   baseUrl: 'https://api.openai.com/v1',
   keyEnv: ['OPENAI_API_KEY'],
   key: 'required',

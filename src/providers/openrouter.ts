@@ -19,6 +19,7 @@ export const openrouter = compatible({
   baseUrl: 'https://openrouter.ai/api/v1',
   keyEnv: ['OPENROUTER_API_KEY'],
   key: 'required',
+  wantsReasoningBack: true,
   tier: 2,
   isListPublic: true,
   rateHeaders: readSingleLimit,

@@ -98,6 +98,16 @@ export type Ceiling = {
 
 export type LearnedLimits = Readonly<Partial<Record<LimitName, Ceiling>>>;
 
+/** A vendor's own counter of tokens. */
+export type Counting = {
+  /** Path under the base URL; `{model}` stands for the model. */
+  readonly path: string;
+  /** What it is asked, made of a request in the provider's protocol. */
+  body(request: { readonly [key: string]: unknown }, model: string): { readonly [key: string]: unknown };
+  /** The count it tells; null: none. */
+  read(reply: { readonly [key: string]: unknown }): number | null;
+};
+
 /** A vendor: data, and hooks of a few lines where data is not enough. Everything absent means plain OpenAI chat. */
 export interface Provider {
   /** Lower case with `_`. */
@@ -134,6 +144,10 @@ export interface Provider {
   readonly headersAcross?: { readonly up?: readonly string[]; readonly down?: readonly string[] };
   /** False where `stream_options` is refused; usage then comes unasked or not at all. Default true. */
   readonly streamUsage?: boolean;
+  /** Absent: it has none, and tokens are counted here. */
+  readonly counting?: Counting;
+  /** Wants the reasoning before a tool call back with the call's result, and clients tend to drop it. */
+  readonly wantsReasoningBack?: boolean;
   readonly bodyRules?: BodyRules | ((context: AdaptContext) => BodyRules | undefined);
   /** Reads single fields through the index and says what to put in their place; undefined: nothing to do. */
   editFields?(index: JsonIndex, context: AdaptContext): FieldEdit | undefined;

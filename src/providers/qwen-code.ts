@@ -14,6 +14,7 @@ export const qwenCode = compatible({
   baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
   keyEnv: ['QWEN_CODE_API_KEY', 'DASHSCOPE_API_KEY'],
   key: 'required',
+  wantsReasoningBack: true,
   tier: 5,
   keyUrl: 'https://modelstudio.console.alibabacloud.com/',
   editFields: (index, context) =>

@@ -7,6 +7,7 @@ import type { AdaptContext, Provider } from './provider.ts';
 const UP: readonly string[] = ['content-type', 'accept', 'idempotency-key'];
 /** Versions and switches of the client's protocol: they mean nothing in another one. */
 const UP_SAME: readonly string[] = [...UP, 'anthropic-version', 'anthropic-beta', 'openai-beta'];
+const ANTHROPIC_VERSION = '2023-06-01';
 const DOWN: readonly string[] = ['content-type'];
 
 /** Puts the key where the vendor looks for it. Null: a server that takes no key, nothing is sent. */
@@ -25,11 +26,14 @@ export function upstreamHeaders(
   client: Headers,
   extra: Readonly<Record<string, string>>,
   version: string,
-  isTranslated = false,
+  call: { readonly protocol: ProtocolId; readonly isTranslated: boolean } = {
+    protocol: provider.protocol,
+    isTranslated: false,
+  },
 ): Headers {
   const headers = new Headers();
   const own = provider.headersAcross?.up;
-  const across = isTranslated ? UP : UP_SAME;
+  const across = call.isTranslated ? UP : UP_SAME;
   for (const name of own ? [...across, ...own] : across) {
     const value = client.get(name);
     if (value !== null) headers.set(name, value);
@@ -37,6 +41,10 @@ export function upstreamHeaders(
   // What was read as JSON goes out as JSON; `curl -d` calls it a form.
   if (!/\bjson\b/i.test(headers.get('content-type') ?? '')) headers.set('content-type', 'application/json');
   for (const [name, value] of Object.entries(extra)) headers.set(name, value);
+  // Required there, and no reason for a change: what the client says goes before.
+  if (call.protocol === 'anthropic-messages' && !headers.has('anthropic-version')) {
+    headers.set('anthropic-version', ANTHROPIC_VERSION);
+  }
   headers.set('user-agent', `rotator/${version}`);
   return headers;
 }
@@ -67,6 +75,11 @@ const MAX_URLS = 10_000;
 export function callUrl(provider: Provider, baseUrl: string, context: AdaptContext): string {
   const { protocol, isStream, model } = context;
   const path = provider.paths?.[protocol] ?? PATHS[protocol][isStream ? 'stream' : 'whole'];
+  return endpointUrl(baseUrl, path, model);
+}
+
+/** A path under a base URL, `{model}` in it replaced. */
+export function endpointUrl(baseUrl: string, path: string, model: string): string {
   const hasModel = path.includes('{model}');
   const key = `${baseUrl} ${path} ${hasModel ? model : ''}`;
   const known = urls.get(key);

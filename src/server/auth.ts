@@ -7,7 +7,9 @@ import type { ClientKey } from './settings.ts';
 /** Headers that can carry a client key. None of them travels further than this room. */
 const KEY_HEADERS = ['authorization', 'x-api-key', 'x-goog-api-key'] as const;
 
-const ANONYMOUS: Client = { name: null, models: [] };
+const ANONYMOUS: Client = { id: '', name: null, models: [] };
+/** Of the key's digest: enough to tell keys apart, too little to be one. */
+const CLIENT_ID_DIGITS = 16;
 const CHALLENGE = { 'www-authenticate': 'Bearer' };
 
 type KnownClient = { readonly digest: Uint8Array; readonly client: Client };
@@ -79,7 +81,7 @@ function knownClients(clientKeys: readonly ClientKey[]): readonly KnownClient[] 
   if (!known) {
     known = clientKeys.map((key) => ({
       digest: Buffer.from(key.sha256, 'hex'),
-      client: { name: key.name ?? 'default', models: key.models },
+      client: { id: key.sha256.slice(0, CLIENT_ID_DIGITS), name: key.name ?? 'default', models: key.models },
     }));
     clientsByKeys.set(clientKeys, known);
   }

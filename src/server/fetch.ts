@@ -12,6 +12,7 @@ import { createMatcher, type Match } from './routes/match.ts';
 import type { Route } from './routes/route.ts';
 import { routes } from './routes/table.ts';
 import type { ServerSettings } from './settings.ts';
+import { surfaceOf } from './surface.ts';
 import { type Target, targetOf } from './target.ts';
 
 export type { ServerDeps } from './deps.ts';
@@ -37,7 +38,7 @@ type Visit = {
   readonly target: Target;
 };
 
-const ANONYMOUS: Client = { name: null, models: [] };
+const ANONYMOUS: Client = { id: '', name: null, models: [] };
 const NOTHING = new Uint8Array();
 const match = createMatcher(routes);
 
@@ -51,7 +52,11 @@ export function createFetch(deps: ServerDeps): ServerFetch {
     const settings = deps.settings();
     const requestId = requestIdOf(request.headers);
     const target = targetOf(request.url);
-    const told = { requestId, showsRoute: settings.exposeRoute };
+    const told = {
+      requestId,
+      showsRoute: settings.exposeRoute,
+      surface: surfaceOf(target.path, request.headers),
+    };
     const origin = judgeOrigin(request.headers.get('origin'), isAdminPath(target.path), settings.cors);
     let response: Response;
     try {
@@ -157,6 +162,7 @@ function noRoute(found: Exclude<Match, { kind: 'route' }>, method: string, path:
 /** Surfaces that clients may expect, and that a later version brings. */
 const LATER =
   /^\/(?:metrics$|v1beta\/|v1\/(?:messages|responses|embeddings|completions|images|audio|rerank|moderations)(?:\/|$)|v1\/models\/.+:\w+$)/;
+/^\/(?:metrics$|v1\/(?:embeddings|completions|images|audio|rerank|moderations|token-count|cost-estimate)(?:\/|$))/;
 
 const SUGGESTED = routes.filter((route) => route.access === 'client').map((route) => route.path);
 

@@ -1,16 +1,21 @@
 import type { Log } from '../observe/log.ts';
-import { openAiChat } from '../protocols/openai-chat/index.ts';
+import type { WireCodec } from '../protocols/codec.ts';
 import type { Problem } from '../protocols/problem.ts';
 import { jsonTextResponse } from './json-response.ts';
 import type { Refusal } from './refusal.ts';
 
 /** Whom an error is told to. */
-export type Told = { readonly requestId: string; readonly showsRoute: boolean };
+export type Told = {
+  readonly requestId: string;
+  readonly showsRoute: boolean;
+  /** In whose words. */
+  readonly surface: Pick<WireCodec, 'encodeError'>;
+};
 
-/** A refusal as status and body. Every route of this room speaks OpenAI's envelope, admin and unknown paths included. */
+/** A refusal as status and body, in the envelope of the surface that was called. */
 export function refusalResponse(refusal: Refusal, told: Told): Response {
   const detail = { requestId: told.requestId, target: null, attempts: told.showsRoute ? [] : null, retryAt: null };
-  const { status, body } = openAiChat.encodeError(refusal.refused, detail);
+  const { status, body } = told.surface.encodeError(refusal.refused, detail);
   return jsonTextResponse(body, status, refusal.headers);
 }
 

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../shared/clock.ts';
 import { copyTable } from './copies.ts';
 import { migrate } from './migrations.ts';
 import { type KeptRequest, type LoggedRequest, type RequestQuery, requestLog } from './request-log.ts';
+import { responseTable } from './responses.ts';
 import { type Snapshot, snapshotTable } from './snapshots.ts';
 import { StoreError } from './store-error.ts';
 import { type Lifetime, type UsageQuery, type UsageRow, type UsageTotals, usageTable } from './usage-table.ts';
@@ -44,6 +45,12 @@ export type Store = {
     list(query: RequestQuery): readonly KeptRequest[];
     /** The newest with this id, else the one with this `seq`. */
     find(id: string): KeptRequest | null;
+  };
+  /** Answers that clients may come back to, as JSON text: written and read at once. Times are milliseconds. */
+  readonly responses: {
+    find(client: string, id: string, ttlMs: number): string | null;
+    keep(client: string, id: string, json: string, limits: { readonly ttlMs: number; readonly maxBytes: number }): void;
+    remove(client: string, id: string): boolean;
   };
   /** Provider → the last state of its pool. */
   snapshots(): ReadonlyMap<string, Snapshot>;
@@ -115,6 +122,7 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
   const requests = requestLog(database);
   const snapshots = snapshotTable(database);
   const copies = copyTable(database);
+  const responses = responseTable(database);
   const write = database.transaction((batch: Batch) => {
     usage.write(batch.usage);
     requests.write(batch.requests);
@@ -155,6 +163,15 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
     requests: {
       list: (query) => guard(() => requests.list(query)),
       find: (id) => guard(() => requests.find(id)),
+    },
+    responses: {
+      find: (client, id, ttlMs) => guard(() => responses.find(client, id, clock.now(), ttlMs)),
+      keep: (client, id, json, limits) =>
+        guard(() => {
+          responses.keep(client, id, json, clock.now());
+          responses.shrink(clock.now(), limits);
+        }),
+      remove: (client, id) => guard(() => responses.remove(client, id)),
     },
     snapshots: () => guard(() => snapshots.all()),
     copies: {

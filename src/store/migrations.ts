@@ -71,6 +71,15 @@ const MIGRATIONS: readonly string[] = [
      json TEXT NOT NULL,
      saved_at INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE responses (
+     client TEXT NOT NULL,
+     id TEXT NOT NULL,
+     used_at INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     json TEXT NOT NULL,
+     PRIMARY KEY (client, id)
+   ) STRICT;
+   CREATE INDEX responses_by_use ON responses (used_at)`,
 ];
 
 /** Brings the schema up to date. Of several processes that start at once one does it and the others find it done. */

@@ -6,6 +6,7 @@ import { ownProvider, providers } from '../../src/providers/index.ts';
 export type ProviderFixture = {
   readonly calls: { readonly chat: string; readonly models: string };
   readonly tier: number | null;
+  readonly key?: Readonly<Record<string, string>>;
   readonly requests: readonly {
     readonly name: string;
     readonly model: string;

@@ -10,7 +10,7 @@ const encode = (value: unknown) => new TextEncoder().encode(typeof value === 'st
 function hint(body: unknown, headers: Record<string, string> = {}, client: string | null = 'laptop'): Affinity | null {
   const index = JsonIndex.of(encode(body));
   if (!index) throw new Error('no JSON object');
-  return affinityOf(new Headers(headers), index, openAiChat.layout, client);
+  return affinityOf(new Headers(headers), index, openAiChat.layout, client ?? '');
 }
 
 const keyOf = (...given: Parameters<typeof hint>) => hint(...given)?.key;

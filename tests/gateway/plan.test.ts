@@ -5,7 +5,7 @@ import { isPlan, PLAIN_WISH, plan, type PlanWish, route } from '../../src/gatewa
 import { namePattern } from '../../src/shared/wildcard.ts';
 import { type RoutesSetting, routesOf, type Setting } from './routes-fixture.ts';
 
-const anybody = { name: null, models: [] };
+const anybody = { id: '', name: null, models: [] };
 
 /** `provider/model` of each target, or status and message of the problem. */
 function planned(

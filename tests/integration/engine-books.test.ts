@@ -166,7 +166,7 @@ describe('an answer that came when nobody was there to read it', () => {
       framing: 'events',
       body: new TextEncoder().encode(JSON.stringify(chatBody({ stream: true }))),
       headers: new Headers(),
-      client: { name: null, models: [] },
+      client: { id: '', name: null, models: [] },
       signal: leaving.signal,
       arrivedAt: Date.now(),
       isFallbackOff: false,

@@ -99,6 +99,13 @@ describe('a quota pool', () => {
   });
 });
 
+/** An answer of Gemini's. */
+const says = (text: string): Answer =>
+  reply(200, {
+    candidates: [{ content: { role: 'model', parts: [{ text }] }, finishReason: 'STOP', index: 0 }],
+    usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 },
+  });
+
 /** Google's own words. */
 function googleQuota(id: string, more: { retryDelay?: string; message?: string } = {}): Answer {
   return reply(429, [
@@ -117,6 +124,12 @@ function googleQuota(id: string, more: { retryDelay?: string; message?: string }
     },
   ]);
 }
+
+/** The first call for the model gets one answer, and everything else the other. */
+const onFirstCallOf =
+  (model: string, first: Answer, other: Answer): Answer =>
+  (wire, request) =>
+    (request.path.includes(model) && request.call === 1 ? first : other)(wire, request);
 
 const PER_DAY = 'GenerateRequestsPerDayPerProjectPerModel-FreeTier';
 const PER_MINUTE = 'GenerateRequestsPerMinutePerProjectPerModel-FreeTier';
@@ -158,7 +171,7 @@ describe('a limit that is called “per day”', () => {
 
   test('and was over in 36 s indeed leaves nothing behind', async () => {
     const perDay = googleQuota(PER_DAY, { retryDelay: '36s' });
-    await using upstream = await startUpstream({ keys: { one: [perDay, answer('ok'), perDay, answer('ok')] } });
+    await using upstream = await startUpstream({ keys: { one: [perDay, says('ok'), perDay, says('ok')] } });
     const clock = new LeapingClock();
     await using rotator = await gemini(upstream, clock);
     for (let i = 0; i < 2; i++) {
@@ -195,7 +208,8 @@ describe('“limit: 0”', () => {
 
   test('takes that model from that key for good, and leaves the others', async () => {
     await using upstream = await startUpstream({
-      keys: { one: [none, answer('other model'), answer('after the reset')], two: answer('two') },
+      // Calls are counted for each path, and each model has its own.
+      keys: { one: onFirstCallOf('gemini-2.5-pro', none, says('one')), two: says('two') },
     });
     const clock = new LeapingClock();
     await using rotator = await gemini(upstream, clock);

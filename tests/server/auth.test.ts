@@ -66,7 +66,7 @@ test('a client carries its allow-list', () => {
 test('in open mode everybody is the anonymous client, whatever key they send', () => {
   for (const key of [null, 'Bearer anything']) {
     const headers = new Headers(key === null ? [] : [['authorization', key]]);
-    expect(identifyClient(headers, '', 'open')).toEqual({ name: null, models: [] });
+    expect(identifyClient(headers, '', 'open')).toEqual({ id: '', name: null, models: [] });
   }
 });
 

@@ -137,16 +137,13 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
           ? { price: { input: 2, output: 10, cacheRead: 0.2, cacheWrite: 2.5 }, source: 'packaged' }
           : { price: null, source: 'unknown' };
       },
-      countTokens: async (_, model, input) => {
-        if (model === 'groq/secret') return { problem: { kind: 'forbidden', status: 403, message: 'not for you' } };
-        counted.push(input);
-        return { tokens: 42, source: 'tokenizer' };
-      },
     },
     instance: 'instance-hash',
     version: '1.2.3',
     clock: new ManualClock(),
     log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
+    responses: () => null,
+    countTokens: async () => ({ tokens: 1, source: 'estimate' }),
     isReady: () => true,
     ...overrides.deps,
   };

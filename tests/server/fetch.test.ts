@@ -163,7 +163,6 @@ describe('paths and methods', () => {
     '/%61dmin/keys',
     '/admin',
     '/admin/',
-    '/v1/responses',
     '/v1/embeddings',
     '/metrics',
   ])('%s is 404 in the OpenAI envelope', async (path) => {
@@ -189,7 +188,7 @@ describe('paths and methods', () => {
   test.each([
     ['POST', '/', 'GET, HEAD'],
     ['DELETE', '/v1/models', 'GET, HEAD'],
-    ['OPTIONS', '/v1/models/x', 'GET, HEAD'],
+    ['OPTIONS', '/v1/models/x', 'POST, GET, HEAD'],
     ['GET', '/v1/chat/completions', 'POST'],
     ['HEAD', '/v1/chat/completions', 'POST'],
     ['PUT', '/admin/reload', 'POST'],
@@ -306,7 +305,7 @@ describe('open mode', () => {
   test('asks no client key, and still the admin token', async () => {
     const { send, listed } = fakeServer({ settings });
     expect((await send('/v1/models')).status).toBe(200);
-    expect(listed[0]).toEqual({ name: null, models: [] });
+    expect(listed[0]).toEqual({ id: '', name: null, models: [] });
     expect((await send('/admin/keys')).status).toBe(401);
   });
 

@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test';
 import type { CredentialAccess, Gateway, ProviderRuntime } from '../../src/gateway/gateway.ts';
 import { createGateway } from '../../src/gateway/handle.ts';
 import { FirstByteTimes } from '../../src/gateway/first-byte-times.ts';
+import { Pins } from '../../src/gateway/pins.ts';
+import { ReasoningMemory } from '../../src/gateway/reasoning-memory.ts';
 import { OutputMeans } from '../../src/gateway/token-estimate.ts';
 import { NO_EDITS } from '../../src/gateway/user-edits.ts';
 import { bareRoutes } from '../gateway/routes-fixture.ts';
@@ -234,6 +236,12 @@ class World {
       version: '0',
       instance: 'simulated',
       outputMeans: new OutputMeans(),
+      pins: new Pins(),
+      chat: {
+        memory: new ReasoningMemory(),
+        now: () => this.#gateways.now(),
+        traitsOf: () => ({ reasoning: { kind: 'unknown' }, maxOutputTokens: null, hasStructuredOutput: null }),
+      },
       addedCredential: () => undefined,
       settings: () => ({ holdMs, heartbeatMs }),
       firstByteTimes: new FirstByteTimes(),
@@ -331,7 +339,7 @@ class World {
         framing: 'events',
         body: new TextEncoder().encode(body),
         headers: new Headers(),
-        client: { name: null, models: [] },
+        client: { id: '', name: null, models: [] },
         signal: request.client.signal,
         arrivedAt,
         isFallbackOff: false,

@@ -20,7 +20,7 @@ export type Received = {
   readonly rawHeaders: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
   readonly text: string;
-  /** The bearer key, or null. */
+  /** The key, from whichever header the protocol has it in, or null. */
   readonly key: string | null;
   /** Number of this call among those with the same method, path and key, from 1. */
   readonly call: number;
@@ -36,7 +36,7 @@ export type Answer = (wire: Wire, request: Received) => Promise<void>;
 export type Script = Answer | readonly Answer[];
 
 export type UpstreamOptions = {
-  /** By bearer key. A key that is not listed gets 401, as at a real vendor, unless `answer` is given. */
+  /** By key. A key that is not listed gets 401, as at a real vendor, unless `answer` is given. */
   readonly keys?: Readonly<Record<string, Script>>;
   /** For calls no key script covers. */
   readonly answer?: (request: Received) => Answer;
@@ -356,7 +356,10 @@ export async function startUpstream(options: UpstreamOptions = {}): Promise<Scri
         gone.resolve();
       };
       socket.once('close', onClose);
-      const key = /^bearer (.+)$/i.exec(message.headers.get('authorization') ?? '')?.[1] ?? null;
+      const key =
+        /^bearer (.+)$/i.exec(message.headers.get('authorization') ?? '')?.[1] ??
+        message.headers.get('x-api-key') ??
+        message.headers.get('x-goog-api-key');
       const path = message.path;
       const request: Received = {
         ...message,

@@ -1,4 +1,4 @@
-import { openAiChat } from '../../protocols/openai-chat/index.ts';
+import { codecOf } from '../../protocols/index.ts';
 import { callModel } from './model-call.ts';
 import type { Route } from './route.ts';
 
@@ -6,5 +6,5 @@ export const chatCompletionsRoute: Route = {
   method: 'POST',
   path: '/v1/chat/completions',
   access: 'client',
-  answer: (exchange) => callModel(exchange, openAiChat),
+  answer: (exchange) => callModel(exchange, codecOf('openai-chat')),
 };

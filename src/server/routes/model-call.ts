@@ -1,9 +1,13 @@
-import type { WireCodec } from '../../protocols/codec.ts';
+import type { GatewayCall } from '../../gateway/gateway.ts';
+import type { Codec } from '../../protocols/codec.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { Exchange } from './route.ts';
 
+/** What some surfaces say apart from the body. */
+export type CallForm = Partial<Pick<GatewayCall, 'path' | 'framing' | 'body' | 'onAnswer'>>;
+
 /** Hands a model call to the gateway, in the protocol of the surface that was called. */
-export function callModel(exchange: Exchange, codec: WireCodec): Promise<Response> | Refusal {
+export function callModel(exchange: Exchange, codec: Codec, form: CallForm = {}): Promise<Response> | Refusal {
   const { headers } = exchange.request;
   const timeoutMs = readTimeout(headers.get('x-rotator-timeout-ms'));
   if (timeoutMs === 'bad') return badHeader('x-rotator-timeout-ms', 'a whole number of milliseconds above 0');
@@ -22,6 +26,7 @@ export function callModel(exchange: Exchange, codec: WireCodec): Promise<Respons
     isFallbackOff,
     timeoutMs,
     showsRoute: exchange.settings.exposeRoute,
+    ...form,
   });
 }
 

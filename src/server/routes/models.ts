@@ -1,6 +1,7 @@
 import { jsonResponse } from '../json-response.ts';
 import { refuse } from '../refusal.ts';
 import { modelFields } from './model-fields.ts';
+import { anthropicModel, anthropicPage } from './anthropic-models.ts';
 import type { Route } from './route.ts';
 
 export const modelRoutes: readonly Route[] = [
@@ -8,8 +9,9 @@ export const modelRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/models',
     access: 'client',
-    answer: async ({ deps, client, query }) => {
+    answer: async ({ deps, client, query, request }) => {
       const cards = await deps.models.list(client);
+      if (isAnthropic(request)) return jsonResponse(anthropicPage(cards, query));
       return jsonResponse({ object: 'list', data: cards.map((card) => modelFields(card, wantsMore(query))) });
     },
   },
@@ -17,16 +19,19 @@ export const modelRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/models/{id}',
     access: 'client',
-    answer: async ({ deps, client, id, query }) => {
+    answer: async ({ deps, client, id, query, request }) => {
       const cards = await deps.models.list(client);
       const card =
         cards.find((candidate) => candidate.id === id) ?? cards.find((candidate) => sameModel(candidate.id, id));
       // A model that this client may not use does not exist for it.
       if (!card) return refuse({ kind: 'model-not-found', status: 404, message: `there is no model "${id}"` });
+      if (isAnthropic(request)) return jsonResponse(anthropicModel(card));
       return jsonResponse(modelFields(card, wantsMore(query)));
     },
   },
 ];
+
+const isAnthropic = ({ headers }: Request) => headers.has('anthropic-version');
 
 /** `-` and `_` are the same in provider names. */
 function sameModel(a: string, b: string): boolean {

@@ -27,7 +27,7 @@ export type Exchange = {
  * names hold them. `public` asks no key, `client` a client key, `admin` the admin token.
  */
 export type Route = {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly access: 'public' | 'client' | 'admin';
   readonly answer: (exchange: Exchange) => Response | Refusal | Promise<Response | Refusal>;

@@ -8,9 +8,13 @@ import { testRouteRoute } from '../admin/test-route.ts';
 import { usageRoute } from '../admin/usage.ts';
 import { chatCompletionsRoute } from './chat-completions.ts';
 import { costEstimateRoute } from './cost-estimate.ts';
+import { geminiRoutes } from './gemini.ts';
+import { geminiModelRoutes } from './gemini-models.ts';
 import { healthRoutes } from './health.ts';
+import { messagesRoutes } from './messages.ts';
 import { modelRoutes } from './models.ts';
 import { providersRoute } from './providers.ts';
+import { responsesRoutes } from './responses.ts';
 import type { Route } from './route.ts';
 import { tokenCountRoute } from './token-count.ts';
 
@@ -18,6 +22,10 @@ import { tokenCountRoute } from './token-count.ts';
 export const routes: readonly Route[] = [
   ...healthRoutes,
   chatCompletionsRoute,
+  ...messagesRoutes,
+  ...responsesRoutes,
+  ...geminiRoutes,
+  ...geminiModelRoutes,
   ...modelRoutes,
   tokenCountRoute,
   costEstimateRoute,

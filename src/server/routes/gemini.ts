@@ -1,0 +1,62 @@
+import { codecOf } from '../../protocols/index.ts';
+import { JsonIndex } from '../../shared/json-bytes.ts';
+import { jsonResponse } from '../json-response.ts';
+import { isRefusal, type Refusal, refuse } from '../refusal.ts';
+import { countFor } from './count-call.ts';
+import { callModel } from './model-call.ts';
+import type { Exchange, Route } from './route.ts';
+
+/**
+ * Gemini's methods stand behind the last `:` of the path. Newer SDKs call `/v1/models/…`, older ones and the command line
+ * client `/v1beta/models/…`.
+ */
+export const geminiRoutes: readonly Route[] = ['/v1beta/models/{id}', '/v1/models/{id}'].map((path) => ({
+  method: 'POST',
+  path,
+  access: 'client',
+  answer: callMethod,
+}));
+
+function callMethod(exchange: Exchange): Promise<Response | Refusal> | Refusal {
+  const { model, method } = splitMethod(exchange.id);
+  switch (method) {
+    case 'generateContent':
+      return callModel(exchange, codecOf('gemini'), { path: { model, isStream: false } });
+    case 'streamGenerateContent': {
+      const isEvents = new URLSearchParams(exchange.query).get('alt') === 'sse';
+      return callModel(exchange, codecOf('gemini'), {
+        path: { model, isStream: true },
+        framing: isEvents ? 'events' : 'json-array',
+      });
+    }
+    case 'countTokens':
+      return countMethod(exchange, model);
+    default:
+      return refuse({
+        kind: 'route-not-found',
+        status: 404,
+        message:
+          method === null ? `"${exchange.id}" names no method: write model:generateContent` : unknownMethod(method),
+      });
+  }
+}
+
+const unknownMethod = (method: string) =>
+  `the method "${method}" is not known here; generateContent, streamGenerateContent and countTokens are`;
+
+async function countMethod(exchange: Exchange, model: string): Promise<Response | Refusal> {
+  // The whole request may stand inside, or only its contents.
+  const whole = JsonIndex.of(exchange.body)?.slice('generateContentRequest');
+  const counted = await countFor(exchange, codecOf('gemini'), {
+    path: { model, isStream: false },
+    ...(whole && { body: whole }),
+  });
+  return isRefusal(counted) ? counted : jsonResponse({ totalTokens: counted.tokens });
+}
+
+/** At the last `:`: models have colons in their names too. A `models/` that clients write twice is dropped. */
+export function splitMethod(id: string): { readonly model: string; readonly method: string | null } {
+  const colon = id.lastIndexOf(':');
+  const model = (colon < 0 ? id : id.slice(0, colon)).replace(/^models\//, '');
+  return { model, method: colon < 0 ? null : id.slice(colon + 1) };
+}

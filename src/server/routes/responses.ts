@@ -1,0 +1,101 @@
+import { expandedInput, inputItems } from '../../protocols/openai-responses/input-items.ts';
+import { codecOf } from '../../protocols/index.ts';
+import type { JsonRecord } from '../../protocols/ir.ts';
+import { objectsIn } from '../../shared/json-shape.ts';
+import { JsonIndex } from '../../shared/json-bytes.ts';
+import type { ResponseStore } from '../../gateway/response-store.ts';
+import { jsonResponse } from '../json-response.ts';
+import { isRefusal, type Refusal, refuse } from '../refusal.ts';
+import { type CallForm, callModel } from './model-call.ts';
+import type { Exchange, Route } from './route.ts';
+
+export const responsesRoutes: readonly Route[] = [
+  { method: 'POST', path: '/v1/responses', access: 'client', answer: create },
+  { method: 'GET', path: '/v1/responses', access: 'client', answer: upgrade },
+  {
+    method: 'GET',
+    path: '/v1/responses/{id}/input_items',
+    access: 'client',
+    answer: (exchange) => {
+      const found = kept(exchange);
+      if (isRefusal(found)) return found;
+      return jsonResponse({ object: 'list', data: found.input, has_more: false });
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/responses/{id}',
+    access: 'client',
+    answer: (exchange) => {
+      const found = kept(exchange);
+      return isRefusal(found) ? found : jsonResponse(found.response);
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/responses/{id}',
+    access: 'client',
+    answer: ({ deps, client, id }) => {
+      const isGone = deps.responses()?.remove(client.id, id) ?? false;
+      return isGone ? jsonResponse({ id, object: 'response', deleted: true }) : unknown(id);
+    },
+  },
+];
+
+/** The vendors know nothing of earlier answers: what `previous_response_id` stands for is written out before they are asked. */
+function create(exchange: Exchange): Promise<Response> | Refusal {
+  const form = withHistory(exchange, exchange.deps.responses());
+  return isRefusal(form) ? form : callModel(exchange, codecOf('openai-responses'), form);
+}
+
+function withHistory({ body, client }: Exchange, store: ResponseStore | null): CallForm | Refusal {
+  const index = JsonIndex.of(body);
+  // The codec says what is wrong with it.
+  if (!index) return {};
+  const previous = index.get('previous_response_id');
+  const isKept = index.get('store') !== false;
+  if (previous === undefined || previous === null) {
+    if (!store || !isKept) return {};
+    return { onAnswer: keeper(store, client.id, () => inputItems(index.get('input'))) };
+  }
+  if (typeof previous !== 'string') return wrong('previous_response_id must be a string');
+  if (!store) return wrong('previous_response_id needs kept answers, and responses.store is off here');
+  const earlier = store.find(client.id, previous);
+  if (!earlier) return unknown(previous, 'previous_response_id');
+  const input = expandedInput({ input: earlier.input, output: objectsIn(earlier.response.output) }, index.get('input'));
+  return {
+    body: index.edit({ set: { input }, remove: new Set(['previous_response_id']) }),
+    ...(isKept && { onAnswer: keeper(store, client.id, () => input) }),
+  };
+}
+
+function keeper(
+  store: ResponseStore,
+  client: string,
+  input: () => readonly JsonRecord[],
+): CallForm['onAnswer'] & object {
+  return (response) => {
+    if (typeof response.id === 'string') store.keep(client, response.id, { response, input: input() });
+  };
+}
+
+function kept({ deps, client, id }: Exchange) {
+  return deps.responses()?.find(client.id, id) ?? unknown(id);
+}
+
+function unknown(id: string, param: string | null = null): Refusal {
+  const message = `there is no response "${id}" of this client key; it may have been forgotten, or was asked for with store: false`;
+  return refuse({ kind: 'bad-request', status: 404, message, code: 'response_not_found', param });
+}
+
+const wrong = (message: string) => refuse({ kind: 'bad-request', status: 400, message, param: 'previous_response_id' });
+
+/** Clients that prefer a WebSocket fall back to HTTP at once when they are told so, and retry for seconds when they are not. */
+function upgrade({ request }: Exchange): Refusal {
+  if (/\bwebsocket\b/i.test(request.headers.get('upgrade') ?? '')) {
+    const message = 'responses are streamed over HTTP here, not over a WebSocket: POST to /v1/responses';
+    return refuse({ kind: 'bad-request', status: 426, message }, { upgrade: 'HTTP/1.1', connection: 'Upgrade' });
+  }
+  const message = '/v1/responses does not answer GET; it answers POST, and GET /v1/responses/{id}';
+  return refuse({ kind: 'method-not-allowed', status: 405, message }, { allow: 'POST' });
+}
