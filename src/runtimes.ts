@@ -84,7 +84,12 @@ export function timeoutsOf(timeouts: Config['timeouts']): Timeouts {
 
 export function poolSettings(
   rotation: Config['rotation'],
-  { concurrency, quota_groups, caps }: Pick<ConfiguredProvider['settings'], 'concurrency' | 'quota_groups' | 'caps'>,
+  {
+    concurrency,
+    quota_groups,
+    caps,
+    fair_cycle,
+  }: Pick<ConfiguredProvider['settings'], 'concurrency' | 'quota_groups' | 'caps' | 'fair_cycle'>,
 ): PoolSettings {
   const { cooldowns } = rotation;
   return {
@@ -100,6 +105,17 @@ export function poolSettings(
       window,
       rest: on_reached,
     })),
+    fairCycle:
+      (fair_cycle.enabled ?? rotation.mode === 'sequential')
+        ? {
+            scope: fair_cycle.scope,
+            isCrossTier: fair_cycle.cross_tier,
+            durationMs: fair_cycle.duration,
+            thresholdMs: fair_cycle.threshold,
+            quotaThreshold: fair_cycle.quota_threshold,
+            resetGuardMs: fair_cycle.reset_guard,
+          }
+        : null,
     tolerance: rotation.tolerance,
     maxWaiting: rotation.max_waiting,
     cooldowns: {

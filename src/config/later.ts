@@ -15,7 +15,6 @@ const LATER_FIELDS = [
   'providers.*.bases',
   'providers.*.deployments',
   'providers.*.entra',
-  'providers.*.fair_cycle',
   'providers.*.path_style',
   'providers.*.resource',
   'server.client_keys.*.limits',

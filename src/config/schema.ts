@@ -400,6 +400,33 @@ export const providerSchema = z
         default: [],
         examples: [[{ models: ['gemini-2.5-pro'], tier_name: 'free', max_requests: '80%', window: 'daily' }]],
       }),
+    fair_cycle: z
+      .strictObject({
+        enabled: absent(flag(), 'Absent: in mode `sequential` only.', true),
+        scope: field(
+          choice(['group', 'credential']),
+          'group',
+          '`group`: a cycle for every quota group, or model that is in none. `credential`: one for everything that a key serves.',
+        ),
+        cross_tier: field(flag(), false, 'One cycle for all priorities instead of one for each.'),
+        duration: field(duration(), '7d', 'A cycle that began so long ago is over.'),
+        threshold: field(duration(), '5m', 'A block of at least this means that the key is used up.'),
+        quota_threshold: field(
+          number(0, true),
+          1,
+          'So does this share of a limit per day or longer: 0.5 is half of it.',
+        ),
+        reset_guard: field(
+          duration({ isZeroAllowed: true }),
+          '90s',
+          'When nobody but used-up keys could serve, a block that ends within this is waited for before the cycle ends.',
+        ),
+      })
+      .prefault({})
+      .meta({
+        description:
+          'Use every key up once before any is used again: one that was used up sits out until the others are, too.',
+      }),
     models: z
       .strictObject({
         allow: list(

@@ -23,10 +23,11 @@ import { nextReset } from './daily-reset.ts';
 import { type Due, DueHeap } from './due-heap.ts';
 import type { CapReceipt } from './credential-caps.ts';
 import { explainWant } from './explain.ts';
+import { FairCycles, RunningCycle } from './fair-cycles.ts';
 import { CredentialLimits, type Reservation } from './limits.ts';
 import type { LeaseUsage, Outcome, Settlement } from './outcome.ts';
 import { bySoonest, plain, prospectOf } from './outlook.ts';
-import { isOver, isSpent, type PolledQuota, type PolledWindow } from './polled-quota.ts';
+import { isOver, isSpent, longShare, type PolledQuota, type PolledWindow } from './polled-quota.ts';
 import { polledViews } from './polled-views.ts';
 import type { Prospect } from './prospect.ts';
 import type {
@@ -41,7 +42,7 @@ import type {
   Refusal,
   Want,
 } from './pool.ts';
-import { isEligible, isOpenToAll, ModelLedger, Member, Roster, type Spot, type Trial } from './roster.ts';
+import { EVERYTHING, isEligible, isOpenToAll, ModelLedger, Member, Roster, type Spot, type Trial } from './roster.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
 
 /** Bodies are held while their requests wait. */
@@ -92,6 +93,8 @@ class Waiter implements Due {
   readonly want: Want;
   readonly ledger: ModelLedger;
   limits: Limits;
+  /** Nobody else can serve it in time: it takes also who sits out in a fair cycle. */
+  isBenchOpen = false;
   readonly end: (result: Lease | Refusal) => void;
 
   constructor(want: Want, ledger: ModelLedger, limits: Limits, end: (result: Lease | Refusal) => void) {
@@ -133,12 +136,13 @@ class CredentialPool implements Pool {
   #settings: PoolSettings;
   readonly #provider: string;
   readonly #onEvent: ((event: PoolEvent) => void) | null;
-  readonly #due = new DueHeap<Member | ModelLedger | Reach | Waiter | Day>();
+  readonly #due = new DueHeap<Member | ModelLedger | Reach | Waiter | Day | RunningCycle>();
   readonly #day = new Day();
   readonly #affinity = new AffinityMap();
   /** The latest time that was read. */
   #latest: number;
   readonly #roster: Roster;
+  readonly #fair: FairCycles;
   readonly #reach = new Reach();
   readonly #held = new Map<Lease, Held>();
   /** In the order in which they came. */
@@ -154,11 +158,13 @@ class CredentialPool implements Pool {
     this.#random = options.random;
     this.#settings = options.settings;
     this.#roster = new Roster(options.provider, (owner, at) => this.#due.set(owner, at));
+    this.#fair = new FairCycles(this.#roster, (owner, at) => this.#due.set(owner, at));
     this.#provider = options.provider;
     this.#onEvent = options.onEvent ?? null;
     const now = this.#clock.now();
     this.#latest = now;
     this.#roster.replace(options.credentials, options.settings, now);
+    this.#fair.configure(options.settings.fairCycle, now);
     this.#beginDay(now);
     if (options.restore !== undefined) this.#restore(options.restore, now);
   }
@@ -167,7 +173,9 @@ class CredentialPool implements Pool {
     if (now < this.#latest - MAX_NUDGE_MS) this.#setBack(now);
     this.#catchUp(now);
     const ledger = this.#roster.look(want.model);
-    return this.#take(want, ledger, now) ?? this.#prospect(want, ledger, now).refusal;
+    const result = this.#take(want, ledger, now, true) ?? this.#prospect(want, ledger, now, true).refusal;
+    this.#wakeIfStale(now);
+    return result;
   }
 
   acquire(want: Want, limits: Limits): Promise<Lease | Refusal> {
@@ -175,9 +183,21 @@ class CredentialPool implements Pool {
     if (limits.signal.aborted) return Promise.resolve({ kind: 'refused', cause: 'aborted', blocks: [], retryAt: null });
     this.#catchUp(now);
     const ledger = this.#roster.look(want.model);
-    const lease = this.#take(want, ledger, now);
-    if (lease) return Promise.resolve(lease);
-    const { refusal, roomAt } = this.#prospect(want, ledger, now);
+    const lease = this.#take(want, ledger, now, false);
+    if (lease) {
+      this.#wakeIfStale(now);
+      return Promise.resolve(lease);
+    }
+    let { refusal, roomAt } = this.#prospect(want, ledger, now, false);
+    const isBenchOpen = this.#roster.hasBenched && isHopeless(refusal, limits, now);
+    if (isBenchOpen) {
+      const last = this.#take(want, ledger, now, true);
+      if (last) {
+        this.#wakeIfStale(now);
+        return Promise.resolve(last);
+      }
+      ({ refusal, roomAt } = this.#prospect(want, ledger, now, true));
+    }
     if (isHopeless(refusal, limits, now)) return Promise.resolve(refusal);
     const isFull =
       this.#waiters.size >= this.#settings.maxWaiting || this.#waitingBytes + want.bytes > MAX_WAITING_BYTES;
@@ -192,6 +212,7 @@ class CredentialPool implements Pool {
         resolve(result);
       };
       const waiter = new Waiter(want, ledger, limits, end);
+      waiter.isBenchOpen = isBenchOpen;
       limits.signal.addEventListener('abort', abort, { once: true });
       ledger.waiting++;
       this.#roster.keep(ledger, now);
@@ -284,6 +305,7 @@ class CredentialPool implements Pool {
         );
     }
     this.#weighCaps(member, now);
+    if (this.#fair.rules) for (const scope of this.#roster.scopesOf(member)) this.#exhaustByShare(member, scope, now);
     this.#isOutlookStale = true;
     this.#wake(now);
   }
@@ -325,7 +347,7 @@ class CredentialPool implements Pool {
   snapshot(): unknown {
     const now = this.#now();
     this.#catchUp(now);
-    return writeSnapshot(this.#roster, this.#affinity, this.#day.dueAt, now);
+    return writeSnapshot(this.#roster, this.#affinity, this.#fair, this.#day.dueAt, now);
   }
 
   rest(credentials: Iterable<CredentialId>, model: string): void {
@@ -377,7 +399,9 @@ class CredentialPool implements Pool {
       this.#roster.weigh(member, null, now);
       this.#weighCaps(member, now);
       this.#observe(member, { kind: 'reset' }, now);
+      this.#fair.release(member, now);
     }
+    if (id === undefined) this.#fair.release(null, now);
     // What stands against the provider stands against each of its credentials, and is shown with them.
     for (const ledger of this.#roster.ledgers.values()) this.#roster.ledgerBecomes(ledger, QUIET);
     this.#reachBecomes(CLEAR);
@@ -388,10 +412,13 @@ class CredentialPool implements Pool {
     const now = this.#now();
     this.#ripenDue(now);
     const before = this.#settings;
-    const capped = new Map([...this.#roster.members.values()].map((member) => [member, [...member.capped.values()]]));
+    const capped = [...this.#roster.members.values()]
+      .filter((member) => member.caps !== null)
+      .map((member) => [member, [...member.capped.values()]] as const);
     this.#settings = settings;
     const arrived = this.#roster.replace(credentials, settings, now);
     for (const [member, blocks] of capped) this.#tellCapped(member, blocks, now);
+    this.#fair.configure(settings.fairCycle, now);
     if (before.balanceBy !== settings.balanceBy) this.#recountUse();
     for (const member of arrived) this.#shareQuotaWith(member, now);
     this.#beginDay(now);
@@ -406,12 +433,13 @@ class CredentialPool implements Pool {
     this.#wake(now);
   }
 
-  #take(want: Want, ledger: ModelLedger, now: number): Lease | null {
+  /** `isBenchOpen`: where nobody else can serve, also who sits out in a fair cycle. */
+  #take(want: Want, ledger: ModelLedger, now: number, isBenchOpen: boolean): Lease | null {
     if (this.#reach.scope.blocks.length > 0 || ledger.state.scope.blocks.length > 0 || ledger.isBusy) return null;
     const member =
-      want.affinity === null || want.only !== undefined
+      (want.affinity === null || want.only !== undefined
         ? this.#roster.choose(ledger, want, null, now, this.#random)
-        : this.#chooseFor(want, ledger, now);
+        : this.#chooseFor(want, ledger, now)) ?? (isBenchOpen ? this.#roster.lastResort(ledger, want, now) : null);
     if (!member) return null;
     this.#roster.keep(ledger, now);
     const spot = this.#roster.spot(ledger, member);
@@ -441,6 +469,7 @@ class CredentialPool implements Pool {
         ? member.caps.add(ledger.caps, now, this.#roster.basisOf(member, now))
         : NO_RECEIPTS;
     if (receipts.length > 0) this.#weighCaps(member, now);
+    if (reservation) this.#exhaustByShare(member, ledger.unit.scope, now);
     this.#roster.place(member);
     const lease: Lease = { credentialId: member.credential.id, model: want.model, at: now };
     const held = { member, ledger, spot, want, trials, reservation, receipts, startedAt: now, confirmedAt: null, use };
@@ -492,17 +521,21 @@ class CredentialPool implements Pool {
     }
   }
 
-  #prospect(want: Want, ledger: ModelLedger, now: number): Prospect {
+  #prospect(want: Want, ledger: ModelLedger, now: number, isBenchOpen: boolean): Prospect {
     const { changes, hasLimits } = this.#roster;
     const reach = this.#reach.scope;
-    if (!isOpenToAll(want)) return prospectOf(this.#roster, reach, ledger, want, now);
+    if (!isOpenToAll(want)) return prospectOf(this.#roster, reach, ledger, want, isBenchOpen, now);
     const tokens = hasLimits ? want.tokens : 0;
     const known = ledger.outlook;
-    if (known?.changes === changes && known.reach === reach && known.tokens === tokens && now < known.prospect.roomAt) {
-      return known.prospect;
-    }
-    const prospect = prospectOf(this.#roster, reach, ledger, want, now);
-    ledger.outlook = { changes, reach, tokens, prospect };
+    const isKnown =
+      known?.changes === changes &&
+      known.reach === reach &&
+      known.tokens === tokens &&
+      known.isBenchOpen === isBenchOpen &&
+      now < known.prospect.roomAt;
+    if (isKnown) return known.prospect;
+    const prospect = prospectOf(this.#roster, reach, ledger, want, isBenchOpen, now);
+    ledger.outlook = { changes, reach, tokens, isBenchOpen, prospect };
     return prospect;
   }
 
@@ -616,6 +649,41 @@ class CredentialPool implements Pool {
     if (learned) limits.learn(ledger.unit.scope, learned, confirmedAt ?? startedAt, now, reservation);
     this.#roster.weigh(member, ledger.unit, now);
     this.#isOutlookStale = true;
+    this.#exhaustByShare(member, ledger.unit.scope, now);
+  }
+
+  /** Blocks that are new to a credential: a long one uses it up, and who sits out may be needed. */
+  #exhaustBy(member: Member, before: readonly Block[], after: readonly Block[], now: number): void {
+    const { rules } = this.#fair;
+    if (!rules) return;
+    const scopes = new Set<string>();
+    for (const block of after) {
+      if (before.includes(block) || !isExhausting(block, rules.thresholdMs, now)) continue;
+      for (const scope of this.#scopesOf(member, block)) scopes.add(scope);
+    }
+    this.#fair.exhaust(member, scopes, now);
+    this.#fair.reviewWith(member, now);
+  }
+
+  /** Where a block uses a credential up, as fair cycles name it. */
+  #scopesOf(member: Member, block: Block): Iterable<string> {
+    if (this.#fair.rules?.scope === 'credential') return [EVERYTHING];
+    if (block.scope === 'key') return this.#roster.scopesOf(member);
+    if (block.kind !== 'custom_cap') return [block.scope];
+    const scopes = new Set<string>();
+    for (const ledger of this.#roster.ledgers.values()) {
+      if (ledger.caps.some((cap) => member.capped.get(cap) === block)) scopes.add(ledger.unit.scope);
+    }
+    return scopes;
+  }
+
+  /** So much of a limit per day or longer is used that the credential counts as used up. */
+  #exhaustByShare(member: Member, scope: string, now: number): void {
+    const { rules } = this.#fair;
+    if (!rules) return;
+    const share = Math.max(member.limits?.longShare(scope, now) ?? 0, longShare(member.polled, scope, now));
+    if (share >= rules.quotaThreshold) this.#fair.exhaust(member, [scope], now);
+    if (member.over.size > 0) this.#fair.reviewWith(member, now);
   }
 
   /** A request that was never sent is given back; and what headers told may be what a cap goes by. */
@@ -630,6 +698,7 @@ class CredentialPool implements Pool {
     this.#roster.weighCaps(member, now);
     if (member.capped === before) return;
     this.#isOutlookStale = true;
+    this.#exhaustBy(member, [...before.values()], [...member.capped.values()], now);
     this.#tellCapped(member, [...before.values()], now);
   }
 
@@ -701,6 +770,7 @@ class CredentialPool implements Pool {
       waiter.limits = { deadline: deadline + byMs, blockedDeadline: blockedDeadline + byMs, signal };
       this.#due.set(waiter, waiter.limits.deadline);
     }
+    this.#fair.shift(byMs);
     this.#beginDay(now);
     this.#isOutlookStale = true;
     this.#wake(now);
@@ -734,6 +804,7 @@ class CredentialPool implements Pool {
       this.#roster.keep(ledger, now);
       this.#roster.ledgerBecomes(ledger, state);
     }
+    this.#fair.restore(snapshot.fairCycles, snapshot.byMs, now);
     const ids = new Map([...this.#roster.members.keys()].map((id) => [String(id), id]));
     this.#affinity.restore(snapshot.affinity, (id) => ids.get(id), now);
   }
@@ -746,6 +817,7 @@ class CredentialPool implements Pool {
     if (after === before) return;
     this.#roster.become(member, after, model);
     if (after.key.blocks.length > 0 && after.key !== before.key) this.#affinity.release(member.credential.id);
+    if (this.#fair.rules) this.#exhaustBy(member, blocksOf(before), blocksOf(after), now);
     if (this.#onEvent) this.#tell(this.#onEvent, member, before, after, now);
   }
 
@@ -798,6 +870,7 @@ class CredentialPool implements Pool {
       else if (owner instanceof Day) this.#endDay(now);
       else if (owner instanceof ModelLedger) this.#roster.ledgerBecomes(owner, ripenModel(owner.state, now));
       else if (owner instanceof Reach) this.#reachBecomes(ripen(owner.scope, now));
+      else if (owner instanceof RunningCycle) this.#fair.expire(owner, now);
       // A waiter: it is looked at when the line is.
       else this.#isOutlookStale = true;
     }
@@ -812,6 +885,17 @@ class CredentialPool implements Pool {
 
   /** Goes through the line from its head: serves whom it can, refuses whose waiting has become vain. */
   #wake(now: number): void {
+    do this.#goThroughLine(now);
+    while (this.#isOutlookStale && this.#waiters.size > 0);
+    this.#arm();
+  }
+
+  /** What was just leased may have reached a cap, or used a credential up: then others wait in vain, or no longer. */
+  #wakeIfStale(now: number): void {
+    if (this.#isOutlookStale && this.#waiters.size > 0) this.#wake(now);
+  }
+
+  #goThroughLine(now: number): void {
     if (this.#waiters.size > 0) {
       const isStale = this.#isOutlookStale;
       this.#isOutlookStale = false;
@@ -820,8 +904,8 @@ class CredentialPool implements Pool {
       for (const waiter of this.#waiters) {
         const { want, ledger } = waiter;
         const isAnybodyReady = this.#roster.isAnybodyReady;
-        if (isAnybodyReady && want.tokens < (dry.get(ledger) ?? Number.POSITIVE_INFINITY)) {
-          const lease = this.#take(want, ledger, now);
+        if (isAnybodyReady && (waiter.isBenchOpen || want.tokens < (dry.get(ledger) ?? Number.POSITIVE_INFINITY))) {
+          const lease = this.#take(want, ledger, now, waiter.isBenchOpen);
           if (lease) {
             this.#leave(waiter, lease);
             continue;
@@ -832,12 +916,20 @@ class CredentialPool implements Pool {
           if (!isAnybodyReady) break;
           continue;
         }
-        const { refusal, roomAt } = this.#prospect(want, ledger, now);
+        let { refusal, roomAt } = this.#prospect(want, ledger, now, false);
+        waiter.isBenchOpen = this.#roster.hasBenched && isHopeless(refusal, waiter.limits, now);
+        if (waiter.isBenchOpen) {
+          const last = this.#take(want, ledger, now, true);
+          if (last) {
+            this.#leave(waiter, last);
+            continue;
+          }
+          ({ refusal, roomAt } = this.#prospect(want, ledger, now, true));
+        }
         if (isHopeless(refusal, waiter.limits, now)) this.#leave(waiter, refusal);
         else this.#due.set(waiter, Math.min(waiter.limits.deadline, roomAt));
       }
     }
-    this.#arm();
   }
 
   #leave(waiter: Waiter, result: Lease | Refusal): void {
@@ -917,6 +1009,10 @@ function realTokens(outcome: Outcome, usage: LeaseUsage | null, estimate: number
       return assertNever(outcome);
   }
 }
+
+/** Guesses are spread; one of about the threshold counts. */
+const isExhausting = ({ until, source }: Block, thresholdMs: number, now: number) =>
+  until === null || until - now >= thresholdMs * (source === 'guess' ? 0.9 : 1);
 
 const isSameBlock = (a: Block, b: Block) =>
   a === b || (a.scope === b.scope && a.kind === 'custom_cap' && b.kind === 'custom_cap' && a.until === b.until);

@@ -151,12 +151,13 @@ export class CredentialCaps {
 
   /** Plain JSON; null when nothing was counted. */
   snapshot(): unknown {
-    const counts = this.#counts.filter(
+    const isWorth = this.#counts.some(
       ({ used, foreign, restUntil, vendorLimit }) =>
         used > 0 || foreign > 0 || restUntil !== null || vendorLimit !== null,
     );
-    if (counts.length === 0) return null;
-    return counts.map(({ key, used, foreign, foreignAt, resetAt, vendorLimit, restUntil, restEpoch, epoch }) => ({
+    if (!isWorth) return null;
+    // All of them: caps with one key are told apart by their order.
+    return this.#counts.map(({ key, used, foreign, foreignAt, resetAt, vendorLimit, restUntil, restEpoch, epoch }) => ({
       key,
       used,
       foreign,

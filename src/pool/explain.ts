@@ -1,8 +1,9 @@
 import { assertNever } from '../shared/assert-never.ts';
 import type { ScopeState } from './blocks.ts';
 import { bySoonest, cappedBy, plain } from './outlook.ts';
-import type { Block, Explanation, PoolSettings, Want } from './pool.ts';
+import type { Block, Explanation, PoolSettings, Verdict, Want } from './pool.ts';
 import {
+  isBenched,
   isEligible,
   isOpenOn,
   type ModelLedger,
@@ -39,9 +40,10 @@ export function explainWant(
   const choice =
     bound && isReady(bound)
       ? { member: bound, why: CONVERSATION }
-      : settings.mode === 'sequential'
-        ? nextInOrder(roster.ranks, ledger, isReady, session)
-        : likeliest(roster.ranks, ledger, isReady, settings.tolerance);
+      : ((settings.mode === 'sequential'
+          ? nextInOrder(roster.ranks, ledger, isReady, session)
+          : likeliest(roster.ranks, ledger, isReady, settings.tolerance)) ??
+        (shared.length === 0 && !ledger.isBusy ? lastResort(roster, ledger, want, now) : null));
   return members.map((member) => {
     const { id, label } = member.credential;
     const blocks = blocksOn(member, ledger, shared);
@@ -59,6 +61,8 @@ export function explainWant(
         return { ...base, verdict, why: blockWords(blocks, now) };
       case 'over_limit':
         return { ...base, verdict, why: overWords(member, ledger, want.tokens, now) };
+      case 'fair_cycle':
+        return { ...base, verdict, why: 'used up in this cycle, the others come first' };
       case 'busy':
         return { ...base, verdict, why: busyWords(member, ledger) };
       case 'ready':
@@ -72,7 +76,15 @@ export function explainWant(
 const CONVERSATION = 'serves this conversation';
 
 type Choice = { readonly member: Member; readonly why: string };
-type PlainVerdict = 'ready' | 'busy' | 'blocked' | 'disabled' | 'over_limit' | 'model_not_allowed';
+type PlainVerdict = Exclude<Verdict, 'chosen'>;
+
+/** Why one is taken that sits out in a fair cycle: nobody else can serve the request. */
+export const LAST_RESORT = 'used up in this cycle, but nobody else can serve';
+
+function lastResort(roster: Roster, ledger: ModelLedger, want: Want, now: number): Choice | null {
+  const member = roster.lastResort(ledger, want, now);
+  return member && { member, why: LAST_RESORT };
+}
 
 function verdictOf(
   roster: Roster,
@@ -85,6 +97,7 @@ function verdictOf(
   if (!member.credential.isEnabled) return 'disabled';
   if (!roster.allows(member, ledger.model)) return 'model_not_allowed';
   if (blocksOn(member, ledger, shared).length > 0) return 'blocked';
+  if (isBenched(ledger, member)) return 'fair_cycle';
   if (!roster.hasRoom(member, ledger, tokens, now)) return 'over_limit';
   return member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
 }

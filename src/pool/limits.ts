@@ -225,6 +225,20 @@ export class CredentialLimits {
     return least;
   }
 
+  /** The largest share that is used of a day's limit, of the key or of one scope. Minutes are over too soon to count. */
+  longShare(scope: string, now: number): number {
+    let most = 0;
+    for (const daily of [this.#rpd, this.#tpd]) {
+      if (daily) most = Math.max(most, daily.window.used(now) / daily.limit);
+    }
+    const ceilings = this.#scopes.get(scope)?.ceilings;
+    for (const ceiling of [ceilings?.rpd, ceilings?.tpd]) {
+      if (!ceiling || ceiling.limit === null || isPast(ceiling, now)) continue;
+      most = Math.max(most, 1 - leftOf(ceiling, now) / ceiling.limit);
+    }
+    return most;
+  }
+
   /** For people, at a moment. Ceilings that are past are left out. */
   views(now: number): WindowView[] {
     const views: WindowView[] = [];

@@ -1,14 +1,22 @@
 import { endOf, type ScopeState } from './blocks.ts';
 import type { Block, Refusal, Want } from './pool.ts';
 import type { Prospect } from './prospect.ts';
-import { isEligible, type Member, type ModelLedger, type Roster } from './roster.ts';
+import { isBenched, isEligible, type Member, type ModelLedger, type Roster } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
 /** Enough for a person and for the status code; 5,000 blocked keys would cost more to list than to serve. */
 const MAX_LISTED_PER_KIND = 16;
 
-export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedger, want: Want, now: number): Prospect {
+/** `isBenchOpen`: those who sit out in a fair cycle count, too. */
+export function prospectOf(
+  roster: Roster,
+  reach: ScopeState,
+  ledger: ModelLedger,
+  want: Want,
+  isBenchOpen: boolean,
+  now: number,
+): Prospect {
   const shared = [...reach.blocks, ...ledger.state.scope.blocks];
   const sharedEnd = Math.max(endOf(reach), endOf(ledger.state.scope));
   const { group, scope } = ledger.unit;
@@ -24,16 +32,18 @@ export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedge
     if (want.only === undefined || want.only === member.credential.id) isAnybody = true;
     if (!isEligible(want, member)) continue;
     isAnybodyLeft = true;
+    if (!isBenchOpen && isBenched(ledger, member)) continue;
     const { key, groups, models } = member.state;
     const onModel = models.get(ledger.model);
     const onGroup = group === null ? undefined : groups.get(group);
-    const end = Math.max(
+    let end = Math.max(
       sharedEnd,
       endOf(key),
       onModel ? endOf(onModel) : sharedEnd,
       onGroup ? endOf(onGroup) : sharedEnd,
-      ...cappedBy(ledger, member).map(({ until }) => until ?? Number.POSITIVE_INFINITY),
     );
+    const capped = cappedBy(ledger, member);
+    for (const { until } of capped) end = Math.max(end, until ?? Number.POSITIVE_INFINITY);
     const roomAt = member.limits?.roomAt(scope, want.tokens, now) ?? now;
     if (end === Number.NEGATIVE_INFINITY) {
       // Its requests, or its probe, may end at any moment.
@@ -46,7 +56,7 @@ export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedge
     for (const block of key.blocks) listed.add(block);
     for (const block of onModel?.blocks ?? []) listed.add(block);
     for (const block of onGroup?.blocks ?? []) listed.add(block);
-    for (const block of cappedBy(ledger, member)) listed.add(block);
+    for (const block of capped) listed.add(block);
   }
   if (!isAnybody) return vain('none');
   if (!isAnybodyLeft) return vain('excluded');
@@ -60,7 +70,7 @@ export function prospectOf(roster: Roster, reach: ScopeState, ledger: ModelLedge
 const NO_BLOCKS: readonly Block[] = [];
 
 /** The caps that are reached and count this model. */
-export function cappedBy({ caps }: ModelLedger, { capped }: Member): readonly Block[] {
+export function cappedBy({ caps }: ModelLedger, { capped }: Pick<Member, 'capped'>): readonly Block[] {
   return capped.size === 0 ? NO_BLOCKS : caps.flatMap((cap) => capped.get(cap) ?? NO_BLOCKS);
 }
 

@@ -26,6 +26,20 @@ export const isSpent = ({ remaining }: PolledWindow): boolean => remaining !== n
 /** A window that is over tells nothing any more. */
 export const isOver = ({ resetAt }: PolledWindow, now: number): boolean => resetAt !== null && resetAt <= now;
 
+/** The largest share that is used of a window of hours or more, of the whole key or of a scope. */
+export function longShare(polled: PolledQuota | null, of: string, now: number): number {
+  let most = 0;
+  for (const window of polled?.windows ?? []) {
+    const { scope, lengthMs, used, limit, remaining } = window;
+    if ((scope !== 'key' && scope !== of) || limit === null || limit <= 0 || isOver(window, now)) continue;
+    if (lengthMs !== null && lengthMs < LONG_MS) continue;
+    most = Math.max(most, (used ?? limit - (remaining ?? limit)) / limit);
+  }
+  return most;
+}
+
+const LONG_MS = 60 * 60_000;
+
 /** Plain JSON that was written by an earlier run; what is malformed or past is left out. */
 export function readPolled(stored: unknown, now: number): PolledQuota | null {
   if (!isRecord(stored) || !isNumber(stored.askedAt) || !Array.isArray(stored.windows)) return null;

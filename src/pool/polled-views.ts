@@ -1,9 +1,12 @@
 import { isOver, type PolledQuota } from './polled-quota.ts';
 import type { WindowView } from './pool.ts';
 
+const NO_VIEWS: readonly WindowView[] = [];
+
 /** For people, at a moment. */
 export function polledViews(polled: PolledQuota | null, now: number): readonly WindowView[] {
-  const windows = polled?.windows.filter((window) => !isOver(window, now)) ?? [];
+  if (polled === null) return NO_VIEWS;
+  const windows = polled.windows.filter((window) => !isOver(window, now));
   return windows.map(({ scope, name, unit, used, limit, remaining, resetAt }) => ({
     scope,
     name,

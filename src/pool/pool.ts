@@ -1,6 +1,7 @@
 import type { NamePattern } from '../shared/wildcard.ts';
 import type { Cap } from './cap.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
+import type { FairCycleRules } from './fair-cycle.ts';
 import type { Settlement } from './outcome.ts';
 import type { PolledQuota } from './polled-quota.ts';
 
@@ -82,7 +83,16 @@ export type Refusal = {
   readonly retryAt: number | null;
 };
 
-export type Verdict = 'chosen' | 'ready' | 'busy' | 'blocked' | 'disabled' | 'over_limit' | 'model_not_allowed';
+export type Verdict =
+  | 'chosen'
+  | 'ready'
+  | 'busy'
+  | 'blocked'
+  | 'disabled'
+  | 'over_limit'
+  | 'model_not_allowed'
+  /** It was used up in this cycle, and others come first. */
+  | 'fair_cycle';
 
 /** Why a credential would or would not be taken. */
 export type Explanation = {
@@ -197,6 +207,8 @@ export type PoolSettings = {
   readonly groups: readonly { readonly name: string; readonly models: readonly NamePattern[] }[];
   /** Limits of the user's own, per credential. */
   readonly caps: readonly Cap[];
+  /** Whoever was used up sits out until the others are, too; null: not so. */
+  readonly fairCycle: FairCycleRules | null;
   /** 0 is strict least-used, larger is more random. */
   readonly tolerance: number;
   readonly maxWaiting: number;

@@ -43,6 +43,9 @@ export class Trial {
   count = 0;
 }
 
+/** The scope of a fair cycle that is one for all models. */
+export const EVERYTHING = '';
+
 /** One credential on one model. */
 export type Spot = { use: number; trial: Trial };
 
@@ -64,6 +67,8 @@ export class Member implements Due {
   caps: CredentialCaps | null = null;
   /** The caps that are reached, and the blocks that they are. */
   capped: ReadonlyMap<Cap, Block> = NO_CAPPED;
+  /** Scopes on which it sits out in a fair cycle. */
+  readonly benched = new Set<string>();
   /** What the provider answered when it was last asked. */
   polled: PolledQuota | null = null;
   /** Null once it is gone from the config. */
@@ -88,6 +93,7 @@ export class Member implements Due {
   /** Something keeps it from use for every model. */
   get isBlocked(): boolean {
     if (this.state.key.blocks.length > 0) return true;
+    if (this.capped.size === 0) return false;
     for (const cap of this.capped.keys()) if (cap.models.length === 0) return true;
     return false;
   }
@@ -172,6 +178,7 @@ type Outlook = {
   readonly reach: ScopeState;
   /** Of the request it was computed for. Only limits make a difference between small and large ones. */
   readonly tokens: number;
+  readonly isBenchOpen: boolean;
   readonly prospect: Prospect;
 };
 
@@ -189,6 +196,8 @@ export class Roster {
   #capReach: CapReach;
   /** Who has reached a cap. */
   readonly #capped = new Set<Member>();
+  /** Who sits out somewhere. */
+  readonly #benched = new Set<Member>();
   readonly #quotaPools = new Map<string, Member[]>();
   #mode: PoolSettings['mode'] = 'balanced';
   #tolerance = 0;
@@ -254,6 +263,8 @@ export class Roster {
     for (const [id, member] of before) {
       if (members.has(id)) continue;
       member.rank = null;
+      member.benched.clear();
+      this.#benched.delete(member);
       this.#leaving.set(id, member);
       this.dropIfDone(member);
     }
@@ -329,6 +340,55 @@ export class Roster {
     this.#setMemberDue(member);
   }
 
+  /** Somebody sits out in a fair cycle. */
+  get hasBenched(): boolean {
+    return this.#benched.size > 0;
+  }
+
+  /** A credential sits out on this scope, or does no longer. */
+  bench(member: Member, scope: string, isBenched: boolean): void {
+    if (member.benched.has(scope) === isBenched) return;
+    this.#changes++;
+    if (isBenched) member.benched.add(scope);
+    else member.benched.delete(scope);
+    if (member.benched.size > 0 && member.rank) this.#benched.add(member);
+    else this.#benched.delete(member);
+    for (const ledger of this.ledgersOf(scope)) this.placeOn(ledger, member);
+  }
+
+  /** The models that are known of a scope of fair cycles. */
+  *ledgersOf(scope: string): Iterable<ModelLedger> {
+    if (scope === EVERYTHING) yield* this.#ledgers.values();
+    else if (scope.startsWith('group:')) yield* this.#groups.get(scope.slice('group:'.length))?.ledgers ?? [];
+    else {
+      const ledger = this.#ledgers.get(scope.slice('model:'.length));
+      if (ledger && ledger.unit.scope === scope) yield ledger;
+    }
+  }
+
+  /** Where a credential has served, as fair cycles name it. */
+  scopesOf(member: Member): ReadonlySet<string> {
+    const scopes = new Set<string>();
+    for (const ledger of this.#ledgers.values()) if (ledger.spots.has(member)) scopes.add(ledger.unit.scope);
+    return scopes;
+  }
+
+  /** The best of those who sit out, for a request that nobody else can serve in time. Draws nothing. */
+  lastResort(ledger: ModelLedger, want: Want, now: number): Member | null {
+    if (this.#benched.size === 0) return null;
+    for (const rank of this.#ranks) {
+      let best: Member | null = null;
+      for (const member of rank.members) {
+        if (!isBenched(ledger, member) || !isEligible(want, member) || !this.allows(member, ledger.model)) continue;
+        if (!(rank.spare.has(member.slot) || rank.stacked.has(member.slot))) continue;
+        if (!isOpenOn(ledger, member, true) || !this.hasRoom(member, ledger, want.tokens, now)) continue;
+        if (best === null || useOf(ledger, member) < useOf(ledger, best)) best = member;
+      }
+      if (best) return best;
+    }
+    return null;
+  }
+
   /** Looks again which caps of a credential are reached. */
   weighCaps(member: Member, now: number): void {
     const { caps, capped: before } = member;
@@ -385,7 +445,7 @@ export class Roster {
     const fresh = new ModelLedger(model, this.#unitOf(model));
     fresh.caps = this.#capReach.capsOf(model, fresh.unit.group);
     for (const rank of this.#ranks) {
-      if (rank.hasPatterns || fresh.unit.troubled.size > 0 || this.#capped.size > 0)
+      if (rank.hasPatterns || fresh.unit.troubled.size > 0 || this.#capped.size > 0 || this.hasBenched)
         fresh.usable[rank.order] = this.#usableOf(fresh, rank);
     }
     return fresh;
@@ -610,6 +670,7 @@ export class Roster {
     this.#setDue(member, Number.POSITIVE_INFINITY);
     for (const unit of this.#groups.values()) unit.troubled.delete(member);
     this.#capped.delete(member);
+    this.#benched.delete(member);
     for (const ledger of this.#ledgers.values()) {
       if (member.state.models.has(ledger.model)) ledger.troubled--;
       if (ledger.spots.delete(member)) this.#spots--;
@@ -630,6 +691,9 @@ export class Roster {
       for (const member of this.#capped) {
         if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
       }
+      for (const member of this.#benched) {
+        if (member.rank === rank && !isOpenOn(ledger, member)) usable.delete(member.slot);
+      }
       return usable;
     }
     for (const [slot, member] of rank.members.entries()) {
@@ -644,6 +708,7 @@ export class Roster {
     for (const member of ledger.spots.keys()) this.placeOn(ledger, member);
     for (const member of ledger.unit.troubled) this.placeOn(ledger, member);
     for (const member of this.#capped) this.placeOn(ledger, member);
+    for (const member of this.#benched) this.placeOn(ledger, member);
   }
 
   #unitOf(model: string): Unit {
@@ -741,10 +806,10 @@ export const useOf = (ledger: ModelLedger, member: Member | undefined) =>
   member === undefined ? 0 : (ledger.spots.get(member)?.use ?? 0);
 
 /** No block of this model or its group on this credential, no probation that is full, and room for one more. */
-export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
+export function isOpenOn(ledger: ModelLedger, member: Member, isBenchOpen = false): boolean {
   const { state, over } = member;
   const { group, scope } = ledger.unit;
-  if (isCapped(ledger, member)) return false;
+  if (isCapped(ledger, member) || (!isBenchOpen && isBenched(ledger, member))) return false;
   const onModel = state.models.get(ledger.model);
   if (onModel) {
     if (onModel.blocks.length > 0) return false;
@@ -761,6 +826,10 @@ export function isOpenOn(ledger: ModelLedger, member: Member): boolean {
 /** A cap that counts this model is reached. */
 export const isCapped = ({ caps }: ModelLedger, { capped }: Member) =>
   capped.size > 0 && caps.some((cap) => capped.has(cap));
+
+/** It sits out in a fair cycle of this model. */
+export const isBenched = ({ unit }: ModelLedger, { benched }: Member) =>
+  benched.size > 0 && (benched.has(EVERYTHING) || benched.has(unit.scope));
 
 const isTroubled = ({ group, scope }: Unit, { state, over }: Member) =>
   (group !== null && state.groups.has(group)) || over.has(scope);
@@ -780,7 +849,7 @@ export function sequentialView(
     isExhausted: (slot) => {
       const member = rank.members[slot];
       if (!member?.credential.isEnabled || member.state.key.blocks.length > 0) return true;
-      if (isCapped(ledger, member)) return true;
+      if (isCapped(ledger, member) || isBenched(ledger, member)) return true;
       if (member.over.has('') || member.over.has(ledger.unit.scope)) return true;
       const { group } = ledger.unit;
       const blocks = (group === null ? undefined : member.state.groups.get(group)?.blocks.length) ?? 0;

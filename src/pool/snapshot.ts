@@ -1,6 +1,7 @@
 import type { AffinityMap } from './affinity.ts';
 import { CLEAR, type CredentialState, HEALTHY, type HeldBlock, ripen, type ScopeState, shiftScope } from './blocks.ts';
 import { type ModelState, QUIET } from './breaker.ts';
+import type { FairCycles } from './fair-cycles.ts';
 import { type PolledQuota, readPolled } from './polled-quota.ts';
 import type { BlockKind } from './pool.ts';
 import type { Roster } from './roster.ts';
@@ -43,9 +44,17 @@ export type Snapshot = {
   readonly models: readonly { readonly model: string; readonly state: ModelState }[];
   /** For `AffinityMap.restore`. */
   readonly affinity: unknown;
+  /** For `FairCycles.restore`. */
+  readonly fairCycles: unknown;
 };
 
-export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: number, now: number): unknown {
+export function writeSnapshot(
+  roster: Roster,
+  affinity: AffinityMap,
+  fairCycles: FairCycles,
+  dayEndsAt: number,
+  now: number,
+): unknown {
   const credentials: unknown[] = [];
   for (const member of roster.members.values()) {
     const { requests, successes, failures, inputTokens, outputTokens, state } = member;
@@ -68,7 +77,15 @@ export function writeSnapshot(roster: Roster, affinity: AffinityMap, dayEndsAt: 
     const scope = written(ledger.state.scope);
     if (scope.blocks.length > 0) models.push([ledger.model, scope]);
   }
-  return { version: VERSION, at: now, dayEndsAt, credentials, models, affinity: affinity.snapshot(now) };
+  return {
+    version: VERSION,
+    at: now,
+    dayEndsAt,
+    credentials,
+    models,
+    affinity: affinity.snapshot(now),
+    fairCycles: fairCycles.snapshot(),
+  };
 }
 
 export function readSnapshot(stored: unknown, now: number): Snapshot | null {
@@ -99,7 +116,14 @@ export function readSnapshot(stored: unknown, now: number): Snapshot | null {
     model,
     state: { ...QUIET, scope },
   }));
-  return { byMs, dayEndsAt: stored.dayEndsAt + byMs, credentials, models, affinity: stored.affinity };
+  return {
+    byMs,
+    dayEndsAt: stored.dayEndsAt + byMs,
+    credentials,
+    models,
+    affinity: stored.affinity,
+    fairCycles: stored.fairCycles,
+  };
 }
 
 function written(scope: ScopeState): ScopeState {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { QuotaRefresh, StatusReport } from '../../src/gateway/operations.ts';
+import type { QuotaRefresh, RouteReport, StatusReport } from '../../src/gateway/operations.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectError, expectRetryAfter } from '../support/expect-error.ts';
 import { LeapingClock } from '../support/leaping-clock.ts';
@@ -85,6 +85,90 @@ describe('a cap of the config', () => {
       expect((await second.chat()).status).toBe(429);
     } finally {
       rmSync(stateDir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('a fair cycle', () => {
+  const quota = refusal(429, { message: 'You exceeded your current quota' }, { 'retry-after': '600' });
+  const cycling = (more: object = {}) => ({ rotation: { mode: 'sequential' }, ...more });
+  const verdicts = async (rotator: Rotator) => {
+    const route = await rotator.admin('test-route', { method: 'POST', body: { model: 'mock/m' } });
+    const { targets } = (await route.json()) as RouteReport;
+    return targets[0]?.credentials.map(({ verdict }) => verdict);
+  };
+
+  test('keeps who was used up out until the others are, also over a restart, and begins again after its time', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'rotator-cycle-'));
+    try {
+      await using upstream = await startUpstream({
+        keys: { one: [quota, answer('ok')], two: [answer('ok'), answer('ok'), quota] },
+      });
+      const clock = new LeapingClock();
+      const options = {
+        upstream,
+        clock,
+        stateDir,
+        keys: ['one', 'two'],
+        provider: cycling({ fair_cycle: { duration: '1d' } }),
+      };
+      const first = await startRotator(options);
+      expect((await first.chat()).status).toBe(200);
+      clock.leap(11 * MINUTE);
+      expect(await verdicts(first)).toEqual(['fair_cycle', 'chosen']);
+      await first.stop();
+      await using second = await startRotator(options);
+      expect((await second.chat()).status).toBe(200);
+      expect(upstream.keysUsed).toEqual(['one', 'two', 'two']);
+      expect(await verdicts(second)).toEqual(['fair_cycle', 'chosen']);
+      // The cycle is over. The next one begins with the next that is used up, as the first did.
+      clock.leap(24 * HOUR);
+      expect(await verdicts(second)).toEqual(['ready', 'chosen']);
+      expect((await second.chat()).status).toBe(200);
+      expect(upstream.keysUsed.slice(3)).toEqual(['two', 'one']);
+      clock.leap(11 * MINUTE);
+      expect(await verdicts(second)).toEqual(['chosen', 'fair_cycle']);
+    } finally {
+      rmSync(stateDir, { recursive: true, force: true });
+    }
+  });
+
+  test('does not end because one request has tried all but one', async () => {
+    await using upstream = await startUpstream({
+      keys: {
+        one: [quota, answer('ok')],
+        two: [answer('ok'), refusal(500, { message: 'oops' }), answer('ok')],
+      },
+    });
+    const clock = new LeapingClock();
+    await using rotator = await startRotator({
+      upstream,
+      clock,
+      keys: ['one', 'two'],
+      provider: cycling({ rotation: { mode: 'sequential', retries_same_key: 0 } }),
+    });
+    await rotator.chat();
+    clock.leap(11 * MINUTE);
+    // The only one that is not used up fails with 500: one that sits out serves, and goes on sitting out.
+    expect((await rotator.chat()).status).toBe(200);
+    expect(upstream.keysUsed).toEqual(['one', 'two', 'two', 'one']);
+    clock.leap(MINUTE);
+    expect(await verdicts(rotator)).toEqual(['fair_cycle', 'chosen']);
+  });
+
+  test('is off in mode balanced unless it is asked for', async () => {
+    for (const [provider, expected] of [
+      [{}, false],
+      [{ fair_cycle: { enabled: true } }, true],
+      [cycling({ fair_cycle: { enabled: false } }), false],
+    ] as const) {
+      await using upstream = await startUpstream({ keys: { one: [quota, answer('ok')], two: answer('ok') } });
+      const clock = new LeapingClock();
+      await using rotator = await startRotator({ upstream, clock, keys: ['one', 'two'], random: () => 0, provider });
+      await rotator.chat();
+      expect(upstream.keysUsed).toEqual(['one', 'two']);
+      clock.leap(11 * MINUTE);
+      expect((await verdicts(rotator))?.[0] === 'fair_cycle').toBe(expected);
     }
   });
 });

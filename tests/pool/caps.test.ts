@@ -106,6 +106,20 @@ describe('a cap', () => {
     expect(second.state).toBe('a');
   });
 
+  test('that a newcomer reaches ends the waiting of those who now wait in vain', async () => {
+    const caps = [cap(1, { ...hour, models: ['x'] }), cap(2)];
+    const { pool, clock } = setUp([credential('a')], { settings: withCaps(caps) });
+    use(pool, clock, { kind: 'success' }, want('x'));
+    const deadline = clock.now() + 2 * HOUR;
+    const waiting = follow(pool.acquire(want('x'), { deadline, blockedDeadline: deadline, signal }));
+    await clock.advance(0);
+    expect(waiting.state).toBe('waiting');
+    // The last of the day.
+    leased(pool.lease(want('y'), clock.now()));
+    await clock.advance(0);
+    expect(waiting.state).toBe('blocked');
+  });
+
   test('does not count what was never sent', () => {
     const { pool, clock } = setUp([credential('a')], { settings: withCaps([cap(1)]) });
     const lease = leased(pool.lease(want(), clock.now()));

@@ -332,6 +332,18 @@ describe('what survives', () => {
     expect(views(next, night)).toEqual(views(book, night));
   });
 
+  test('a restart, of caps that count the same: each has its own', () => {
+    const twins = [cap(2, { rest: { kind: 'for', ms: HOUR } }), cap(3, { tierName: 'free' })];
+    const now = at('2026-03-01T10:00:00Z');
+    const book = new CredentialCaps(twins, MIDNIGHT, now);
+    for (let i = 0; i < 2; i++) book.add(twins, now, basisOf);
+    const later = now + HOUR;
+    expect(views(book, later).map(({ used }) => used)).toEqual([0, 2]);
+    const next = new CredentialCaps(twins, MIDNIGHT, later);
+    next.restore(JSON.parse(JSON.stringify(book.snapshot())), 0);
+    expect(views(next, later)).toEqual(views(book, later));
+  });
+
   test('a restart with nonsense: nothing', () => {
     for (const stored of [null, 3, {}, [null, 4, { key: 'x' }, { key: 3 }], [{ key: '[[],"daily"]', used: 'many' }]]) {
       const book = new CredentialCaps(caps, MIDNIGHT, 0);

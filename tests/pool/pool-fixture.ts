@@ -22,6 +22,7 @@ export const settings: PoolSettings = {
   dailyReset: { hour: 0, minute: 0, timezone: 'UTC' },
   groups: [],
   caps: [],
+  fairCycle: null,
   tolerance: 0,
   maxWaiting: 1000,
   cooldowns: {

@@ -1,7 +1,10 @@
 import { expect, test } from 'bun:test';
+import { type Cap, capLimit } from '../../src/pool/cap.ts';
 import { nextReset } from '../../src/pool/daily-reset.ts';
 import type { CredentialId, KeyLimits, PoolCredential } from '../../src/pool/credential.ts';
 import { createPool } from '../../src/pool/create-pool.ts';
+import { LAST_RESORT } from '../../src/pool/explain.ts';
+import type { FairCycleRules } from '../../src/pool/fair-cycle.ts';
 import type { Outcome } from '../../src/pool/outcome.ts';
 import {
   type Affinity,
@@ -16,12 +19,12 @@ import {
 import type { Clock } from '../../src/shared/clock.ts';
 import { type Random, seededRandom } from '../../src/shared/random.ts';
 import { matchesAny, namePattern } from '../../src/shared/wildcard.ts';
-import { credential, DAY, HOUR, MINUTE, NO_LIMITS, SECOND, settings } from '../pool/pool-fixture.ts';
+import { cap, credential, DAY, HOUR, MINUTE, NO_LIMITS, SECOND, settings } from '../pool/pool-fixture.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /**
  * The real pool under virtual time, in worlds drawn from a seed: keys that fail in their own ways, limits per minute and
- * day, quota groups and pools, conversations, clients that wait, retry and leave, outages, clocks that jump, reloads,
+ * day, caps, fair cycles, quota groups and pools, conversations, clients that wait, retry and leave, outages, clocks that jump, reloads,
  * restarts and resets. What must always hold is checked after every step of time and at every
  * lease, against a record of the outcomes that the pool was told and not against the pool's own view.
  *
@@ -85,8 +88,13 @@ type Truth = {
 /** What was let through to a key with limits, and when. */
 type Sent = { at: number; tokens: number; readonly requests: number; day: number };
 
+/** What one credential has of one cap. */
+type Capped = { readonly cap: Cap; count: number; window: number; endsAt: number | null; restsUntil: number | null };
+
 type Held = {
   readonly id: CredentialId;
+  /** The caps that count it, and in which of their windows. */
+  readonly capped: readonly { readonly of: Capped; readonly window: number }[];
   readonly pool: Pool;
   readonly sent: Sent;
   startedAt: number;
@@ -158,6 +166,9 @@ class World {
   readonly #counts = new Map<CredentialId, { requests: number; failures: number; tokens: number }>();
   /** Gone or changed since: what the pool still knows of them is its own business. */
   readonly #isUncounted = new Set<CredentialId>();
+  readonly #capped = new Map<CredentialId, Capped[]>();
+  /** As above, for caps. */
+  readonly #isUncapped = new Set<CredentialId>();
   #isClockTrue = true;
   /** As late as the pool has seen it. */
   #latest = 0;
@@ -183,6 +194,8 @@ class World {
       // Some days end soon.
       dailyReset: { hour: this.#pick([0, 0, 12]), minute: this.#pick([0, 1, 10, 40]), timezone: 'UTC' },
       groups: this.#chance(0.5) ? [{ name: 'letters', models: GROUP.map(namePattern) }] : [],
+      caps: this.#chance(0.2) ? Array.from({ length: this.#whole(1, 3) }, () => this.#newCap()) : [],
+      fairCycle: this.#chance(0.25) ? this.#newFairCycle() : null,
       tolerance: this.#pick([0, 3, 50]),
       maxWaiting: this.#pick([0, 2, 5, 1000]),
       concurrency: {
@@ -358,10 +371,12 @@ class World {
     this.diary.push(`${lease.at} ${order} ${lease.credentialId}`);
     const { credentialId, model, at } = lease;
     const sent = { at, tokens: want.tokens, requests: 1, day: this.#today(at) };
-    this.#held.set(lease, { id: credentialId, pool, sent, startedAt: at, isConfirmed: false });
+    const capped = pool === this.#pool ? this.#countCaps(credentialId, model, at) : [];
+    this.#held.set(lease, { id: credentialId, capped, pool, sent, startedAt: at, isConfirmed: false });
     if (pool !== this.#pool) {
       // Leased in the very moment of a restart: the snapshot may know of it.
       this.#isUncounted.add(credentialId);
+      this.#isUncapped.add(credentialId);
       return;
     }
     this.#send(credentialId, sent, at);
@@ -374,11 +389,86 @@ class World {
         this.#demand(false, `${credentialId} was leased for ${model} under ${truth.kind}, ${truth.until - at} ms left`);
       }
     }
+    // Who has no time takes whoever sits out in a fair cycle; who came before may wait for somebody else.
+    const isLastResort =
+      this.#settings.fairCycle !== null && this.#waiting.size > 0 && this.#isBenched(credentialId, model);
     for (const older of this.#waiting) {
-      if (older.lateMs > 0) continue;
+      if (older.lateMs > 0 || isLastResort) continue;
       const isFitting = older.want.tokens <= want.tokens || !this.#hasLimits(credentialId);
       const couldUse = older.want.model === model && isWanted(older.want, credentialId) && isFitting;
       this.#demand(older.order > order || !couldUse, `request ${order} overtook ${older.order} on ${credentialId}`);
+    }
+  }
+
+  #isBenched(id: CredentialId, model: string): boolean {
+    const want = { model, exclude: new Set<CredentialId>(), bytes: 0, tokens: 0, affinity: null };
+    const found = this.#pool.explain(want).find((one) => one.id === id);
+    return found?.verdict === 'fair_cycle' || found?.verdict === 'blocked' || found?.why === LAST_RESORT;
+  }
+
+  /** Counts a request for the caps that are for it. None of them may be passed, nor used while it rests. */
+  #countCaps(id: CredentialId, model: string, now: number): Held['capped'] {
+    const one = this.#credentials.find((other) => other.id === id);
+    if (!one) return [];
+    const all = this.#capped.get(id) ?? [];
+    this.#capped.set(id, all);
+    const counted: { of: Capped; window: number }[] = [];
+    for (const each of this.#settings.caps) {
+      if (each.tierName !== null && each.tierName !== one.tierName) continue;
+      // Models of a group stand for the group, and so does its name.
+      const share = this.#shareOf(model);
+      const means = share.length > 1 ? [...share, 'letters'] : share;
+      if (each.models.length > 0 && !means.some((name) => matchesAny(each.models, name))) continue;
+      const of = all.find((known) => known.cap === each) ?? {
+        cap: each,
+        count: 0,
+        window: 0,
+        endsAt: null,
+        restsUntil: null,
+      };
+      if (!all.includes(of)) all.push(of);
+      this.#turn(of, now);
+      const limit = capLimit(each.amount, one.limits.requestsPerDay);
+      if (!this.#isUncapped.has(id)) {
+        this.#demand(of.restsUntil === null, `${id} was leased for ${model} while a cap rests`);
+        this.#demand(limit === null || of.count < limit, `${id} was leased over a cap of ${limit}`);
+      }
+      of.endsAt ??= each.window.kind === 'rolling' ? now + each.window.ms : nextReset(now, this.#settings.dailyReset);
+      of.count++;
+      if (limit !== null && of.count >= limit) {
+        of.restsUntil = each.rest.kind === 'for' ? now + each.rest.ms : of.endsAt + each.rest.plusMs;
+      }
+      counted.push({ of, window: of.window });
+    }
+    return counted;
+  }
+
+  /** Windows that are over, and rests. */
+  #turn(of: Capped, now: number): void {
+    if (of.endsAt !== null && now >= of.endsAt) this.#newWindow(of);
+    if (of.restsUntil === null || now < of.restsUntil) return;
+    const isOfWindow = of.endsAt !== null;
+    of.restsUntil = null;
+    // A rest of its own length ends with a count from zero; a day goes on.
+    if (!isOfWindow) return;
+    const { endsAt } = of;
+    this.#newWindow(of);
+    if (of.cap.window.kind !== 'rolling') of.endsAt = endsAt;
+  }
+
+  #newWindow(of: Capped): void {
+    of.count = 0;
+    of.window++;
+    of.endsAt = null;
+  }
+
+  /** A request that was never sent. */
+  #giveBack({ capped }: Held, now: number): void {
+    for (const { of, window } of capped) {
+      this.#turn(of, now);
+      if (of.window !== window) continue;
+      of.count--;
+      of.restsUntil = null;
     }
   }
 
@@ -388,7 +478,9 @@ class World {
     const all = this.#sent.get(id) ?? [];
     this.#sent.set(id, all);
     const over = this.#overLimits(limits, all, sent.tokens, now);
-    this.#demand(over === null, `${id} was leased over its limit ${over}`);
+    // A window that was begun after the clock had been set back over midnight ends with the day that came again.
+    const isOtherDay = !this.#isClockTrue && this.#isUncounted.has(id) && (over === 'rpd' || over === 'tpd');
+    this.#demand(over === null || isOtherDay, `${id} was leased over its limit ${over}`);
     all.push(sent);
   }
 
@@ -447,6 +539,7 @@ class World {
     const usage = isKnown ? { inputTokens: tokens, outputTokens: 5 } : null;
     if (held.pool === this.#pool) {
       this.#remember(held, lease.model, outcome, now);
+      if (outcome.kind === 'unreachable') this.#giveBack(held, now);
       this.#correct(held, outcome, isKnown ? tokens + 5 : null, now);
       const count = this.#counts.get(held.id) ?? { requests: 0, failures: 0, tokens: 0 };
       count.requests++;
@@ -625,6 +718,7 @@ class World {
 
   #forget(id: CredentialId): void {
     this.#sent.delete(id);
+    this.#isUncapped.add(id);
     this.#isUncounted.add(id);
   }
 
@@ -652,6 +746,8 @@ class World {
     if (isLost) {
       this.#truths = [];
       this.#sent.clear();
+      this.#capped.clear();
+      this.#isUncapped.clear();
       this.#counts.clear();
     }
     // Shorter blocks are not stored.
@@ -670,7 +766,11 @@ class World {
     const byMs = now - this.#latest;
     if (byMs < -SECOND) this.#latest = now;
     if (byMs < 0) this.#isClockTrue = false;
+    // What a clock that was set back makes of windows is a matter of tables.
+    if (jumpMs < 0) for (const { id } of this.#credentials) this.#isUncapped.add(id);
     if (jumpMs < 0) for (const all of this.#sent.values()) for (const one of all) one.at += jumpMs;
+    // What was lifted a moment ago stays lifted.
+    for (const truth of this.#truths) if (truth.liftedAt < Infinity) truth.liftedAt = Math.min(truth.liftedAt, now);
     // A clock is nudged by less than a second all the time, and nobody follows that.
     if (byMs < -SECOND) {
       for (const truth of this.#truths) {
@@ -698,6 +798,17 @@ class World {
     if (one) this.#pool.reset(one.id);
     else this.#pool.reset();
     const now = this.#clock.now();
+    for (const [id, all] of this.#capped) {
+      if (one && one.id !== id) continue;
+      for (const of of all) {
+        this.#turn(of, now);
+        if (of.restsUntil === null) continue;
+        of.restsUntil = null;
+        const { endsAt } = of;
+        this.#newWindow(of);
+        if (of.cap.window.kind !== 'rolling') of.endsAt = endsAt;
+      }
+    }
     // What stands against the provider is lifted with any of its credentials.
     for (const truth of this.#truths) {
       if (!one || truth.id === one.id || truth.id === null) truth.liftedAt = Math.min(truth.liftedAt, now);
@@ -736,6 +847,16 @@ class World {
           `${one.id}: counted ${JSON.stringify(one.usage)} of ${requests}, ${failures}, ${tokens}`,
         );
       }
+      if (this.#settings.caps.length > 0 && !this.#isUncapped.has(one.id)) {
+        const resting = (this.#capped.get(one.id) ?? []).filter((of) => {
+          this.#turn(of, this.#clock.now());
+          return of.restsUntil !== null;
+        });
+        const ends = (of: readonly { readonly until: number | null }[]) => String(of.map(({ until }) => until).sort());
+        const shown = ends(one.blocks.filter(({ kind }) => kind === 'custom_cap'));
+        const known = ends(resting.map(({ restsUntil }) => ({ until: restsUntil })));
+        this.#demand(shown === known, `${one.id}: caps rest until ${known}, but ${shown} is shown`);
+      }
       for (const block of one.blocks) {
         this.#demand(block.until === null || block.until > this.#clock.now(), `${one.id} shows a block that is over`);
         // Not used for longer than it is healthy: no guess lasts longer than its ceiling, no other than it was told.
@@ -755,20 +876,51 @@ class World {
     for (const { want, deadline, blockedDeadline, lateMs } of this.#waiting) {
       this.#demand(this.#clock.now() < deadline + lateMs, 'somebody waits after the deadline');
       let soonest = Infinity;
-      for (const { id, verdict, blocks } of this.#pool.explain(want)) {
+      let soonestOther = Infinity;
+      let isSomebodyBenched = false;
+      for (const { id, verdict, why, blocks } of this.#pool.explain(want)) {
         if (!isWanted(want, id) || verdict === 'disabled' || verdict === 'model_not_allowed') continue;
-        soonest = Math.min(soonest, Math.max(0, ...blocks.map((block) => block.until ?? Infinity)));
+        const end = Math.max(0, ...blocks.map((block) => block.until ?? Infinity));
+        soonest = Math.min(soonest, end);
+        if (why === LAST_RESORT) {
+          isSomebodyBenched = true;
+          continue;
+        }
+        if (verdict !== 'fair_cycle') soonestOther = Math.min(soonestOther, end);
         const isReady = (verdict === 'ready' || verdict === 'chosen') && isWanted(want, id);
         this.#demand(!isReady, `${id} is ready while somebody waits who could use it`);
         if (verdict === 'over_limit')
           this.#demand(this.#isOver(id, want.tokens), `${id} has room, but it is said to be over`);
       }
-      this.#demand(soonest <= Math.min(deadline, blockedDeadline) || soonest === 0, 'somebody waits in vain');
+      const inTime = Math.min(deadline, blockedDeadline);
+      this.#demand(soonest <= inTime || soonest === 0, 'somebody waits in vain');
+      // Who sits out serves whom nobody else serves in time.
+      this.#demand(!isSomebodyBenched || soonestOther <= inTime, 'somebody waits whom a fair cycle starves');
       const isAnybody = this.#credentials.some(
         (one) =>
           one.isEnabled && isWanted(want, one.id) && (one.models.length === 0 || matchesAny(one.models, want.model)),
       );
       this.#demand(isAnybody, 'somebody waits for nobody');
+    }
+    // Now and then: to explain is to look at all.
+    if (this.#settings.fairCycle && this.checks % 8 === 0) this.#checkCycles(this.#settings.fairCycle);
+  }
+
+  /** Never all of those that take turns sit out. */
+  #checkCycles({ isCrossTier }: FairCycleRules): void {
+    const model = this.#pick(MODELS);
+    const want = { model, exclude: new Set<CredentialId>(), bytes: 0, tokens: 0, affinity: null };
+    const verdicts = new Map(this.#pool.explain(want).map((one) => [one.id, one]));
+    const enabled = this.#credentials.filter(({ isEnabled }) => isEnabled);
+    for (const priority of isCrossTier ? [null] : new Set(enabled.map((one) => one.priority))) {
+      const peers = enabled.filter((one) => priority === null || one.priority === priority);
+      // Of a group, one that serves other models of it counts, too.
+      if (peers.length === 0 || peers.some(({ models }) => models.length > 0)) continue;
+      const isOut = ({ id }: PoolCredential) => {
+        const found = verdicts.get(id);
+        return found?.verdict === 'fair_cycle' || found?.why === LAST_RESORT;
+      };
+      this.#demand(!peers.every(isOut), `all of priority ${priority} sit out for ${model}`);
     }
   }
 
@@ -804,11 +956,46 @@ class World {
     return credential(name, {
       priority: PRIORITIES[Number(name.slice(1)) % PRIORITIES.length] ?? 10,
       weight: this.#pick([1, 1, 2]),
+      tierName: Number(name.slice(1)) % 2 === 0 ? 'even' : null,
       quotaPool: this.#chance(0.3) ? this.#pick(['p', 'q']) : null,
       limits: this.#isLimited && this.#chance(0.7) ? this.#newLimits(concurrency) : { ...NO_LIMITS, concurrency },
       models: this.#chance(0.15) ? [namePattern(this.#pick(['alpha', '*a', 'b*']))] : [],
       isEnabled: !this.#chance(0.1),
     });
+  }
+
+  #newCap(): Cap {
+    const ms = this.#pick([20 * SECOND, MINUTE, 4 * MINUTE]);
+    return cap(this.#pick([1, 3, 8]), {
+      models: this.#pick([[], [], ['alpha'], ['alpha', 'gamma'], ['letters'], ['b*']]),
+      tierName: this.#pick([null, null, 'even']),
+      window: this.#pick([{ kind: 'rolling', ms }, { kind: 'rolling', ms }, { kind: 'daily' }] as const),
+      rest: this.#pick([
+        { kind: 'until-reset', plusMs: 0 },
+        { kind: 'until-reset', plusMs: MINUTE },
+        { kind: 'for', ms: 3 * MINUTE },
+      ] as const),
+      // The limit that a share or an offset goes by is that of a day.
+      ...(this.#chance(0.2) && {
+        window: { kind: 'daily' } as const,
+        amount: this.#pick([
+          { kind: 'share', share: 0.5 },
+          { kind: 'offset', by: -2 },
+        ] as const),
+      }),
+    });
+  }
+
+  #newFairCycle(): FairCycleRules {
+    return {
+      scope: this.#pick(['group', 'group', 'credential']),
+      isCrossTier: this.#chance(0.3),
+      durationMs: this.#pick([MINUTE, 30 * MINUTE, 7 * DAY]),
+      // Blocks of these worlds are short.
+      thresholdMs: this.#pick([3 * SECOND, MINUTE, 5 * MINUTE]),
+      quotaThreshold: this.#pick([0.5, 1]),
+      resetGuardMs: this.#pick([0, 5 * SECOND, 90 * SECOND]),
+    };
   }
 
   #newLimits(concurrency: number | null): KeyLimits {
