@@ -13,6 +13,7 @@ import { createModelSurface } from './gateway/create-model-surface.ts';
 import { countTokens } from './gateway/count.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
 import type { EngineEvent, ModelListError, Operations } from './gateway/operations.ts';
+import { rememberedAbilities } from './gateway/remembered-abilities.ts';
 import { startQuotaPoller } from './gateway/quota-poller.ts';
 import { Pins } from './gateway/pins.ts';
 import { ReasoningMemory } from './gateway/reasoning-memory.ts';
@@ -204,6 +205,12 @@ export async function createApp(sources: AppSources): Promise<App> {
     [...current.runtimes].filter(([, runtime]) => runtime.credentials.size > 0).map(([id]) => id);
   const firstByteTimes = new FirstByteTimes();
   const equivalents = createEquivalents(packagedPublishers);
+  const abilitiesOf = rememberedAbilities({
+    find: (runtime, model) => catalogue.factsOf(runtime.id, model),
+    list: (runtime) => listed(runtime),
+    isWhole: () => catalogue.isLoaded,
+    clock,
+  });
   const listed = (runtime: ProviderRuntime) => directory.snapshot(normalizeProviderId(runtime.id)).models;
   const routes: GatewayDeps['routes'] = () => ({
     runtimes: current.runtimes,
@@ -219,7 +226,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       maxTargets: loaded.config.fallback.max_targets,
     },
     equivalents,
-    abilitiesOf: (runtime, model) => catalogue.factsOf(runtime.id, model),
+    abilitiesOf,
     priceOf: (runtime, model) => catalogue.costOf(runtime.id, model, TYPICAL_USE, clock.now()).usd,
     expectedMs: (target, isStream) => firstByteTimes.of(target, isStream, clock.now()),
   });

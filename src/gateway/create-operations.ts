@@ -125,9 +125,10 @@ export function createOperations(deps: OperationsDeps): Operations {
       await deps.catalogue.load();
       const { gatewayDeps } = deps;
       const wish = { ...PLAIN_WISH, isStream };
+      await deps.catalogue.load();
       let found = route(model, OPERATOR, gatewayDeps.routes(), wish);
       // What may stand in a list that nobody has read yet is waited for, as for a request.
-      if ('kind' in found || found.isOpen || !found.candidates.some(({ kind }) => kind === 'able')) {
+      if ('kind' in found || found.substitutes().isOpen || !found.candidates.some(({ kind }) => kind === 'able')) {
         await gatewayDeps.warmLists();
         found = route(model, OPERATOR, gatewayDeps.routes(), wish);
       }
@@ -369,7 +370,7 @@ function unknownModel(model: string, message: string): UnknownModel {
 }
 
 function explainRoute(model: string, found: Route, isStream: boolean, chat: ChatTools): RouteReport {
-  const targets = found.candidates.map((candidate) =>
+  const targets = [...found.candidates, ...found.substitutes().candidates].map((candidate) =>
     candidate.kind === 'able' ? explainTarget(candidate.target, isStream, chat) : skippedTarget(candidate),
   );
   const serving = targets.find((target) => target.credentials.some((credential) => credential.verdict === 'chosen'));

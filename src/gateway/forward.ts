@@ -38,8 +38,10 @@ export type ForwardInput = {
   readonly windowOf: (target: Target) => number | null;
   /** A guess at the tokens of the prompt. */
   readonly inputTokens: () => number;
-  /** Asked once, when all targets have failed: further ones that were not known at first. Null: there are none. */
-  readonly furtherTargets: (() => Promise<readonly Target[]>) | null;
+  /** What stands in for those. Asked when one of them cannot serve at once. */
+  readonly substitutes: () => readonly Target[];
+  /** Asked once, when all of them have failed: those that were not known until then. */
+  readonly furtherTargets: () => Promise<readonly Target[]>;
   /** The conversation it belongs to; null: none. */
   readonly affinity: Affinity | null;
 };
@@ -93,15 +95,13 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
   // One deadline for all targets, that of the first; one with a shorter time of its own keeps to that.
   const deadline = deadlineOf(asked, input);
   const targets = [...input.targets];
-  let { furtherTargets } = input;
+  const sources = [async () => input.substitutes(), input.furtherTargets];
+  const hasSubstitute = () => sources.length === 2 && input.substitutes().length > 0;
   let first: { target: Target; problem: Problem } | null = null;
   let tried = 0;
   let leastWindow: number | null = null;
   for (let i = 0; tried < input.maxTargets; i++) {
-    if (i === targets.length && furtherTargets) {
-      targets.push(...(await furtherTargets()));
-      furtherTargets = null;
-    }
+    while (i === targets.length && sources.length > 0) targets.push(...((await sources.shift()?.()) ?? []));
     const target = targets[i];
     if (!target) break;
     if (leastWindow !== null && (input.windowOf(target) ?? 0) <= leastWindow) continue;
@@ -111,7 +111,7 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
       {
         ...input,
         deadline: Math.min(deadline, deadlineOf(target, input)),
-        hasNext: i + 1 < targets.length && tried + 1 < input.maxTargets,
+        hasNext: () => tried + 1 < input.maxTargets && (i + 1 < targets.length || hasSubstitute()),
       },
       spent,
       trace,
@@ -146,7 +146,7 @@ type TargetInput = ForwardInput & {
   /** Milliseconds since the epoch. */
   readonly deadline: number;
   /** Another target stands ready, should this one fail. */
-  readonly hasNext: boolean;
+  readonly hasNext: () => boolean;
 };
 
 async function forwardTo(
@@ -169,8 +169,6 @@ async function forwardTo(
     tokens: input.job.estimateTokens(outputMeans.meanOf(target.runtime.id, target.model)),
     affinity: input.affinity,
   };
-  // Where another target stands ready, no more than a short pause is worth it.
-  const patienceMs = input.hasNext ? Math.min(timeouts.acquireMs, waitSameKeyMs) : timeouts.acquireMs;
   const exclude = new Set<CredentialId>();
   // Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole.
   const suspects = new Set<CredentialId>();
@@ -204,15 +202,18 @@ async function forwardTo(
       const preferred = pool.lease({ ...want, exclude, only: pin.credential }, askedAt);
       if (!isRefusal(preferred)) leased = preferred;
     }
-    leased ??= await pool.acquire(
-      { ...want, exclude, ...(pin?.isFirm && { only: pin.credential }) },
-      {
+    const asked = { ...want, exclude, ...(pin?.isFirm && { only: pin.credential }) };
+    leased ??= pool.lease(asked, askedAt);
+    if (isRefusal(leased)) {
+      // Where another target stands ready, no more than a short pause is worth it.
+      const patienceMs = input.hasNext() ? Math.min(timeouts.acquireMs, waitSameKeyMs) : timeouts.acquireMs;
+      leased = await pool.acquire(asked, {
         deadline: Math.min(deadline, askedAt + patienceMs),
         // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
         blockedDeadline: Math.min(deadline, askedAt + (failures.length === 0 ? patienceMs : waitSameKeyMs)),
         signal: input.clientSignal,
-      },
-    );
+      });
+    }
     trace.waitedMs += performance.now() - waitStart;
     if (isRefusal(leased)) {
       if (pin?.isFirm && leased.cause !== 'aborted' && failures.length === 0) {

@@ -11,7 +11,7 @@ import { ChatJob, type ChatTools } from './job.ts';
 import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
 import { needsOf } from './needs.ts';
-import { isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
+import { ableTargets, isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
@@ -70,7 +70,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
           onContext: planned.onContext,
           windowOf: ({ runtime, model }) => routes.abilitiesOf(runtime, model)?.contextLength ?? null,
           inputTokens: () => needs.inputTokens,
-          furtherTargets: planned.isOpen ? () => furtherTargets(envelope.model, planned, call, wish, deps) : null,
+          substitutes: () => ableTargets(planned.substitutes().candidates),
+          furtherTargets: () => furtherTargets(envelope.model, planned, call, wish, deps),
         };
         return forward(input, life.trace, deps);
       };
@@ -91,10 +92,13 @@ async function furtherTargets(
   wish: PlanWish,
   deps: GatewayDeps,
 ): Promise<readonly Target[]> {
+  const known = planned.substitutes();
+  if (!known.isOpen) return [];
   await deps.warmLists({ maxMs: leftMs(call, deps.clock.now()) });
   const again = plan(model, call.client, deps.routes(), wish);
-  const tried = new Set(planned.targets.map(({ name }) => name));
-  return isPlan(again) ? again.targets.filter(({ name }) => !tried.has(name)) : [];
+  if (!isPlan(again)) return [];
+  const tried = new Set([...planned.targets, ...ableTargets(known.candidates)].map(({ name }) => name));
+  return [...again.targets, ...ableTargets(again.substitutes().candidates)].filter(({ name }) => !tried.has(name));
 }
 
 const leftMs = (

@@ -41,24 +41,37 @@ export type Candidate =
       readonly reason: SkipReason;
     };
 
-/** All that a name leads to, in the order in which it is tried. */
+/** What stands in for a target. Found when it is needed, which is when that one has failed, and once. */
+export type Substitutes = () => {
+  readonly candidates: readonly Candidate[];
+  /** A provider whose list nobody has read yet might serve it, too. */
+  readonly isOpen: boolean;
+};
+
+/** All that a name leads to. */
 export type Route = {
   readonly resolved: 'alias' | 'provider' | 'bare';
   /** Id of the provider that is asked first; another one that serves is a fallback. */
   readonly asked: string;
+  /** What was asked for, in the order in which it is tried. */
   readonly candidates: readonly Candidate[];
+  /** What is tried after that. */
+  readonly substitutes: Substitutes;
   /** What the name's suffix asks for; null: it has none. */
   readonly reasoning: ReasoningWish | null;
   /** After “context too long”: targets with a larger window are tried, or it is over. */
   readonly onContext: 'next' | 'stop';
-  /** A provider whose list nobody has read yet might serve it, too. */
-  readonly isOpen: boolean;
 };
 
 export type Plan = Omit<Route, 'candidates'> & {
   /** At least one, in the order in which they are tried. */
   readonly targets: readonly Target[];
 };
+
+const NO_SUBSTITUTES: Substitutes = () => ({ candidates: [], isOpen: false });
+
+export const ableTargets = (candidates: readonly Candidate[]): readonly Target[] =>
+  candidates.flatMap((candidate) => (candidate.kind === 'able' ? [candidate.target] : []));
 
 /** What a plan is made from. All of it is in memory. */
 export type Routes = {
@@ -97,15 +110,20 @@ export function plan(requested: string, client: Client, routes: Routes, wish: Pl
   const found = route(requested, client, routes, wish);
   if ('kind' in found) return found;
   const { candidates, ...rest } = found;
-  const targets = candidates.flatMap((candidate) => (candidate.kind === 'able' ? [candidate.target] : []));
-  if (targets.length === 0) return nothingAble(requested, found, wish);
-  return { ...rest, targets };
+  const { resolved } = found;
+  const targets = ableTargets(candidates);
+  if (targets.length > 0) return { ...rest, targets };
+  // Nothing that was asked for can be called: those that stand in for it are what is tried.
+  const others = found.substitutes();
+  const standIns = ableTargets(others.candidates);
+  if (standIns.length === 0) return nothingAble(requested, resolved, [...candidates, ...others.candidates], wish);
+  return { ...rest, substitutes: () => ({ ...others, candidates: [] }), targets: standIns };
 }
 
 export const isPlan = (value: Plan | Problem): value is Plan => 'targets' in value;
 
 /**
- * The whole route of a name, what is skipped included: an exact alias, a wildcard alias, the provider before the first
+ * The route of a name, what is skipped included: an exact alias, a wildcard alias, the provider before the first
  * `/`, else a bare name that a configured provider lists. A suffix such as `(high)` is taken off, unless the name with it
  * is one by itself.
  */
@@ -162,9 +180,9 @@ function aliasRoute(alias: Alias, requested: string, client: Client, routes: Rou
     resolved: 'alias',
     asked: providerIdOf(first),
     candidates: withoutFallback(judgeAll([first, ...others], routes, wish), routes, wish),
+    substitutes: NO_SUBSTITUTES,
     reasoning: null,
     onContext: alias.onContext,
-    isOpen: false,
   };
 }
 
@@ -211,27 +229,19 @@ function providerRoute(
 ): Route | Problem {
   if (model === '') return notFound(`"${requested}" names a provider but no model`);
   const runtime = routes.runtimes.get(id);
-  const rest = { resolved: 'provider', reasoning: null, onContext: 'stop' } as const;
+  const rest = { resolved: 'provider', asked: runtime?.id ?? id, reasoning: null, onContext: 'stop' } as const;
+  const others = substitutes({ id, model, runtime }, client, routes, wish);
+  const shown = `${rest.asked}/${model}`;
   if (!runtime || runtime.credentials.size === 0) {
-    const asked = runtime?.id ?? id;
-    const lacks = skip(`${asked}/${model}`, runtime?.tier ?? null, 'no credentials');
-    const others = substitutes({ id, model, runtime }, client, routes, wish);
-    const candidates = [lacks, ...others.candidates];
-    return { ...rest, asked, candidates, isOpen: others.isOpen };
+    return { ...rest, candidates: [skip(shown, runtime?.tier ?? null, 'no credentials')], substitutes: others };
   }
   if (!isVisible(runtime, model)) {
-    return {
-      ...rest,
-      asked: runtime.id,
-      candidates: [skip(`${runtime.id}/${model}`, runtime.tier, 'filtered')],
-      isOpen: false,
-    };
+    return { ...rest, candidates: [skip(shown, runtime.tier, 'filtered')], substitutes: NO_SUBSTITUTES };
   }
   const target = targetOf(runtime, model);
-  const others = substitutes({ id, model, runtime }, client, routes, wish);
   // An allow-list may hold a fallback and not the target itself: that one was asked for, and is refused.
   if (!isAllowed(target, client)) return forbidden(requested, client);
-  return { ...rest, asked: runtime.id, candidates: [able(target), ...others.candidates], isOpen: others.isOpen };
+  return { ...rest, candidates: [able(target)], substitutes: others };
 }
 
 function bareRoute(requested: string, client: Client, routes: Routes, wish: PlanWish): Route | Problem {
@@ -242,14 +252,13 @@ function bareRoute(requested: string, client: Client, routes: Routes, wish: Plan
   const best = ranked.find(([, runtime]) => isAllowed(targetOf(runtime, requested), client));
   if (!best) return ranked.length > 0 ? forbidden(requested, client) : unknown(requested, routes);
   const [id, runtime] = best;
-  const others = substitutes({ id, model: requested, runtime }, client, routes, wish);
   return {
     resolved: 'bare',
     asked: runtime.id,
-    candidates: [able(targetOf(runtime, requested)), ...others.candidates],
+    candidates: [able(targetOf(runtime, requested))],
+    substitutes: substitutes({ id, model: requested, runtime }, client, routes, wish),
     reasoning: null,
     onContext: 'stop',
-    isOpen: others.isOpen,
   };
 }
 
@@ -262,14 +271,16 @@ type Asked = {
 };
 
 /** The same model at other providers, in the order of their tiers. */
-function substitutes(
-  asked: Asked,
-  client: Client,
-  routes: Routes,
-  wish: PlanWish,
-): Pick<Route, 'candidates' | 'isOpen'> {
-  const none = { candidates: [], isOpen: false };
-  if (!routes.fallback.isEnabled || wish.isFallbackOff || asked.runtime?.provider.isExplicitOnly) return none;
+function substitutes(asked: Asked, client: Client, routes: Routes, wish: PlanWish): Substitutes {
+  if (!routes.fallback.isEnabled || wish.isFallbackOff || asked.runtime?.provider.isExplicitOnly) return NO_SUBSTITUTES;
+  let found: ReturnType<Substitutes> | null = null;
+  return () => {
+    found ??= findSubstitutes(asked, client, routes, wish);
+    return found;
+  };
+}
+
+function findSubstitutes(asked: Asked, client: Client, routes: Routes, wish: PlanWish): ReturnType<Substitutes> {
   const candidates: Candidate[] = [];
   let isOpen = false;
   for (const id of fallbackIds(asked.id, routes.runtimes)) {
@@ -413,7 +424,12 @@ export function callableAliases(
 }
 
 /** Why a name that leads somewhere leads to nobody who can serve. */
-function nothingAble(requested: string, { candidates, resolved }: Route, wish: PlanWish): Problem {
+function nothingAble(
+  requested: string,
+  resolved: Route['resolved'],
+  candidates: readonly Candidate[],
+  wish: PlanWish,
+): Problem {
   const skipped = candidates.flatMap((each) => (each.kind === 'skipped' ? [each] : []));
   const first = skipped[0];
   const has = (reason: SkipReason) => skipped.some((each) => each.reason === reason);

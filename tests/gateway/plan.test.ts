@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { NO_NEEDS, type Needs } from '../../src/gateway/needs.ts';
-import { isPlan, PLAIN_WISH, plan, type PlanWish, route } from '../../src/gateway/plan.ts';
+import { ableTargets, isPlan, PLAIN_WISH, plan, type PlanWish, route } from '../../src/gateway/plan.ts';
 import { namePattern } from '../../src/shared/wildcard.ts';
 import { type RoutesSetting, routesOf, type Setting } from './routes-fixture.ts';
 
@@ -17,7 +17,7 @@ function planned(
   const whole = { ...PLAIN_WISH, needs: () => ({ ...NO_NEEDS, ...needs }), ...wish };
   const found = plan(model, { ...anybody, models: models.map(namePattern) }, routesOf(settings, setting), whole);
   return isPlan(found)
-    ? `${found.resolved}: ${found.targets.map((target) => target.name).join(', ')}`
+    ? `${found.resolved}: ${[...found.targets, ...ableTargets(found.substitutes().candidates)].map(({ name }) => name).join(', ')}`
     : `${found.status}: ${found.message}`;
 }
 
@@ -30,7 +30,9 @@ function routed(
   const wish = { ...PLAIN_WISH, needs: () => ({ ...NO_NEEDS, ...needs }) };
   const found = route(model, anybody, routesOf(settings, setting), wish);
   if ('kind' in found) return [`${found.status}`];
-  return found.candidates.map((each) => (each.kind === 'able' ? each.target.name : `${each.name}: ${each.reason}`));
+  return [...found.candidates, ...found.substitutes().candidates].map((each) =>
+    each.kind === 'able' ? each.target.name : `${each.name}: ${each.reason}`,
+  );
 }
 
 describe('a name with a provider before the first slash', () => {
@@ -327,10 +329,11 @@ describe('whatever is configured', () => {
           needs: () => ({ ...NO_NEEDS, inputTokens: 100 }),
         });
         if (!isPlan(found)) return;
-        const names = found.targets.map(({ name }) => name);
+        const targets = [...found.targets, ...ableTargets(found.substitutes().candidates)];
+        const names = targets.map(({ name }) => name);
         expect(new Set(names).size).toBe(names.length);
         const asked = settings[id];
-        for (const target of found.targets) {
+        for (const target of targets) {
           const own = settings[target.runtime.id];
           expect(own?.hasKey).toBe(true);
           expect(own?.deny).not.toContain(target.model);

@@ -73,6 +73,7 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
     ['is rate-limited', limited],
     ['refuses its key', badKey],
     ['is out of credit', refusal(402, { message: 'insufficient balance' })],
+    ['may not serve the region', refusal(403, { message: 'Country, region, or territory not supported' })],
     ['does not know the model', missing],
     ['breaks', broken],
     ['is overloaded', refusal(529, { message: 'overloaded' })],
@@ -124,11 +125,15 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
     expect(await contentOf(await ask(rotator), isStream)).toBe('from second');
   });
 
-  test('by its own fault alone goes no further: a wrong request is asked once', async () => {
-    await using first = await one(wrong);
+  test.each([
+    [400, wrong],
+    [413, refusal(413, { message: 'Request too large', type: 'invalid_request_error' })],
+    [422, refusal(422, { message: 'messages: field required' })],
+  ] as [number, Answer][])('by its own fault alone goes no further: %i is asked once', async (status, fault) => {
+    await using first = await one(fault);
     await using second = await serving('from second');
     await using rotator = await route({ first: { upstream: first, tier: 1 }, second: { upstream: second, tier: 2 } });
-    expect((await ask(rotator)).status).toBe(400);
+    expect((await ask(rotator)).status).toBe(status);
     expect(second.calls).toHaveLength(0);
   });
 
@@ -304,6 +309,22 @@ describe('a stream', () => {
     expect(response.headers.get('x-fallback-provider')).toBeNull();
     expect(textOf(await response.text())).toBe('from second');
   });
+});
+
+test('an alias passes over a target that is known not to hold the prompt, unasked', async () => {
+  const sized = (context: number) => reply(200, { data: [{ id: 'm', context_length: context }] });
+  await using small = await startUpstream({ models: sized(100), answer: () => answer('from small') });
+  await using large = await startUpstream({ models: sized(100_000), answer: () => answer('from large') });
+  await using rotator = await route(
+    { small: { upstream: small }, large: { upstream: large } },
+    { sections: { aliases: { sized: { targets: ['small/m', 'large/m'] } } } },
+  );
+  const ask = (model: string, content: string) => rotator.chat({ model, messages: [{ role: 'user', content }] });
+  expect(await contentOf(await ask('sized', 'short'), false)).toBe('from small');
+  const long = await ask('sized', 'long '.repeat(400));
+  expect(long.headers.get('x-fallback-provider')).toBe('large');
+  expect(await contentOf(long, false)).toBe('from large');
+  expect(small.calls).toHaveLength(1);
 });
 
 describe('a provider without credentials', () => {
