@@ -6,6 +6,7 @@ import { demoProvider } from './demo/demo-provider.ts';
 import { createDemoUpstream } from './demo/demo-upstream.ts';
 import { type AskTools, listModels } from './gateway/ask.ts';
 import { aliasesOf } from './gateway/aliases.ts';
+import { ClientBudgets } from './gateway/client-budgets.ts';
 import { createOperations } from './gateway/create-operations.ts';
 import { FirstByteTimes } from './gateway/first-byte-times.ts';
 import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
@@ -28,6 +29,7 @@ import { packagedPublishers } from './models/packaged-publishers.ts';
 import { createPublicCatalogue } from './models/public-catalogue.ts';
 import { createTokenCounter } from './models/token-count.ts';
 import { isVendor, priceOverrides } from './pricing.ts';
+import { clientLimits, pastUse } from './client-limits.ts';
 import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts';
 import { EventFeed } from './observe/event-feed.ts';
 import type { Log } from './observe/log.ts';
@@ -63,6 +65,8 @@ const NO_LIMITS = {
   tokensPerDay: null,
   concurrency: null,
 };
+/** The use of client keys among the snapshots; no provider has such a name. */
+const CLIENTS = ':clients';
 /** The public catalogue among the copies in the database. */
 const PUBLIC_COPY = 'models.dev';
 /** What prices are compared by: a request whose prompt is three times as long as its answer. */
@@ -122,9 +126,7 @@ export async function createApp(sources: AppSources): Promise<App> {
   const startedAt = clock.now();
   const nonce = newNonce();
   const changedPools = new Set<string>();
-  const store = openHistory(sources, () =>
-    poolSnapshots(sources.savesPools !== false ? changedPools : new Set(), pools),
-  );
+  const store = openHistory(sources, () => (sources.savesPools === false ? [] : snapshots()));
   const restored = readSnapshots(store, log);
   const feed = new EventFeed<EngineEvent>((count) => ({ type: 'events-missed', at: isoTime(clock.now()), count }));
   const upstream = createUpstream({ env });
@@ -134,11 +136,19 @@ export async function createApp(sources: AppSources): Promise<App> {
   // A reload cannot move the socket; the rules for Host and routes go by where it really listens.
   const boundHost = sources.loaded.config.server.host;
   let { loaded } = sources;
+  const dailyReset = () => ({ ...loaded.config.rotation.daily_reset, timezone: loaded.config.rotation.timezone });
+  const budgets = new ClientBudgets({
+    reset: dailyReset,
+    pastUse: (name, since) => pastUse(store, log, name, since),
+    restored: restored.get(CLIENTS),
+  });
+  restored.delete(CLIENTS);
   let overrides: ReadonlyMap<string, boolean> = store.overrides.all();
   let current = configure();
 
   function configure() {
     const settings = serverSettings(loaded, keys, boundHost);
+    budgets.configure(limitedClients(settings.clientKeys), clock.now());
     const credentials = credentialsOf(loaded.config, env, keys.client ? [keys.client.reveal()] : []);
     const plans = [...credentials.providers.values()].map((each) => planOf(each, loaded.config.requests));
     if (demo) plans.push(demo.plan(loaded));
@@ -155,6 +165,11 @@ export async function createApp(sources: AppSources): Promise<App> {
     const prices = priceOverrides(loaded.config.pricing.overrides);
     const aliases = aliasesOf(loaded.config.aliases);
     return { settings, plans, runtimes, aliases, prices, found: credentials.found, notes: credentials.notes };
+  }
+
+  function* snapshots(): Generator<[string, unknown]> {
+    if (budgets.takeChanged()) yield [CLIENTS, budgets.snapshot(clock.now())];
+    yield* poolSnapshots(changedPools, pools);
   }
 
   function poolOf(plan: ProviderPlan): Pool {
@@ -279,6 +294,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       now: () => clock.now(),
       traitsOf: (provider, model) => catalogue.traitsOf(provider, model),
     },
+    budgets,
     onFinished: (record) => {
       for (const row of usageRows(record)) store.writer.usage(row);
       if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
@@ -349,8 +365,8 @@ export async function createApp(sources: AppSources): Promise<App> {
     history: store,
     events: (signal) => feed.subscribe(signal),
     day: () => {
-      const { daily_reset, timezone } = loaded.config.rotation;
-      return { since: lastReset(clock.now(), { ...daily_reset, timezone }), timezone };
+      const { timezone } = loaded.config.rotation;
+      return { since: lastReset(clock.now(), dailyReset()), timezone };
     },
     about: () => ({ version, startedAt, configPath: loaded.path, stateDir }),
   });
@@ -486,7 +502,9 @@ function serverSettings({ config }: LoadedConfig, keys: Keys, host: string): Ser
     clientKeys:
       server.client_keys === 'none'
         ? 'open'
-        : (server.client_keys?.map(({ name, key, models }) => clientKey(name, key, models.map(namePattern))) ?? own),
+        : (server.client_keys?.map(({ name, key, models, limits }) =>
+            clientKey(name, key, models.map(namePattern), clientLimits(limits)),
+          ) ?? own),
     cors: server.cors,
     allowedHosts: server.allowed_hosts,
     maxBodyBytes: server.max_body,
@@ -535,6 +553,12 @@ function publicCopy(store: Store, log: Log) {
       }
     },
   };
+}
+
+/** The names that limits hold for. */
+function limitedClients(keys: ServerSettings['clientKeys']): ReadonlySet<string> {
+  if (keys === 'open') return new Set();
+  return new Set(keys.flatMap(({ name, limits }) => (name !== null && limits ? [name] : [])));
 }
 
 /** The state of every pool that has changed since the last time. */

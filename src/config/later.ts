@@ -17,7 +17,6 @@ const LATER_FIELDS = [
   'providers.*.entra',
   'providers.*.path_style',
   'providers.*.resource',
-  'server.client_keys.*.limits',
 ] as const;
 
 /** Vendors that need more than a base URL and a key. With a `base_url` such a name is a server of the user's own. */

@@ -39,6 +39,12 @@ function checkClientKeys(tree: Tree): Finding[] {
   const list = treeAt(tree, ['server', 'client_keys']);
   if (!isList(list)) return [];
   const findings: Finding[] = [];
+  for (const [i, item] of list.entries()) {
+    const limits = treeAt(item, ['limits']);
+    if (!isFields(limits) || Object.keys(limits).length === 0 || textAt(item, 'name') !== undefined) continue;
+    const message = 'a key with limits needs a name: what it has used is kept under it';
+    findings.push({ path: ['server', 'client_keys', i, 'limits'], part: 'name', message });
+  }
   for (const field of ['name', 'key'] as const) {
     const first = new Map<string, number>();
     for (const [i, item] of list.entries()) {

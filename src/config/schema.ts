@@ -67,6 +67,20 @@ export const clientKeySchema = z.strictObject({
     'Allow-list of the models this key may use: `provider/model` with wildcards, or the name of an alias; empty means all. A fallback is checked, too.',
     ['gemini/*', 'groq/llama-*'],
   ),
+  limits: z
+    .strictObject({
+      rpm: absent(count(1), 'Requests per minute.', 60),
+      tpm: absent(count(1), 'Tokens per minute, input and output.', '200k'),
+      rpd: absent(count(1), 'Requests per day, from one `rotation.daily_reset` to the next.', 2000),
+      usd_per_day: absent(number(0, true), 'US dollars per day. What has no known price counts as nothing.', 5),
+      usd_per_month: absent(number(0, true), 'US dollars per calendar month, in `rotation.timezone`.', 50),
+    })
+    .prefault({})
+    .meta({
+      description:
+        'What this key may use, on every surface; needs a `name`. Above it the client gets 429 with `Retry-After` and the code `client_limit`.',
+      examples: [{ rpm: 60, tpm: '200k', rpd: 2000, usd_per_day: 5, usd_per_month: 50 }],
+    }),
 });
 
 const server = z

@@ -6,6 +6,7 @@ import type { AttemptRecord } from '../protocols/problem.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
+import type { ClientLimits } from './client-limits.ts';
 import type { UserEdits } from './user-edits.ts';
 
 /** Who asks. Open mode and the command line are the anonymous client, which may use every model. */
@@ -16,6 +17,8 @@ export type Client = {
   readonly name: string | null;
   /** Allow-list over `provider/model` and aliases; empty means all. */
   readonly models: readonly NamePattern[];
+  /** Absent: none. Only a client with a name has any. */
+  readonly limits?: ClientLimits;
 };
 
 /** One call of a model surface, authenticated and read. */

@@ -5,14 +5,16 @@ import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
 import { affinityOf } from './affinity-hint.ts';
+import type { ClientBudgets, ClientReservation } from './client-budgets.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
 import type { Client, Gateway, GatewayCall } from './gateway.ts';
-import { ChatJob, type ChatTools } from './job.ts';
+import { ChatJob, type ChatTools, type Job } from './job.ts';
 import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
 import { needsOf } from './needs.ts';
 import { ableTargets, isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
+import { reserveBudget, spentBy } from './reserve-budget.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
 
@@ -25,6 +27,8 @@ export type GatewayDeps = ForwardTools & {
    * has come, or for a bounded time, which `maxMs` can only shorten.
    */
   readonly warmLists: (wish?: { readonly maxMs?: number; readonly isEnough?: () => boolean }) => Promise<void>;
+  /** What client keys may use. Absent: nobody is limited. */
+  readonly budgets?: ClientBudgets;
   readonly onFinished: (record: RequestRecord) => void;
   /** Something threw that never should: logged, with the client told no more than that. */
   readonly onBug: (error: unknown) => void;
@@ -53,13 +57,16 @@ export function createGateway(deps: GatewayDeps): Gateway {
         if (!isPlan(planned)) return Promise.resolve({ kind: 'problem', target: null, problem: planned });
         life.askedProvider = planned.asked;
         const routes = deps.routes();
+        const job = new ChatJob(
+          call.codec,
+          envelope,
+          { requestId: call.requestId, client: call.client.id, reasoning: planned.reasoning },
+          deps.chat,
+        );
+        const refused = life.reserve(planned, job);
+        if (refused) return Promise.resolve({ kind: 'problem', target: null, problem: refused });
         const input: ForwardInput = {
-          job: new ChatJob(
-            call.codec,
-            envelope,
-            { requestId: call.requestId, client: call.client.id, reasoning: planned.reasoning },
-            deps.chat,
-          ),
+          job,
           headers: call.headers,
           clientSignal: life.signal,
           arrivedAt: call.arrivedAt,
@@ -152,6 +159,10 @@ class RequestLife {
   #progress: StreamProgress | null = null;
   /** Somebody has taken over the duty to settle the lease. */
   #isTakenOver = false;
+  /** What it holds of its client's limits; null: nothing. */
+  #reservation: ClientReservation | null = null;
+  /** Pieces of content that a stream has brought: each is a token at least. */
+  #pieces = 0;
 
   constructor(call: GatewayCall, deps: GatewayDeps) {
     this.#call = call;
@@ -175,6 +186,14 @@ class RequestLife {
   }
 
   readonly #onGone = () => this.#gone?.abort();
+
+  /** Takes what the request will need out of its client's limits; a problem when that is more than is left. */
+  reserve({ targets: [first] }: Plan, job: Job): Problem | null {
+    const reserved = reserveBudget(this.#call.client, first, job, this.#deps);
+    if (reserved && isProblem(reserved)) return reserved;
+    this.#reservation = reserved;
+    return null;
+  }
 
   /** Ends a request that never reached an upstream. */
   refuse(problem: Problem): Response {
@@ -288,6 +307,7 @@ class RequestLife {
           if (attempted.kind === 'stream') attempted.committed.close(false);
           // Used is used, although nobody has read it.
           const used = attempted.kind === 'stream' ? attempted.committed.stream.usage : attempted.usage;
+          if (attempted.kind === 'stream') this.#pieces = attempted.committed.stream.contentFrames;
           usage = lease.settle(failure, used);
         }
         this.#finish({
@@ -319,6 +339,7 @@ class RequestLife {
         this.#hasBegun = true;
         const end = await relayStream(attempted.committed, outlet, target.name);
         this.#progress = attempted.committed.stream.progress;
+        this.#pieces = attempted.committed.stream.contentFrames;
         const usage = lease.settle(end.failure, end.usage);
         const problem = end.failure && this.#problemOf(end.failure, target.name);
         this.#noteBroken(end.failure, served);
@@ -437,7 +458,12 @@ class RequestLife {
     usage: Usage | null;
   }): void {
     if (this.#gone) this.#call.signal.removeEventListener('abort', this.#onGone);
-    this.#call.onAttempts?.(this.trace.attempts);
+    const { attempts } = this.trace;
+    this.#reservation?.end(
+      spentBy({ attempts: attempts.length, status: end.status, usage: end.usage, pieces: this.#pieces }),
+      this.#deps.clock.now(),
+    );
+    this.#call.onAttempts?.(attempts);
     this.#deps.onFinished({
       id: this.#call.requestId,
       client: this.#call.client.name,

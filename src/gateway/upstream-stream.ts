@@ -63,6 +63,7 @@ export class UpstreamStream {
   readonly #rules: StreamRules;
   readonly #reader: StreamReader;
   #isAdapted = false;
+  #contentFrames = 0;
 
   constructor(body: ReadableStream<Uint8Array>, rules: StreamRules) {
     this.#source = body.getReader();
@@ -72,6 +73,11 @@ export class UpstreamStream {
 
   get usage(): Usage | null {
     return this.#reader.usage;
+  }
+
+  /** How many frames with content have come: a measure of an answer that ends before its usage is told. */
+  get contentFrames(): number {
+    return this.#contentFrames;
   }
 
   get finishReason(): string | null {
@@ -158,7 +164,10 @@ export class UpstreamStream {
         else out.add(encoder.encode(translation.push(frame, facts.json) + translation.end()));
         return out.step({ kind: 'complete' });
       }
-      if (facts.isContent) out.isContent = true;
+      if (facts.isContent) {
+        out.isContent = true;
+        this.#contentFrames++;
+      }
       if (!(facts.isUsageOnly && this.#rules.dropsUsageFrame)) out.add(this.#outgoing(frame, facts));
     }
     return null;

@@ -23,6 +23,7 @@ const TABLE: Readonly<Record<ProblemKind, { readonly type: string; readonly code
   'upstream-rejected': { type: 'invalid_request_error', code: null },
   'context-too-long': { type: 'invalid_request_error', code: 'context_length_exceeded' },
   'rate-limited': { type: 'rate_limit_error', code: null },
+  'client-limit': { type: 'rate_limit_error', code: 'client_limit' },
   'no-credential': { type: 'server_error', code: 'no_credential' },
   'upstream-authentication': { type: 'upstream_error', code: 'upstream_authentication' },
   'upstream-broken': { type: 'upstream_error', code: null },

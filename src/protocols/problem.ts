@@ -16,6 +16,8 @@ export type ProblemKind =
   | 'upstream-rejected'
   | 'context-too-long'
   | 'rate-limited'
+  /** The client key has used up a limit of its own; no credential has anything to do with it. */
+  | 'client-limit'
   | 'no-credential'
   | 'upstream-authentication'
   | 'upstream-broken'

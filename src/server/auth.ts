@@ -81,7 +81,12 @@ function knownClients(clientKeys: readonly ClientKey[]): readonly KnownClient[] 
   if (!known) {
     known = clientKeys.map((key) => ({
       digest: Buffer.from(key.sha256, 'hex'),
-      client: { id: key.sha256.slice(0, CLIENT_ID_DIGITS), name: key.name ?? 'default', models: key.models },
+      client: {
+        id: key.sha256.slice(0, CLIENT_ID_DIGITS),
+        name: key.name ?? 'default',
+        models: key.models,
+        ...(key.limits && { limits: key.limits }),
+      },
     }));
     clientsByKeys.set(clientKeys, known);
   }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ClientLimits } from '../gateway/client-limits.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
 import { sha256 } from './digest.ts';
@@ -30,8 +31,13 @@ export function defaultClientKey(
 }
 
 /** A key as the config writes it, itself or `sha256:` and the hex digest of it, as the server keeps it. */
-export function clientKey(name: string | null, key: Secret, models: readonly NamePattern[] = []): ClientKey {
+export function clientKey(
+  name: string | null,
+  key: Secret,
+  models: readonly NamePattern[] = [],
+  limits: ClientLimits | null = null,
+): ClientKey {
   const text = key.reveal();
   const digest = HASHED.exec(text)?.[1]?.toLowerCase() ?? sha256(text).toString('hex');
-  return { name, sha256: digest, models };
+  return { name, sha256: digest, models, ...(limits && { limits }) };
 }

@@ -1,3 +1,4 @@
+import type { ClientLimits } from '../gateway/client-limits.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
 
@@ -9,6 +10,8 @@ export type ClientKey = {
   readonly sha256: string;
   /** Allow-list over `provider/model` and aliases; empty means all. */
   readonly models: readonly NamePattern[];
+  /** Absent: none. */
+  readonly limits?: ClientLimits;
 };
 
 /** What a reload may change about the server. Read once per request, so that one request sees one config. */

@@ -17,6 +17,7 @@ const TYPES: Readonly<Record<ProblemKind, string>> = {
   'upstream-rejected': 'invalid_request_error',
   'context-too-long': 'invalid_request_error',
   'rate-limited': 'rate_limit_error',
+  'client-limit': 'rate_limit_error',
   'no-credential': 'overloaded_error',
   'upstream-authentication': 'api_error',
   'upstream-broken': 'api_error',

@@ -15,6 +15,7 @@ const STATUS: Readonly<Record<ProblemKind, string>> = {
   'upstream-rejected': 'INVALID_ARGUMENT',
   'context-too-long': 'INVALID_ARGUMENT',
   'rate-limited': 'RESOURCE_EXHAUSTED',
+  'client-limit': 'RESOURCE_EXHAUSTED',
   'no-credential': 'UNAVAILABLE',
   'upstream-authentication': 'UNAVAILABLE',
   'upstream-broken': 'UNAVAILABLE',

@@ -1,0 +1,52 @@
+import type { Usage } from '../protocols/codec.ts';
+import type { Problem } from '../protocols/problem.ts';
+import type { ClientBudgets, ClientReservation, Spent } from './client-budgets.ts';
+import type { ForwardTools } from './forward.ts';
+import type { Client } from './gateway.ts';
+import type { Job } from './job.ts';
+import type { Target } from './plan.ts';
+
+/** Every surface that calls models keeps its clients' limits with these two: one before anything is sent, one at the end. */
+
+/** Takes what a request will need out of its client's limits. A problem: more than is left; null: nothing limits it. */
+export function reserveBudget(
+  client: Client,
+  target: Target | undefined,
+  job: Job,
+  tools: Pick<ForwardTools, 'outputMeans' | 'costOf' | 'clock'> & { readonly budgets?: ClientBudgets },
+): ClientReservation | Problem | null {
+  if (!tools.budgets || !client.limits || !target) return null;
+  const { runtime, model } = target;
+  const inputTokens = job.estimateTokens(0);
+  const tokens = job.estimateTokens(tools.outputMeans.meanOf(runtime.id, model));
+  const usd = tools.costOf?.(runtime.id, model, { ...NO_USAGE, inputTokens, outputTokens: tokens - inputTokens });
+  return tools.budgets.reserve(client, { inputTokens, tokens, usd: usd ?? null }, tools.clock.now());
+}
+
+/** What a request turned out to use. `pieces`: of content that reached us in a stream; each is a token at least. */
+export function spentBy(end: {
+  readonly attempts: number;
+  readonly status: number;
+  readonly usage: Usage | null;
+  readonly pieces: number;
+}): Spent {
+  if (end.attempts === 0) return { kind: 'nothing' };
+  const { inputTokens = null, outputTokens = null, costUsd = null } = end.usage ?? {};
+  if (inputTokens !== null && outputTokens !== null) {
+    return { kind: 'known', tokens: inputTokens + outputTokens, usd: costUsd };
+  }
+  // 499: the upstream was at work when the client left.
+  const hasBegun = end.status === 200 || end.status === 499;
+  return hasBegun ? { kind: 'unknown', outputTokens: end.pieces } : { kind: 'known', tokens: 0, usd: 0 };
+}
+
+const NO_USAGE: Usage = {
+  inputTokens: null,
+  outputTokens: null,
+  cachedTokens: null,
+  cacheWriteTokens: null,
+  reasoningTokens: null,
+  audioInputTokens: null,
+  audioOutputTokens: null,
+  costUsd: null,
+};
