@@ -491,3 +491,40 @@ describe('an alias that wants the fastest', () => {
     expect(first.calls).toHaveLength(1);
   });
 });
+
+describe('a client of another protocol', () => {
+  const message = { model: 'both', max_tokens: 50, temperature: 0, messages: [{ role: 'user', content: 'hi' }] };
+  const ask = (rotator: Rotator, body: object) =>
+    fetch(`${rotator.url}/v1/messages`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-api-key': rotator.key, 'anthropic-version': '2023-06-01' },
+      body: JSON.stringify(body),
+    });
+
+  test('is answered in its own words by whichever target serves, and bodies are edited in the upstream’s', async () => {
+    await using first = await one(refusal(529, { message: 'Overloaded', type: 'overloaded_error' }));
+    await using second = await serving('from second');
+    await using rotator = await route(
+      { first: { upstream: first, more: { protocol: 'anthropic-messages' } }, second: { upstream: second } },
+      {
+        sections: {
+          aliases: { both: { targets: ['first/m', 'second/m'] } },
+          requests: [{ match: 'second/*', set: { seed: 7 }, remove: ['max_tokens', 'max_completion_tokens'] }],
+          temperature_zero: 'remove',
+        },
+      },
+    );
+    const response = await ask(rotator, message);
+    const text = await response.text();
+    expect(`${response.status} ${text}`).toStartWith('200');
+    expect(JSON.parse(text)).toMatchObject({ type: 'message', content: [{ type: 'text', text: 'from second' }] });
+    expect(response.headers.get('x-fallback-provider')).toBe('second');
+    expect(JSON.parse(first.calls[0]?.text ?? '')).toMatchObject({ model: 'm', max_tokens: 50 });
+    expect(JSON.parse(first.calls[0]?.text ?? '')).not.toHaveProperty('temperature');
+    const sent = JSON.parse(second.calls[0]?.text ?? '');
+    expect(sent).toMatchObject({ model: 'm', seed: 7 });
+    expect(sent).not.toContainAnyKeys(['temperature', 'max_tokens', 'max_completion_tokens']);
+    const streamed = await ask(rotator, { ...message, stream: true });
+    expect(await streamed.text()).toContain('from second');
+  });
+});
