@@ -5,13 +5,16 @@ import { dirname, join } from 'node:path';
 import { commandsDoc } from '../src/cli/commands-doc.ts';
 import { configurationDoc, exampleYaml } from '../src/config/reference.ts';
 import { configJsonSchema } from '../src/config/schema.ts';
+import type { Profile } from '../src/oauth/profile.ts';
+import { profiles } from '../src/oauth/profiles/index.ts';
 import { providers } from '../src/providers/index.ts';
 import type { Provider } from '../src/providers/provider.ts';
+import { formatDuration } from '../src/shared/duration.ts';
 
 const root = dirname(import.meta.dir);
 
-const TABLE_START = '<!-- providers: written by `npm run generate` -->';
-const TABLE_END = '<!-- /providers -->';
+const tableMarks = (name: string) =>
+  [`<!-- ${name}: written by \`npm run generate\` -->`, `<!-- /${name} -->`] as const;
 
 await main();
 
@@ -38,15 +41,18 @@ async function files(): Promise<readonly (readonly [path: string, text: string])
     ['rotator.schema.json', `${JSON.stringify(configJsonSchema(), null, 2)}\n`],
     ['docs/configuration.md', configurationDoc()],
     ['docs/commands.md', commandsDoc()],
-    ['README.md', withProviderTable(await readText('README.md'))],
+    ['README.md', withTable('providers', providerTable(), await readText('README.md'))],
+    ['docs/accounts.md', withTable('services', serviceTable(), await readText('docs/accounts.md'))],
   ];
 }
 
-function withProviderTable(readme: string): string {
-  const start = readme.indexOf(TABLE_START);
-  const end = readme.indexOf(TABLE_END);
-  if (start < 0 || end < start) throw new Error(`README.md has lost the marks ${TABLE_START} and ${TABLE_END}`);
-  return `${readme.slice(0, start)}${TABLE_START}\n${providerTable()}\n${readme.slice(end)}`;
+/** The page with this table between the marks of its name. */
+function withTable(name: string, table: string, page: string): string {
+  const [startMark, endMark] = tableMarks(name);
+  const start = page.indexOf(startMark);
+  const end = page.indexOf(endMark);
+  if (start < 0 || end < start) throw new Error(`a page has lost the marks ${startMark} and ${endMark}`);
+  return `${page.slice(0, start)}${startMark}\n${table}\n${page.slice(end)}`;
 }
 
 function providerTable(): string {
@@ -59,6 +65,40 @@ function cells(provider: Provider): readonly string[] {
   const names = provider.keyEnv.map((name) => `\`${name}\``).join(', ');
   const key = provider.key === 'optional' ? `${names || '–'} (optional)` : names;
   return [`\`${provider.id}\``, title, key, (provider.names ?? []).map((name) => `\`${name}\``).join(', ')];
+}
+
+function serviceTable(): string {
+  const rows = profiles.map((profile) => `| ${serviceCells(profile).join(' | ')} |`);
+  return [
+    '| service | is | login by | renewed before its end | refresh token | client secret | variables | status |',
+    '|---|---|---|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+function serviceCells(profile: Profile): readonly string[] {
+  const ways = [profile.authorize ? 'page' : null, profile.device ? 'device code' : null].filter((way) => way !== null);
+  return [
+    `\`${profile.id}\``,
+    profile.title,
+    ways.join(' or '),
+    formatDuration(profile.leadMs),
+    profile.isRotating ? 'good for one use' : 'lasting',
+    profile.hasClientSecret ? 'yes' : 'no',
+    `\`${profile.envPrefix}_…\``,
+    statusCell(profile),
+  ];
+}
+
+function statusCell({ status }: Profile): string {
+  switch (status.kind) {
+    case 'works':
+      return `works (${status.since})${status.caution === null ? '' : `: ${status.caution}`}`;
+    case 'restricted':
+      return `restricted since ${status.since}: ${status.reason}`;
+    case 'closed':
+      return `closed since ${status.since}: ${status.reason}; ${status.instead}`;
+  }
 }
 
 async function readText(path: string): Promise<string> {

@@ -16,7 +16,7 @@ const mode = (path: string) => statSync(path).mode & 0o777;
 
 describe('the directory of accounts', () => {
   test('that is not there is empty', async () => {
-    expect(await state.directory().scan()).toEqual({ accounts: [], problems: [] });
+    expect(await state.directory().scan()).toEqual({ accounts: [], problems: [], unread: [] });
   });
 
   test('gives each account a file of its own, 0600 in a directory 0700', async () => {

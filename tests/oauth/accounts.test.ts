@@ -474,6 +474,33 @@ describe('another process', () => {
     expect(await asked).toBe('theirs');
   });
 
+  test('that logs in again while the old login is found to be dead is not undone', async () => {
+    await keep(state.directory(), -1);
+    const gate = Promise.withResolvers<void>();
+    const { accounts } = await open(async () => {
+      await gate.promise;
+      return { status: 400, json: { error: 'invalid_grant' } };
+    });
+    const asked = tokenOf(accounts);
+    await eventually('asked', () => vendor?.requests.length === 1);
+    const login = keep(state.directory(), HOUR, { tokens: { ...account('codex').tokens, access: new Secret('new') } });
+    gate.resolve();
+    expect(await asked).toBe('needs_login');
+    await login;
+    expect(onDisk()).toMatchObject({ access_token: 'new' });
+    expect(onDisk()).not.toHaveProperty('_rotator.standing');
+    await accounts.rescan();
+    expect(await tokenOf(accounts)).toBe('new');
+  });
+
+  test('that has logged in again is not put out of use for what was said of the old login', async () => {
+    await keep(state.directory(), HOUR);
+    const { accounts } = await open(rotated);
+    await keep(state.directory(), HOUR, { tokens: { ...account('codex').tokens, access: new Secret('new') } });
+    await accounts.setAside('codex-1', { kind: 'blocked', why: 'banned', reason: 'r', link: null, since: 0 });
+    expect(await tokenOf(accounts)).toBe('new');
+  });
+
   test('that logs the account out ends its renewal, and its file does not come back', async () => {
     await keep(state.directory(), -1);
     const { accounts } = await open(rotated);
@@ -506,6 +533,21 @@ describe('the list', () => {
     unlinkSync(join(state.path, 'oauth', 'codex-1.json'));
     await accounts.rescan();
     expect(events.map(({ type }) => type)).toEqual(['account-joined', 'account-left']);
+  });
+
+  test('loses nobody to a file that is written by hand, half of it first', async () => {
+    await keep(state.directory(), HOUR);
+    const { accounts, events } = await open(rotated);
+    const file = join(state.path, 'oauth', 'codex-1.json');
+    const whole = readFileSync(file, 'utf8');
+    for (const part of ['', whole.slice(0, 40)]) {
+      writeFileSync(file, part);
+      await accounts.rescan();
+      expect(accounts.list()).toHaveLength(1);
+    }
+    writeFileSync(file, whole);
+    await accounts.rescan();
+    expect([accounts.list().length, accounts.problems(), events]).toEqual([1, [], []]);
   });
 
   test('puts paid accounts first, and a person’s own word before that', async () => {
@@ -583,6 +625,15 @@ describe('an account of the environment', () => {
       { id: 'env://codex/1', source: 'environment', state: { kind: 'needs_login' } },
     ]);
     expect(readdirSync(state.path)).toEqual([]);
+  });
+
+  test('whose refresh token is good for one use is warned of at the start', async () => {
+    const lasting = account('gemini_cli', { id: 'env://gemini_cli/1', source: { kind: 'environment', index: 1 } });
+    const { accounts, troubles } = await open(rotated, { virtual: [virtual(), lasting] });
+    accounts.start();
+    expect(troubles).toEqual([
+      'env://codex/1: its refresh token is good for one use, and the next one lives as long as this process',
+    ]);
   });
 });
 

@@ -13,7 +13,12 @@ import { accountText, readAccount } from './account-json.ts';
 /** A file that is there and is no account, or should not be as it is. */
 export type FileProblem = { readonly path: string; readonly problem: string };
 
-export type Scan = { readonly accounts: readonly Account[]; readonly problems: readonly FileProblem[] };
+export type Scan = {
+  readonly accounts: readonly Account[];
+  readonly problems: readonly FileProblem[];
+  /** Ids of files that are there and cannot be read now: half written by hand, or without permission. */
+  readonly unread: readonly string[];
+};
 
 export type Lock = { release(): Promise<void> };
 
@@ -42,23 +47,26 @@ export class AccountDirectory {
     try {
       names = await readdir(this.path);
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return { accounts: [], problems: [] };
-      return { accounts: [], problems: [{ path: this.path, problem: `it cannot be read (${codeOf(error)})` }] };
+      if (codeOf(error) === 'ENOENT') return { accounts: [], problems: [], unread: [] };
+      const problem = `it cannot be read (${codeOf(error)})`;
+      return { accounts: [], problems: [{ path: this.path, problem }], unread: [] };
     }
     const accounts: Account[] = [];
     const problems: FileProblem[] = [];
+    const unread: string[] = [];
     for (const name of names.filter(isAccountFile).sort(byNumber)) {
       const file = path.join(this.path, name);
       const read = await this.#read(file);
-      if (read === null) continue;
-      if ('problem' in read) problems.push({ path: file, problem: read.problem });
-      else {
+      if (read === null || 'problem' in read) {
+        if (read !== null) problems.push({ path: file, problem: read.problem });
+        unread.push(path.basename(file, '.json'));
+      } else {
         const twin = accounts.find((other) => isSameAccount(other, read));
         if (!twin) accounts.push(read);
         else problems.push({ path: file, problem: `it is the same account as ${twin.id}, and is not used` });
       }
     }
-    return { accounts, problems };
+    return { accounts, problems, unread };
   }
 
   /** The account as it is on disk now; null when it is gone or unreadable. */
@@ -88,11 +96,22 @@ export class AccountDirectory {
     try {
       const { accounts } = await this.scan();
       const twin = accounts.find((other) => isSameAccount(other, account));
-      const merged = twin
-        ? mergeLogin(twin, account)
-        : { ...account, ...this.#place(await this.#nextId(account.provider)) };
+      if (twin) return { account: await this.#update(twin, account), isNew: false };
+      const added = { ...account, ...this.#place(await this.#nextId(account.provider)) };
+      await this.save(added);
+      return { account: added, isNew: true };
+    } finally {
+      await lock?.release();
+    }
+  }
+
+  /** Under the account's own lock: whoever renews the old login writes before, or sees the new one. */
+  async #update(twin: Account, fresh: Account): Promise<Account> {
+    const lock = await this.lock(twin.id);
+    try {
+      const merged = mergeLogin((await this.read(twin.id)) ?? twin, fresh);
       await this.save(merged);
-      return { account: merged, isNew: twin === undefined };
+      return merged;
     } finally {
       await lock?.release();
     }

@@ -182,7 +182,10 @@ class OpenAccounts implements Accounts {
     }
     const service = this.#serviceFor(entry.account);
     const token = apiTokenOf(entry.account, service);
-    if (token === null || !service) return { kind: 'unavailable', state: gone(id) };
+    if (token === null || !service) {
+      const state = { kind: 'needs_login', reason: 'it has no token', command: loginCommand(entry.account) } as const;
+      return { kind: 'unavailable', state };
+    }
     const { details, identity } = entry.account;
     return {
       kind: 'token',
@@ -197,7 +200,18 @@ class OpenAccounts implements Accounts {
 
   async setAside(id: string, standing: Exclude<Standing, { kind: 'active' }>): Promise<void> {
     const entry = this.#entries.get(id);
-    if (entry) await this.#setAside(entry, standing);
+    if (!entry) return;
+    if (entry.account.source.kind === 'environment') return await this.#setAside(entry, standing);
+    const known = entry.account.tokens.access?.reveal();
+    const lock = await this.#options.directory.lock(id, this.#end.signal);
+    try {
+      const onDisk = await this.#options.directory.read(id);
+      if (onDisk) this.#adopt(entry, onDisk);
+      // What was said of the old login says nothing of a new one.
+      if (entry.account.tokens.access?.reveal() === known) await this.#setAside(entry, standing);
+    } finally {
+      await lock?.release();
+    }
   }
 
   async refresh(id: string, signal: AbortSignal): Promise<AccountState> {
@@ -209,9 +223,11 @@ class OpenAccounts implements Accounts {
   }
 
   async rescan(): Promise<void> {
-    const { accounts, problems } = await this.#options.directory.scan();
+    const { accounts, problems, unread } = await this.#options.directory.scan();
     this.#problems = problems;
-    const seen = new Set(accounts.map((account) => account.id));
+    // A directory that cannot be read for a moment has lost nobody.
+    if (problems.some(({ path }) => path === this.#options.directory.path)) return;
+    const seen = new Set([...accounts.map((account) => account.id), ...unread]);
     for (const [id, entry] of this.#entries) {
       if (entry.account.source.kind === 'environment' || seen.has(id)) continue;
       entry.cancelTimer?.();
@@ -229,7 +245,12 @@ class OpenAccounts implements Accounts {
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    const { clock, directory, random } = this.#options;
+    const { clock, directory, random, onTrouble } = this.#options;
+    for (const { account } of this.#entries.values()) {
+      const isRotating = this.#serviceFor(account)?.profile.isRotating === true;
+      if (account.source.kind !== 'environment' || !isRotating) continue;
+      onTrouble(`${account.id}: its refresh token is good for one use, and the next one lives as long as this process`);
+    }
     this.#stopWatching = watchAccounts(directory.path, clock, () => void this.rescan());
     for (const entry of this.#entries.values()) this.#schedule(entry, random() * SPREAD_MS);
   }
