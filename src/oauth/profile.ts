@@ -68,6 +68,8 @@ export type Profile = {
     readonly refreshScope?: string;
   };
   readonly apiUrl: string;
+  /** Where an account's calls go, for services that tell each account. `configured`: `api_url` of the user's own. */
+  readonly callUrl?: (details: Details, configured: string | null) => string;
   /** Asked for the e-mail address when the tokens do not tell it. */
   readonly userinfoUrl?: string;
   /** How long before its end a token is renewed. */
@@ -82,8 +84,13 @@ export type Profile = {
   readonly identify?: (answer: JsonObject) => Partial<Identity> & { readonly details?: Details };
   /** What has to be asked once per login, such as the project to bill. Must not reject but for `signal`. */
   readonly afterLogin?: (account: Account, service: Service, tools: ServiceTools) => Promise<Account>;
-  /** Replaces the standard's refresh where the service has a way of its own. */
-  readonly renew?: (account: Account, service: Service, tools: ServiceTools) => Promise<TokenAnswer>;
+  /** Replaces the standard's refresh where the service, or this account of it, has a way of its own; null: it has none. */
+  readonly renew?: (account: Account, service: Service, tools: ServiceTools) => Promise<TokenAnswer> | null;
+  /** Takes a cookie of the vendor's web site for a login. */
+  readonly cookie?: {
+    readonly name: string;
+    readonly redeem: (cookie: Secret, service: Service, tools: ServiceTools) => Promise<TokenAnswer>;
+  };
 };
 
 export type Endpoints = {

@@ -277,6 +277,25 @@ describe('oauth login', () => {
   });
 });
 
+test('a cookie is a login of its own, without a page and without a client secret', async () => {
+  await using vendor = startVendor({
+    '/api/openapi/apikey': ({ method }) => ({
+      json: {
+        success: true,
+        data: method === 'GET' ? { name: 'mine' } : { apiKey: 'iflow-key-secret', expireTime: '2036-01-08 08:00' },
+      },
+    }),
+  });
+  home.config(`providers:
+  iflow: { oauth: { token_url: "${vendor.origin}/token" } }
+`);
+  const outcome = await home.run(['oauth', 'login', 'iflow', '--code', 'a=1; BXAuth=cookie-secret; b=2', '--json']);
+  expect(outcome).toMatchObject({ exitCode: 0 });
+  expect(JSON.parse(outcome.stdout)).toMatchObject({ id: 'iflow-1', state: 'ready', created: true });
+  expect(accountFile('iflow-1')).toMatchObject({ api_key: 'iflow-key-secret', refresh_token: 'cookie-secret' });
+  expectNoSecrets(outcome);
+});
+
 describe('oauth list, label, logout', () => {
   beforeEach(() => {
     put('codex-1', {

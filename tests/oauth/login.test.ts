@@ -10,6 +10,7 @@ import { openAccounts } from '../../src/oauth/refresh/accounts.ts';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OidcServer, startOidcServer } from '../support/oidc-server.mjs';
+import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { visit } from '../support/person.ts';
 import { jwt, startVendor, type VendorScript } from '../support/vendor-server.ts';
@@ -263,6 +264,61 @@ describe('the account that a login makes', () => {
   });
 });
 
+describe('a cookie of iFlow', () => {
+  const KEY = '/api/openapi/apikey';
+  const redeemed = async (script: VendorScript) => {
+    await using vendor = startVendor({ [KEY]: script });
+    const service = serviceAt('iflow', vendor.origin);
+    const answer = await service.profile.cookie?.redeem(new Secret('cookie-1'), service, toolsWith());
+    return { answer, service, vendor };
+  };
+
+  test('becomes a key, which is made anew before it ends', async () => {
+    const clock = new ManualClock(Date.UTC(2026, 0, 1));
+    await using vendor = startVendor({
+      [KEY]: ({ method, call }) => ({
+        json: {
+          success: true,
+          data:
+            method === 'GET'
+              ? { name: 'mine', apiKeyMask: 'k***' }
+              : { apiKey: `key-${call}`, expireTime: '2026-01-08 08:00' },
+        },
+      }),
+    });
+    const service = serviceAt('iflow', vendor.origin);
+    const answer = await service.profile.cookie?.redeem(new Secret('cookie-1'), service, toolsWith(clock));
+    if (answer?.kind !== 'tokens') throw new Error('refused');
+    expect(answer.tokens.expiresAt).toBe(Date.UTC(2026, 0, 8));
+    expect(vendor.requests.map(({ method, headers }) => [method, headers.get('cookie')])).toEqual([
+      ['GET', 'BXAuth=cookie-1;'],
+      ['POST', 'BXAuth=cookie-1;'],
+    ]);
+    const { account: kept } = await state.directory().add(await newAccount(answer, service, toolsWith(clock)));
+    const accounts = await open(service, clock);
+    const first = await accounts.accessTokenOf(kept.id, { signal });
+    await clock.advance(6 * 86_400_000);
+    expect(await accounts.refresh(kept.id, signal)).toEqual({ kind: 'ready' });
+    const second = await accounts.accessTokenOf(kept.id, { signal });
+    if (first.kind !== 'token' || second.kind !== 'token') throw new Error('unavailable');
+    expect(second.token.reveal()).not.toBe(first.token.reveal());
+    expect(JSON.stringify(vendor.requests.map(({ path }) => path))).not.toContain('token');
+    expect((await state.directory().read(kept.id))?.tokens.refresh?.reveal()).toBe('cookie-1');
+    await accounts.close();
+  });
+
+  test.each([
+    ['is refused', { status: 401, json: {} }, 'refused'],
+    ['is not its own', { json: { success: false } }, 'refused'],
+    ['has no key', { json: { success: true, data: {} } }, 'refused'],
+    ['meets a server in trouble', { status: 502, text: '<html>' }, 'unavailable'],
+    ['comes too often', { status: 429, json: {} }, 'rate-limited'],
+    ['meets a page', { text: '<html>' }, 'unreadable'],
+  ] as const)('that %s is told apart', async (_, reply, kind) => {
+    expect((await redeemed(() => reply)).answer).toMatchObject({ kind: 'failure', failure: { kind } });
+  });
+});
+
 test('an account of Kimi has one device id for good, and the subject of its token for a name', async () => {
   const service = serviceAt('kimi', 'http://127.0.0.1:1');
   const access = new Secret(jwt({ sub: 'user-7' }));
@@ -346,6 +402,23 @@ describe('Copilot', () => {
   ])('%d leaves the login there and the account out of use: %s', async (status, why) => {
     const { account } = await renewed(() => ({ status, json: {} }));
     expect(account).toMatchObject({ standing: { kind: 'blocked', why } });
-    expect(account.tokens.refresh?.reveal()).toBe('gh-token');
+    expect([account.tokens.access, account.tokens.refresh?.reveal()]).toEqual([null, 'gh-token']);
+  });
+
+  test('that could not be reached after the login is ready as soon as it can be', async () => {
+    const { account } = await renewed(() => ({ status: 500, json: {} }));
+    const { account: kept } = await state.directory().add(account);
+    const clock = new ManualClock(NOW);
+    await using vendor = startVendor({
+      '/copilot_internal/v2/token': () => ({ json: { token: 'cp-token', expires_at: NOW / 1000 + 1500 } }),
+    });
+    const accounts = await open(serviceAt('copilot', vendor.origin), clock);
+    accounts.start();
+    await eventually('ready', async () => {
+      await clock.advance(1000);
+      return accounts.list()[0]?.state.kind === 'ready';
+    });
+    expect((await accounts.accessTokenOf(kept.id, { signal })).kind).toBe('token');
+    await accounts.close();
   });
 });

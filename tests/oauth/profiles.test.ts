@@ -104,6 +104,22 @@ describe('the client as which a service is asked', () => {
   });
 });
 
+describe('where the calls of an account go', () => {
+  test.each([
+    ['qwen_code', { resource_url: 'portal.qwen.ai' }, null, 'https://portal.qwen.ai/v1'],
+    ['qwen_code', { resource_url: 'https://eu.qwen.test/v1/' }, null, 'https://eu.qwen.test/v1'],
+    ['qwen_code', { resource_url: 'eu.qwen.test/' }, null, 'https://eu.qwen.test/v1'],
+    ['qwen_code', { resource_url: ' :' }, null, 'https://portal.qwen.ai/v1'],
+    ['qwen_code', {}, null, 'https://portal.qwen.ai/v1'],
+    ['qwen_code', { resource_url: 'eu.qwen.test' }, 'http://127.0.0.1:1/v1', 'http://127.0.0.1:1/v1'],
+    ['copilot', {}, null, 'https://api.githubcopilot.com'],
+    ['copilot', { api_base: 'https://api.business.test' }, null, 'https://api.business.test'],
+    ['copilot', {}, 'http://127.0.0.1:1', 'http://127.0.0.1:1'],
+  ] as const)('%s with %j and %j: %s', (id, details, configured, expected) => {
+    expect(profileNamed(id).callUrl?.(details, configured)).toBe(expected);
+  });
+});
+
 describe('a service of the user’s own', () => {
   test.each([
     ['http://127.0.0.1:1', 'http://127.0.0.1:1/v1internal'],

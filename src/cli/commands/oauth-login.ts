@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
+import { Secret } from '../../shared/secret.ts';
 import type { Account } from '../../oauth/accounts/account.ts';
 import type { PendingCode } from '../../oauth/engine/authorization-code.ts';
 import type { Callback } from '../../oauth/engine/callback.ts';
@@ -70,6 +71,11 @@ async function login(context: Context, written: string, options: Options): Promi
     const service = place.serviceOf(profile);
     await untilInterrupted(context.io, async (signal) => {
       const session = { context, place, service, tools: place.tools(signal), ask };
+      const cookie = cookieIn(options.code ?? '', service);
+      if (cookie !== null) {
+        await checkStatus(session, options.acceptRisk === true);
+        return await keep(session, await cookie.redeem(cookie.value, service, session.tools));
+      }
       if (options.code !== undefined) return await keep(session, await finishPending(session, options.code));
       await checkStatus(session, options.acceptRisk === true);
       await checkClient(service);
@@ -86,6 +92,13 @@ async function login(context: Context, written: string, options: Options): Promi
       }
     });
   });
+}
+
+/** A login by a cookie needs no page: it is what the vendor's own page has left in the browser. */
+function cookieIn(text: string, { profile }: Service) {
+  if (!profile.cookie) return null;
+  const value = new RegExp(`(?:^|[;\\s])${profile.cookie.name}=([^;\\s]+)`).exec(text)?.[1];
+  return value === undefined ? null : { ...profile.cookie, value: new Secret(value) };
 }
 
 function methodOf({ context, service, ask }: Session, options: Options): LoginMethod {

@@ -40,6 +40,7 @@ const OTHER_SPELLINGS = new Set([
   'token_expiry',
   'last_refresh',
   'apiKey',
+  'cookie',
   'phone',
   'account_uuid',
   'label',
@@ -67,6 +68,9 @@ const DETAILS = [
   'organization_name',
 ] as const satisfies readonly (keyof Details)[];
 
+/** The token type of an account whose refresh token is a cookie of the vendor's web site. */
+export const COOKIE = 'Cookie';
+
 /** The account in an object, or what is missing for one. */
 export function readAccount(
   json: JsonObject,
@@ -77,7 +81,9 @@ export function readAccount(
   const meta = objectOf(json, '_proxy_metadata') ?? {};
   const own = objectOf(json, '_rotator') ?? {};
   const access = secretOf(textOf(fields, 'access_token'));
-  const refresh = secretOf(textOf(fields, 'refresh_token'));
+  const given = secretOf(textOf(fields, 'refresh_token'));
+  const cookie = given === null ? secretOf(textOf(fields, 'cookie')) : null;
+  const refresh = given ?? cookie;
   const apiKey = secretOf(textOf(fields, 'api_key', 'apiKey'));
   if (!refresh && !access && !apiKey) return { problem: 'it has no refresh_token and no access_token' };
   const idToken = textOf(fields, 'id_token');
@@ -92,7 +98,7 @@ export function readAccount(
       access,
       refresh,
       id: secretOf(idToken),
-      type: textOf(fields, 'token_type') ?? 'Bearer',
+      type: cookie === null ? (textOf(fields, 'token_type') ?? 'Bearer') : COOKIE,
       scope: scopeOf(fields),
       expiresAt: expiryOf(fields),
     },

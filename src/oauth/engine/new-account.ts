@@ -4,7 +4,7 @@ import { isObject, textOf } from '../json-object.ts';
 import type { Service, ServiceTools } from '../profile.ts';
 import { callService } from './json-call.ts';
 import { subjectOf } from './jwt-claims.ts';
-import type { TokenAnswer, TokenSet } from './token-answer.ts';
+import type { TokenAnswer, TokenFailure, TokenSet } from './token-answer.ts';
 
 type Granted = Extract<TokenAnswer, { kind: 'tokens' }>;
 
@@ -49,23 +49,24 @@ export async function newAccount(granted: Granted, service: Service, tools: Serv
 /** What a service wants to have done after a login, with nothing of it lost should it throw. */
 export async function finishLogin(account: Account, service: Service, tools: ServiceTools): Promise<Account> {
   const { profile } = service;
+  // What the login gave is exchanged for the tokens of calls, again and again: it is kept as what refreshes.
+  const refresh = account.tokens.refresh ?? account.tokens.access;
+  const lasting = { ...account, tokens: { ...account.tokens, refresh } };
+  const exchange = profile.renew?.(lasting, service, tools) ?? null;
   let complete = account;
-  if (profile.renew) {
-    // What the login gave is exchanged for the tokens of calls, again and again: it is kept as what refreshes.
-    const refresh = account.tokens.refresh ?? account.tokens.access;
-    const lasting = { ...account, tokens: { ...account.tokens, refresh } };
-    const answer = await profile.renew(lasting, service, tools);
-    if (answer.kind === 'tokens') complete = withAnswer(lasting, answer, service, tools.now());
-    else {
-      const { failure } = answer;
-      const [why, link] = failure.kind === 'blocked' ? [failure.why, failure.link] : (['unfinished', null] as const);
-      return {
-        ...lasting,
-        standing: { kind: 'blocked', why, reason: failure.reason, link, since: tools.now() },
-      };
-    }
+  if (exchange !== null) {
+    const answer = await exchange;
+    if (answer.kind === 'failure') return unfinished(lasting, answer.failure, tools.now());
+    complete = withAnswer(lasting, answer, service, tools.now());
   }
   return profile.afterLogin ? await profile.afterLogin(complete, service, tools) : complete;
+}
+
+/** The login is there; the tokens of calls are not, and what the login gave is none of them. */
+function unfinished(account: Account, failure: TokenFailure, now: number): Account {
+  const [why, link] = failure.kind === 'blocked' ? [failure.why, failure.link] : (['unfinished', null] as const);
+  const tokens = { ...account.tokens, access: null };
+  return { ...account, tokens, standing: { kind: 'blocked', why, reason: failure.reason, link, since: now } };
 }
 
 /** The account with what a refresh has brought. */

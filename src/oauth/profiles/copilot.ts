@@ -8,13 +8,8 @@ import type { Profile, Service, ServiceTools } from '../profile.ts';
 
 /** GitHub's own token, which has no end, is exchanged for one of Copilot's, which lasts for half an hour. */
 async function exchange(account: Account, service: Service, tools: ServiceTools): Promise<TokenAnswer> {
-  const { refresh } = account.tokens;
-  if (refresh === null) {
-    const reason = 'the account has no token of GitHub';
-    return { kind: 'failure', failure: { kind: 'refused', error: 'invalid_grant', reason } };
-  }
   const url = `${service.endpoints.apiUrl}/copilot_internal/v2/token`;
-  const headers = { authorization: `token ${refresh.reveal()}` };
+  const headers = { authorization: `token ${account.tokens.refresh?.reveal() ?? ''}` };
   const answer = await callService({ url, method: 'GET', headers }, service, tools);
   if (answer.kind === 'unreachable')
     return { kind: 'failure', failure: { kind: 'unavailable', reason: answer.reason } };
@@ -89,6 +84,8 @@ export const copilot: Profile = {
   device: { kind: 'standard', url: 'https://github.com/login/device/code', isPkce: false },
   token: { url: 'https://github.com/login/oauth/access_token', body: 'form', secretIn: 'form' },
   apiUrl: 'https://api.github.com',
+  // Business and enterprise accounts have hosts of their own, told with each token.
+  callUrl: ({ api_base: base }, configured) => base ?? configured ?? 'https://api.githubcopilot.com',
   userinfoUrl: 'https://api.github.com/user',
   leadMs: 60_000,
   isRotating: false,

@@ -1,5 +1,13 @@
 import type { Profile } from '../profile.ts';
 
+const API_URL = 'https://portal.qwen.ai/v1';
+
+/** The vendor tells a host, at times with a scheme, a slash or the version already there. */
+function hostUrl(resource: string): string | null {
+  const url = `https://${resource.replace(/^https?:\/\//, '').replace(/(\/v1)?\/*$/, '')}/v1`;
+  return URL.canParse(url) ? url : null;
+}
+
 export const qwenCode: Profile = {
   id: 'qwen_code',
   names: ['qwen'],
@@ -17,7 +25,9 @@ export const qwenCode: Profile = {
   authorize: null,
   device: { kind: 'standard', url: 'https://chat.qwen.ai/api/v1/oauth2/device/code', isPkce: true },
   token: { url: 'https://chat.qwen.ai/api/v1/oauth2/token', body: 'form', secretIn: 'form' },
-  apiUrl: 'https://portal.qwen.ai/v1',
+  apiUrl: API_URL,
+  callUrl: ({ resource_url: resource }, configured) =>
+    configured ?? (resource === undefined ? null : hostUrl(resource)) ?? API_URL,
   leadMs: 3 * 3_600_000,
   isRotating: true,
   apiToken: 'access-token',

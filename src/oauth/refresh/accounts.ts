@@ -11,7 +11,7 @@ import { DEFAULT_PRIORITY, maskedEmail } from '../accounts/account.ts';
 import { accountText } from '../accounts/account-json.ts';
 import { type AccountDirectory, codeOf, type FileProblem } from '../accounts/account-directory.ts';
 import { watchAccounts } from '../accounts/watch-accounts.ts';
-import { finishLogin, withAnswer } from '../engine/new-account.ts';
+import { withAnswer } from '../engine/new-account.ts';
 import type { TokenAnswer } from '../engine/token-answer.ts';
 import { requestTokens } from '../engine/token-endpoint.ts';
 import type { Service, ServiceTools } from '../profile.ts';
@@ -54,7 +54,7 @@ export type TokenResult =
   | { readonly kind: 'token'; readonly token: Secret; readonly details: CallDetails }
   | { readonly kind: 'unavailable'; readonly state: Exclude<AccountState, { kind: 'ready' }> };
 
-/** What a call to the service's API needs beside the token. */
+/** What a call to the service's API needs beside the token. `api_url`: where it goes, without a slash at the end. */
 export type CallDetails = Details & { readonly account_id?: string; readonly api_url: string };
 
 export type AccountEvent =
@@ -193,7 +193,7 @@ class OpenAccounts implements Accounts {
       details: {
         ...details,
         ...(identity.accountId === null ? {} : { account_id: identity.accountId }),
-        api_url: service.endpoints.apiUrl,
+        api_url: callUrlOf(service, details),
       },
     };
   }
@@ -406,11 +406,11 @@ class OpenAccounts implements Accounts {
   /** New tokens are on disk before anything is done with them, what a service wants to have done after a login included. */
   async #finish(entry: Entry, renewed: Account, service: Service, tools: ServiceTools): Promise<void> {
     const { standing } = entry.account;
-    const { afterLogin, apiToken, renew } = service.profile;
-    const isOpen = afterLogin !== undefined && !renew && (standing.kind === 'blocked' || apiToken === 'api-key');
+    const { afterLogin, apiToken } = service.profile;
+    const isOpen = afterLogin !== undefined && (standing.kind === 'blocked' || apiToken === 'api-key');
     if (!isOpen) return await this.#keep(entry, renewed);
     await this.#keep(entry, { ...renewed, standing });
-    if (entry.unsaved === null) await this.#keep(entry, await finishLogin(renewed, service, tools));
+    if (entry.unsaved === null) await this.#keep(entry, await afterLogin(renewed, service, tools));
   }
 
   /** On disk first, then in use. */
@@ -569,6 +569,11 @@ export function toldState(state: AccountState): string {
   }
 }
 
+function callUrlOf({ profile, endpoints }: Service, details: Details): string {
+  const configured = endpoints.apiUrl === profile.apiUrl ? null : endpoints.apiUrl;
+  return profile.callUrl?.(details, configured) ?? endpoints.apiUrl;
+}
+
 /** Other tokens, and newer ones: a copy of yesterday's is neither. */
 const isLater = (account: Account, known: Account): boolean =>
   account.tokens.access?.reveal() !== known.tokens.access?.reveal() &&
@@ -581,7 +586,8 @@ function apiTokenOf(account: Account, service: Service | undefined): Secret | nu
 
 async function renewTokens(account: Account, service: Service, tools: ServiceTools): Promise<TokenAnswer> {
   const { profile } = service;
-  if (profile.renew) return await profile.renew(account, service, tools);
+  const own = profile.renew?.(account, service, tools) ?? null;
+  if (own !== null) return await own;
   const { refreshScope } = profile.token;
   return await requestTokens(
     {
