@@ -12,8 +12,8 @@ import { visibleModels } from './visible-models.ts';
 const TEST_TIMEOUT_MS = 60_000;
 
 /**
- * Does this very key work? Asks for the model list; where that is public or missing, for one token. Takes no lease and
- * changes no block: a test is a question, not traffic.
+ * Does this very key work? Asks for the model list; where that is public or missing, or proves too little because the
+ * key is out of credit, for one token. Takes no lease and changes no block: a test is a question, not traffic.
  */
 export async function testKey(
   runtime: ProviderRuntime,
@@ -27,7 +27,11 @@ export async function testKey(
     ms: Math.round(performance.now() - startedAt),
   });
   const list = await askModels(runtime, access, tools.ask);
-  if (list.kind === 'models' && runtime.provider.isListPublic !== true) {
+  // Vendors list their models to a key without credit, too.
+  const isBroke = runtime.pool
+    .status()
+    .credentials.some(({ id, blocks }) => id === access.id && blocks.some(({ kind }) => kind === 'billing'));
+  if (list.kind === 'models' && runtime.provider.isListPublic !== true && !isBroke) {
     return result({ ok: true, status: list.status, result: 'ok', message: `lists ${list.models.length} models` });
   }
   if (list.kind === 'failure' && !isListMissing(list.failure.status)) {

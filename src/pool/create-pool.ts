@@ -347,7 +347,8 @@ class CredentialPool implements Pool {
   snapshot(): unknown {
     const now = this.#now();
     this.#catchUp(now);
-    return writeSnapshot(this.#roster, this.#affinity, this.#fair, this.#day.dueAt, now);
+    const { balanceBy } = this.#settings;
+    return writeSnapshot(this.#roster, this.#affinity, this.#fair, { dayEndsAt: this.#day.dueAt, balanceBy }, now);
   }
 
   rest(credentials: Iterable<CredentialId>, model: string): void {
@@ -445,6 +446,7 @@ class CredentialPool implements Pool {
     const spot = this.#roster.spot(ledger, member);
     const use = this.#settings.balanceBy === 'requests' || want.tokens <= 0 ? 1 : want.tokens / TOKENS_PER_USE;
     spot.use += use;
+    spot.cost.open++;
     member.inFlight++;
     ledger.inFlight++;
     const { group, scope } = ledger.unit;
@@ -710,6 +712,13 @@ class CredentialPool implements Pool {
 
   /** By tokens, the real number takes the place of the estimate. */
   #countUse(held: Held, usage: LeaseUsage | null): void {
+    const { cost } = held.spot;
+    const costUsd = usage?.costUsd ?? null;
+    cost.open--;
+    if (costUsd !== null && costUsd >= 0) {
+      cost.usd += costUsd;
+      cost.priced++;
+    } else if ((usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0) > 0) cost.unpriced++;
     if (this.#settings.balanceBy === 'requests') return;
     const tokens = (usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0);
     if (tokens <= 0) return;
@@ -779,8 +788,9 @@ class CredentialPool implements Pool {
   #restore(stored: unknown, now: number): void {
     const snapshot = readSnapshot(stored, now);
     if (!snapshot) return;
+    const byId = new Map([...this.#roster.members].map(([id, member]) => [String(id), member]));
     for (const { id, state, totals, limits, caps, polled } of snapshot.credentials) {
-      const member = [...this.#roster.members.values()].find((one) => one.credential.id === id);
+      const member = byId.get(id);
       if (!member) continue;
       Object.assign(member, totals);
       if (limits !== null) {
@@ -798,6 +808,17 @@ class CredentialPool implements Pool {
       }
       this.#roster.become(member, state);
       if (snapshot.dayEndsAt <= now) this.#observe(member, { kind: 'day-passed' }, now);
+    }
+    if (snapshot.dayEndsAt > now && snapshot.balanceBy === this.#settings.balanceBy) {
+      for (const { model, id, use, cost } of snapshot.uses) {
+        const member = byId.get(id);
+        if (!member) continue;
+        const ledger = this.#roster.look(model);
+        this.#roster.keep(ledger, now);
+        const spot = this.#roster.spot(ledger, member);
+        spot.use = use;
+        Object.assign(spot.cost, cost);
+      }
     }
     for (const { model, state } of snapshot.models) {
       const ledger = this.#roster.look(model);

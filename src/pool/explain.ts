@@ -42,7 +42,7 @@ export function explainWant(
       ? { member: bound, why: CONVERSATION }
       : ((settings.mode === 'sequential'
           ? nextInOrder(roster.ranks, ledger, isReady, session)
-          : likeliest(roster.ranks, ledger, isReady, settings.tolerance)) ??
+          : likeliest(roster, ledger, isReady, settings.tolerance)) ??
         (shared.length === 0 && !ledger.isBusy ? lastResort(roster, ledger, want, now) : null));
   return members.map((member) => {
     const { id, label } = member.credential;
@@ -136,16 +136,16 @@ function nextInOrder(
 }
 
 function likeliest(
-  ranks: readonly Rank[],
+  roster: Roster,
   ledger: ModelLedger,
   isReady: (member: Member) => boolean,
   tolerance: number,
 ): Choice | null {
-  for (const rank of ranks) {
+  for (const rank of roster.ranks) {
     const ready = rank.members.filter(isReady);
     const spare = ready.filter((member) => member.inFlight < member.softMax);
     const pick = spare.length > 0 ? spare : ready;
-    const uses = pick.map((member) => useOf(ledger, member));
+    const uses = roster.usesOf(ledger, pick);
     const weights = pick.map((member) => member.credential.weight);
     const member = pick[likeliestBalanced(uses, weights, tolerance)];
     if (member) return { member, why: chosenWords(ready.length, uses, weights, pick.indexOf(member)) };

@@ -28,7 +28,12 @@ export type Outcome =
   | { readonly kind: 'model-missing' };
 
 /** Tokens to count, also for an answer that was cut short. Null where nobody said. */
-export type LeaseUsage = { readonly inputTokens: number | null; readonly outputTokens: number | null };
+export type LeaseUsage = {
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  /** US dollars; null or absent: no price is known. */
+  readonly costUsd?: number | null;
+};
 
 /** One ceiling as a provider's headers tell it. */
 export type LearnedCeiling = {

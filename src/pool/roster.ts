@@ -23,6 +23,7 @@ import type { PolledQuota } from './polled-quota.ts';
 import type { Prospect } from './prospect.ts';
 import type { Block, PoolSettings, Want } from './pool.ts';
 import { QuotaGroups } from './quota-groups.ts';
+import { costsOf, newSpotCost, type SpotCost } from './select/cost.ts';
 import { chooseBalanced } from './select/balanced.ts';
 import { gather } from './select/sample.ts';
 import { chooseSequential, NO_SEQUENCE, type Sequence, type SequentialView } from './select/sequential.ts';
@@ -47,7 +48,12 @@ export class Trial {
 export const EVERYTHING = '';
 
 /** One credential on one model. */
-export type Spot = { use: number; trial: Trial };
+export type Spot = {
+  /** Requests or tokens since the daily reset, those in flight among them. */
+  use: number;
+  readonly cost: SpotCost;
+  trial: Trial;
+};
 
 export class Member implements Due {
   dueAt = Number.POSITIVE_INFINITY;
@@ -201,6 +207,7 @@ export class Roster {
   readonly #quotaPools = new Map<string, Member[]>();
   #mode: PoolSettings['mode'] = 'balanced';
   #tolerance = 0;
+  #balanceBy: PoolSettings['balanceBy'] = 'requests';
   #limited = 0;
   #spots = 0;
   #changes = 0;
@@ -240,6 +247,7 @@ export class Roster {
     const { concurrency, dailyReset } = settings;
     this.#mode = settings.mode;
     this.#tolerance = settings.tolerance;
+    this.#balanceBy = settings.balanceBy;
     const sequences = this.#sequencesByMember();
     const before = this.#members;
     const members = new Map<CredentialId, Member>();
@@ -463,7 +471,7 @@ export class Roster {
   spot(ledger: ModelLedger, member: Member): Spot {
     const known = ledger.spots.get(member);
     if (known) return known;
-    const spot = { use: 0, trial: new Trial() };
+    const spot = { use: 0, cost: newSpotCost(), trial: new Trial() };
     ledger.spots.set(member, spot);
     this.#spots++;
     return spot;
@@ -624,7 +632,10 @@ export class Roster {
           random,
         );
         if (found.length === 0) continue;
-        const uses = found.map((slot) => useOf(ledger, rank.members[slot]));
+        const uses = this.usesOf(
+          ledger,
+          found.map((slot) => rank.members[slot]),
+        );
         const weights = found.map((slot) => rank.members[slot]?.credential.weight ?? 1);
         const chosen = found[chooseBalanced(uses, weights, this.#tolerance, random)];
         const member = chosen === undefined ? undefined : rank.members[chosen];
@@ -632,6 +643,13 @@ export class Roster {
       }
     }
     return null;
+  }
+
+  /** How much each was used on the model, for a choice among them: by cost where that is known of all of them. */
+  usesOf(ledger: ModelLedger, members: readonly (Member | undefined)[]): readonly number[] {
+    const spots = members.map((member) => (member === undefined ? undefined : ledger.spots.get(member)));
+    const costs = this.#balanceBy === 'cost' ? costsOf(spots.map((spot) => spot?.cost)) : null;
+    return costs ?? spots.map((spot) => spot?.use ?? 0);
   }
 
   /** It could take this request now. Whether the request would have it is not looked at. */
@@ -660,7 +678,12 @@ export class Roster {
 
   /** A new day: use is counted from zero. */
   forgetUse(): void {
-    for (const ledger of this.#ledgers.values()) for (const spot of ledger.spots.values()) spot.use = 0;
+    for (const ledger of this.#ledgers.values()) {
+      for (const spot of ledger.spots.values()) {
+        spot.use = 0;
+        Object.assign(spot.cost, { ...newSpotCost(), open: spot.cost.open });
+      }
+    }
   }
 
   /** A removed credential is forgotten with its last request. */
@@ -762,14 +785,17 @@ export class Roster {
   /** A newcomer starts at its peers' minimum; from zero it would be sent everything until it had caught up. */
   #catchUpUse(ledger: ModelLedger, member: Member, arrived: ReadonlySet<Member>): void {
     let least = Number.POSITIVE_INFINITY;
+    let leastUsd = Number.POSITIVE_INFINITY;
     for (const peer of member.rank?.members ?? []) {
       if (arrived.has(peer) || !peer.credential.isEnabled) continue;
       least = Math.min(least, useOf(ledger, peer) / peer.credential.weight);
-      if (least === 0) return;
+      leastUsd = Math.min(leastUsd, (ledger.spots.get(peer)?.cost.usd ?? 0) / peer.credential.weight);
+      if (least === 0 && leastUsd === 0) return;
     }
     if (!Number.isFinite(least)) return;
     const spot = this.spot(ledger, member);
     spot.use = Math.max(spot.use, least * member.credential.weight);
+    spot.cost.usd = Math.max(spot.cost.usd, leastUsd * member.credential.weight);
   }
 
   /** Drops an eighth of the idle ledgers at least: those with nothing against anybody first, then the longest unused. */

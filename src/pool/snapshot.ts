@@ -3,7 +3,8 @@ import { CLEAR, type CredentialState, HEALTHY, type HeldBlock, ripen, type Scope
 import { type ModelState, QUIET } from './breaker.ts';
 import type { FairCycles } from './fair-cycles.ts';
 import { type PolledQuota, readPolled } from './polled-quota.ts';
-import type { BlockKind } from './pool.ts';
+import type { SpotCost } from './select/cost.ts';
+import type { BlockKind, PoolSettings } from './pool.ts';
 import type { Roster } from './roster.ts';
 
 /**
@@ -16,6 +17,8 @@ const VERSION = 1;
 const MIN_BLOCK_MS = 60_000;
 /** Not a nudge: the clock was set back while nobody was looking. */
 const MAX_NUDGE_MS = 1000;
+/** So many models keep their counts of the day. */
+const MAX_USED_MODELS = 64;
 /** No block lasts longer, whatever is read. */
 const MAX_BLOCK_MS = 8 * 24 * 60 * 60_000;
 
@@ -46,13 +49,21 @@ export type Snapshot = {
   readonly affinity: unknown;
   /** For `FairCycles.restore`. */
   readonly fairCycles: unknown;
+  /** What uses were counted by. */
+  readonly balanceBy: unknown;
+  readonly uses: readonly {
+    readonly model: string;
+    readonly id: string;
+    readonly use: number;
+    readonly cost: Pick<SpotCost, 'usd' | 'priced' | 'unpriced'>;
+  }[];
 };
 
 export function writeSnapshot(
   roster: Roster,
   affinity: AffinityMap,
   fairCycles: FairCycles,
-  dayEndsAt: number,
+  { dayEndsAt, balanceBy }: { readonly dayEndsAt: number; readonly balanceBy: PoolSettings['balanceBy'] },
   now: number,
 ): unknown {
   const credentials: unknown[] = [];
@@ -85,6 +96,8 @@ export function writeSnapshot(
     models,
     affinity: affinity.snapshot(now),
     fairCycles: fairCycles.snapshot(),
+    balanceBy,
+    uses: usesOf(roster),
   };
 }
 
@@ -123,7 +136,33 @@ export function readSnapshot(stored: unknown, now: number): Snapshot | null {
     models,
     affinity: stored.affinity,
     fairCycles: stored.fairCycles,
+    balanceBy: stored.balanceBy,
+    uses: readUses(stored.uses),
   };
+}
+
+/** By model: id, use, and what it cost, in turn. Of the models that were used last; the others begin even. */
+function usesOf(roster: Roster): readonly unknown[] {
+  const ledgers = [...roster.ledgers.values()].sort((a, b) => b.touchedAt - a.touchedAt).slice(0, MAX_USED_MODELS);
+  return ledgers.map(({ model, spots }) => [
+    model,
+    ...[...spots].flatMap(([{ credential }, { use, cost }]) =>
+      use > 0 || cost.usd > 0 ? [[credential.id, use, cost.usd, cost.priced, cost.unpriced]] : [],
+    ),
+  ]);
+}
+
+function readUses(stored: unknown): Snapshot['uses'] {
+  return listOf(stored).flatMap((entry) => {
+    const [model, ...uses] = listOf(entry);
+    if (typeof model !== 'string') return [];
+    return uses.flatMap((each) => {
+      const [id, use, usd, priced, unpriced] = listOf(each);
+      if (typeof id !== 'string') return [];
+      const cost = { usd: countOf(usd), priced: countOf(priced), unpriced: countOf(unpriced) };
+      return [{ model, id, use: countOf(use), cost }];
+    });
+  });
 }
 
 function written(scope: ScopeState): ScopeState {

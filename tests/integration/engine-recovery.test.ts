@@ -250,6 +250,22 @@ describe('a key without credit', () => {
 });
 
 describe('a test of a key', () => {
+  test('without credit is not passed by a list of models, which proves none', async () => {
+    await using upstream = await startUpstream({
+      keys: { one: [outOfCredit, outOfCredit, answer('paid')], two: answer('two') },
+    });
+    await using rotator = await startRotator({ upstream });
+    await rotator.chat();
+    expect(await act(rotator, 0, 'test')).toMatchObject({ ok: false, result: 'billing', status: 402 });
+    expect((await keyAt(rotator, 0)).blocks).toMatchObject([{ kind: 'billing' }]);
+    expect(await act(rotator, 0, 'test')).toMatchObject({ ok: true, message: 'mock/m answers' });
+    expect((await keyAt(rotator, 0)).blocks).toEqual([]);
+    // A key that is not out of credit is not made to spend any.
+    const calls = upstream.calls.length;
+    expect(await act(rotator, 1, 'test')).toMatchObject({ ok: true, message: 'lists 1 models' });
+    expect(upstream.calls).toHaveLength(calls);
+  });
+
   const cases: [string, Answer, string][] = [
     ['rejected', badKey, 'auth'],
     ['out of credit', outOfCredit, 'billing'],
