@@ -1,22 +1,21 @@
 import type { RequestRecord } from '../observe/request-line.ts';
-import { type Envelope, isProblem, type StreamProgress, type Usage } from '../protocols/codec.ts';
+import { isProblem, type StreamProgress, type Usage } from '../protocols/codec.ts';
 import type { Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
-import { affinityOf } from './affinity-hint.ts';
 import type { ClientBudgets, ClientReservation } from './client-budgets.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
 import type { Client, Gateway, GatewayCall } from './gateway.ts';
-import { ChatJob, type ChatTools, type Job } from './job.ts';
+import type { ChatTools, Job } from './job.ts';
 import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
-import { needsOf } from './needs.ts';
 import { ableTargets, isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
 import { reserveBudget, spentBy } from './reserve-budget.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
+import { chatWork, type Work } from './work.ts';
 
 export type GatewayDeps = ForwardTools & {
   readonly settings: () => { readonly holdMs: number; readonly heartbeatMs: number };
@@ -41,28 +40,19 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     async handle(call) {
       const life = new RequestLife(call, deps);
-      const envelope = call.codec.readRequest(call.body, call.path);
-      if (isProblem(envelope)) return life.refuse(envelope);
-      life.begin(envelope);
+      const work = chatWork(call, deps.chat);
+      if (isProblem(work)) return life.refuse(work);
+      life.begin(work);
       const loop = loopProblem(call, deps.instance);
       if (loop) return life.refuse(loop);
 
-      const needs = needsOf(envelope.index, call.codec.layout);
-      const wish: PlanWish = {
-        isStream: envelope.isStream,
-        isFallbackOff: call.isFallbackOff,
-        needs: () => needs,
-      };
+      const { model, isStream } = work;
+      const wish: PlanWish = { isStream, isFallbackOff: call.isFallbackOff, needs: () => work.needs };
       const along = (planned: Plan | Problem): Promise<Forwarded> => {
         if (!isPlan(planned)) return Promise.resolve({ kind: 'problem', target: null, problem: planned });
         life.askedProvider = planned.asked;
         const routes = deps.routes();
-        const job = new ChatJob(
-          call.codec,
-          envelope,
-          { requestId: call.requestId, client: call.client.id, reasoning: planned.reasoning },
-          deps.chat,
-        );
+        const job = work.job(planned.reasoning);
         const refused = life.reserve(planned, job);
         if (refused) return Promise.resolve({ kind: 'problem', target: null, problem: refused });
         const input: ForwardInput = {
@@ -71,22 +61,20 @@ export function createGateway(deps: GatewayDeps): Gateway {
           clientSignal: life.signal,
           arrivedAt: call.arrivedAt,
           timeoutMs: call.timeoutMs,
-          affinity: affinityOf(call.headers, envelope.index, call.codec.layout, call.client.id),
+          affinity: work.affinity,
           targets: planned.targets,
           maxTargets: routes.fallback.maxTargets,
           onContext: planned.onContext,
-          windowOf: ({ runtime, model }) => routes.abilitiesOf(runtime, model)?.contextLength ?? null,
-          inputTokens: () => needs.inputTokens,
+          windowOf: (target) => routes.abilitiesOf(target.runtime, target.model)?.contextLength ?? null,
+          inputTokens: () => work.needs.inputTokens,
           substitutes: () => ableTargets(planned.substitutes().candidates),
-          furtherTargets: () => furtherTargets(envelope.model, planned, call, wish, deps),
+          furtherTargets: () => furtherTargets(model, planned, call, wish, deps),
         };
-        return forward(input, life.trace, deps);
+        return work.send ? work.send(input, life.trace) : forward(input, life.trace, deps);
       };
-      const planned = plan(envelope.model, call.client, deps.routes(), wish);
-      const pending = isUnlisted(planned)
-        ? planWithLists(envelope.model, call, deps, wish).then(along)
-        : along(planned);
-      return envelope.isStream ? life.stream(pending, envelope) : life.whole(await pending);
+      const planned = plan(model, call.client, deps.routes(), wish);
+      const pending = isUnlisted(planned) ? planWithLists(model, call, deps, wish).then(along) : along(planned);
+      return isStream ? life.stream(pending, work) : life.whole(await pending);
     },
   };
 }
@@ -170,10 +158,10 @@ class RequestLife {
   }
 
   /** The request could be read. */
-  begin(envelope: Envelope): void {
-    this.#model = envelope.model;
-    this.#isStream = envelope.isStream;
-    if (!envelope.isStream) return;
+  begin({ model, isStream }: Work): void {
+    this.#model = model;
+    this.#isStream = isStream;
+    if (!isStream) return;
     const { signal } = this.#call;
     this.#gone = new AbortController();
     if (signal.aborted) this.#gone.abort();
@@ -215,7 +203,7 @@ class RequestLife {
   }
 
   /** The status line leaves at the commit point, or after `hold` with heartbeats until then. */
-  async stream(pending: Promise<Forwarded>, envelope: Envelope): Promise<Response> {
+  async stream(pending: Promise<Forwarded>, work: Work): Promise<Response> {
     const { clock, settings } = this.#deps;
     const { holdMs, heartbeatMs } = settings();
     const held = Promise.withResolvers<null>();
@@ -242,7 +230,7 @@ class RequestLife {
         heartbeat: () => this.#heartbeat(),
         onCancel: this.#onGone,
       },
-      (outlet) => this.#framed(outlet, (framed) => this.#produce(early, pending, envelope, framed)),
+      (outlet) => this.#framed(outlet, (framed) => this.#produce(early, pending, work, framed)),
     );
     return new Response(body, { status: 200, headers });
   }
@@ -260,7 +248,7 @@ class RequestLife {
     await array.close().catch(() => undefined);
   }
 
-  async #produce(early: Served | null, pending: Promise<Forwarded>, envelope: Envelope, outlet: Outlet): Promise<void> {
+  async #produce(early: Served | null, pending: Promise<Forwarded>, work: Work, outlet: Outlet): Promise<void> {
     const { codec } = this.#call;
     if (this.signal.aborted) return this.#abandon(pending);
     try {
@@ -283,7 +271,7 @@ class RequestLife {
       }
       if (this.#isTakenOver) return;
       this.#isTakenOver = true;
-      await this.#relay(forwarded, envelope, outlet);
+      await this.#relay(forwarded, work, outlet);
     } catch (error) {
       this.#abandon(pending);
       if (this.signal.aborted) return;
@@ -322,7 +310,7 @@ class RequestLife {
     );
   }
 
-  async #relay(served: Served, envelope: Envelope, outlet: Outlet): Promise<void> {
+  async #relay(served: Served, work: Work, outlet: Outlet): Promise<void> {
     const { attempted, lease, target, credential } = served;
     switch (attempted.kind) {
       case 'reply': {
@@ -330,7 +318,7 @@ class RequestLife {
         const usage = lease.settle(null, attempted.usage);
         this.#finish({ target: target.name, credential, status: 200, failure: null, usage });
         this.#hasBegun = true;
-        await outlet.write(this.#call.codec.streamOf(attempted.bytes, envelope.wantsUsage));
+        await outlet.write(work.streamOf(attempted.bytes));
         this.#tellWhole(attempted.bytes);
         return;
       }

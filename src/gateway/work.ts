@@ -1,0 +1,43 @@
+import type { Affinity } from '../pool/pool.ts';
+import { isProblem } from '../protocols/codec.ts';
+import type { ReasoningWish } from '../protocols/ir.ts';
+import type { Problem } from '../protocols/problem.ts';
+import { affinityOf } from './affinity-hint.ts';
+import type { Forwarded, ForwardInput, Trace } from './forward.ts';
+import type { GatewayCall } from './gateway.ts';
+import { ChatJob, type ChatTools, type Job } from './job.ts';
+import { type Needs, needsOf } from './needs.ts';
+
+/** What a surface was asked to do, as it was read from a request: all that planning and relaying need to know of it. */
+export type Work = {
+  /** As the client wrote it. */
+  readonly model: string;
+  /** The answer is wanted as a stream of events. */
+  readonly isStream: boolean;
+  readonly needs: Needs;
+  /** The conversation it belongs to; null: none. */
+  readonly affinity: Affinity | null;
+  /** `reasoning`: what the model's suffix asks for; null: it has none. */
+  job(reasoning: ReasoningWish | null): Job;
+  /** A whole reply as the stream that was wanted, for an upstream that ignored the wish. */
+  streamOf(reply: Uint8Array): string;
+  /** Another way through the loop than alone. */
+  readonly send?: (input: ForwardInput, trace: Trace) => Promise<Forwarded>;
+};
+
+/** A chat in the protocol of the surface that was called. A problem names what is wrong with it. */
+export function chatWork(call: GatewayCall, tools: ChatTools): Work | Problem {
+  const { codec } = call;
+  const envelope = codec.readRequest(call.body, call.path);
+  if (isProblem(envelope)) return envelope;
+  const { index, model, isStream, wantsUsage } = envelope;
+  return {
+    model,
+    isStream,
+    needs: needsOf(index, codec.layout),
+    affinity: affinityOf(call.headers, index, codec.layout, call.client.id),
+    job: (reasoning) =>
+      new ChatJob(codec, envelope, { requestId: call.requestId, client: call.client.id, reasoning }, tools),
+    streamOf: (reply) => codec.streamOf(reply, wantsUsage),
+  };
+}
