@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addChat } from './commands/chat.ts';
+import { addClients } from './commands/clients.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
 import { addKeys } from './commands/keys.ts';
@@ -50,6 +51,7 @@ Examples:
   addTestRoute(program, start);
   addStatus(program, start);
   addUsage(program, start);
+  addClients(program, start);
   addConfig(program, start);
   addCompletion(program, start);
   reserveCommands(program);

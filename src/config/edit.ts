@@ -181,7 +181,7 @@ function keyNode(key: Exclude<KeySource, { kind: 'none' }>, { label = null, prio
   return { key: node, ...(label !== null && { label }), ...(priority !== null && { priority }) };
 }
 
-const escapeReferences = (value: string): string => value.replaceAll('${', () => '$${');
+export const escapeReferences = (value: string): string => value.replaceAll('${', () => '$${');
 
 const trimUrl = (url: string): string => url.replace(/\/+$/, '');
 
@@ -237,7 +237,7 @@ function findKey(tree: Tree, id: string): { provider: string; index: number } | 
 }
 
 /** What the file says now. Throws what keeps it from being read at all. */
-function readEditable(file: string, text: string, env: Env): ParsedDocument {
+export function readEditable(file: string, text: string, env: Env): ParsedDocument {
   const document = parseDocument(text, env);
   const isUsable = document.tree === undefined || isFields(document.tree);
   if (document.problems.length === 0 && isUsable) return document;
@@ -245,7 +245,7 @@ function readEditable(file: string, text: string, env: Env): ParsedDocument {
   throw new ConfigError(file, document.problems);
 }
 
-function editing<T>(file: string, edit: () => T): T {
+export function editing<T>(file: string, edit: () => T): T {
   try {
     return edit();
   } catch (error) {
@@ -255,7 +255,7 @@ function editing<T>(file: string, edit: () => T): T {
 }
 
 /** What was wrong before is not this command's business; what would be wrong after is. */
-function refuseNewProblems(file: string, before: string, after: string, env: Env): void {
+export function refuseNewProblems(file: string, before: string, after: string, env: Env): void {
   const source = { shown: file, path: file, isFound: false };
   const old = new Set(problemsOf({ ...source, text: before }, env));
   const added = problemsOf({ ...source, text: after }, env).filter((problem) => !old.has(problem));
@@ -263,5 +263,5 @@ function refuseNewProblems(file: string, before: string, after: string, env: Env
 }
 
 /** A byte order mark, and the text behind it. */
-const splitMark = (text: string): readonly [string, string] =>
+export const splitMark = (text: string): readonly [string, string] =>
   text.startsWith('\ufeff') ? ['\ufeff', text.slice(1)] : ['', text];

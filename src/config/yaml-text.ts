@@ -48,6 +48,17 @@ export function removeItem(text: string, path: readonly string[], index: number)
   return settle(text, spliceRemove(text, document, path, index), intended, (copy) => copy.deleteIn([...path, index]));
 }
 
+/** Another text in place of a scalar, quoted whatever it looks like. What stands around it stays. */
+export function replaceScalar(text: string, path: readonly (string | number)[], value: string): string {
+  const document = parse(text);
+  const node: unknown = document.getIn(path, true);
+  if (isAlias(node)) throw new EditRefusal(`${path.join('.')} is an alias (*${node.source})`);
+  const range = isScalar(node) ? node.range : undefined;
+  const intended = replaceIn(document.toJS({ maxAliasCount: 1000 }), path, value);
+  const spliced = range ? splice(text, range[0], range[1], JSON.stringify(value)) : null;
+  return settle(text, spliced, intended, (copy) => copy.setIn(path, value));
+}
+
 const parse = (text: string): Document.Parsed =>
   parseDocument(text, { keepSourceTokens: true, uniqueKeys: false, prettyErrors: false });
 
@@ -271,6 +282,13 @@ function removeFrom(tree: unknown, path: readonly string[], index: number): unkn
   const [step, ...rest] = path;
   if (step === undefined) return Array.isArray(tree) ? tree.toSpliced(index, 1) : tree;
   return isRecord(tree) ? { ...tree, [step]: removeFrom(tree[step], rest, index) } : tree;
+}
+
+function replaceIn(tree: unknown, path: readonly (string | number)[], value: string): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return value;
+  if (Array.isArray(tree)) return tree.map((item, i) => (i === step ? replaceIn(item, rest, value) : item));
+  return isRecord(tree) ? { ...tree, [step]: replaceIn(tree[step], rest, value) } : tree;
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -30,7 +30,7 @@ describe('the help', () => {
 
   test('names no command that this version does not have', async () => {
     const { stdout } = await home.run([]);
-    for (const later of ['logs', 'clients', 'import', 'setup'])
+    for (const later of ['logs', 'import', 'setup'])
       expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
   });
 
@@ -60,6 +60,11 @@ describe('the help', () => {
       'rotator test-route',
       'rotator status',
       'rotator usage',
+      'rotator clients',
+      'rotator clients add',
+      'rotator clients list',
+      'rotator clients remove',
+      'rotator clients rotate',
       'rotator config',
       'rotator config check',
       'rotator config show',
@@ -158,7 +163,6 @@ describe('what a later version brings', () => {
     [['status', '--watch'], '--watch'],
     [['status', '--url', 'http://127.0.0.1:8000'], '--url'],
     [['logs'], 'logs'],
-    [['clients', 'add'], 'clients'],
     [['import', '.env'], 'import'],
     [['setup', 'codex', '--help'], 'setup'],
     [['config', 'set', 'a', 'b'], 'config set'],
