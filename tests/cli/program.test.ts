@@ -30,8 +30,7 @@ describe('the help', () => {
 
   test('names no command that this version does not have', async () => {
     const { stdout } = await home.run([]);
-    for (const later of ['logs', 'import', 'setup'])
-      expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
+    for (const later of ['logs', 'import', 'setup']) expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
   });
 
   test('of every command shows an example and the global options', () => {
