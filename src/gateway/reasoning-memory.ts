@@ -72,17 +72,18 @@ export class ReasoningMemory {
   #restored(parts: readonly AssistantPart[], provider: string, client: string, now: number): readonly AssistantPart[] {
     let lost: readonly Thought[] = [];
     let isChanged = false;
-    const hasThoughts = parts.some(({ type }) => type === 'reasoning' || type === 'redacted-reasoning');
+    const thoughts = parts.filter(isThought);
     const restored = parts.map((part): AssistantPart => {
       if (part.type !== 'tool-call') return part;
       const memory = this.#recall(keyOf(client, part.id), provider, now);
       if (!memory) return part;
-      if (!hasThoughts && lost.length === 0 && memory.thoughts.length > 0) lost = memory.thoughts;
-      if (part.signature || !memory.signature) return part;
+      if (lost.length === 0 && isLost(memory.thoughts, thoughts)) lost = memory.thoughts;
+      // Some clients put marks of their own there.
+      if (!memory.signature || part.signature?.protocol === memory.signature.protocol) return part;
       isChanged = true;
       return { ...part, signature: memory.signature };
     });
-    if (lost.length > 0) return [...lost, ...restored];
+    if (lost.length > 0) return [...lost, ...restored.filter((part) => !isThought(part))];
     return isChanged ? restored : parts;
   }
 
@@ -115,6 +116,16 @@ export class ReasoningMemory {
       this.#bytes -= memory.bytes;
     }
   }
+}
+
+const isThought = (part: AssistantPart): part is Thought =>
+  part.type === 'reasoning' || part.type === 'redacted-reasoning';
+
+/** Nothing of it came back, or it came back without what its issuer knows it by. */
+function isLost(issued: readonly Thought[], returned: readonly Thought[]): boolean {
+  if (issued.length === 0) return false;
+  const signed = issued.find(({ signature }) => signature)?.signature;
+  return !returned.some(({ signature }) => !signed || signature?.protocol === signed.protocol);
 }
 
 const keyOf = (client: string, callId: string) => `${client}\0${callId}`;
