@@ -3,7 +3,6 @@ import type { AssistantPart, ChatRequest, ForeignPart, ToolCallPart, ToolResultP
 import { mergeNeighbours, wellFormedTurns } from '../well-formed-turns.ts';
 import { cacheControl } from './cache-marks.ts';
 import { withIds, withUsableIds } from './call-ids.ts';
-import type { Dialect } from './dialect.ts';
 import { contentOf, ownPart, PARAGRAPH, textsOf, type Writing } from './encode-content.ts';
 import { returnedLists, type Thought } from './reasoning-fields.ts';
 import { extraContent } from './thought-signature.ts';
@@ -96,7 +95,7 @@ function assistantMessage(parts: readonly AssistantPart[], writing: MessageWriti
       role: 'assistant',
       // Not left out beside calls, and not null: there are servers that insist on the field, and on a text.
       content: marked(parts, content, writing),
-      ...thoughtFields(thoughts, calls.length > 0, dialect),
+      ...thoughtFields(thoughts, calls.length > 0, writing),
       ...(audio !== null && { audio: { id: audio } }),
       ...(calls.length > 0 && { tool_calls: calls.map((call) => toolCall(call, writing)) }),
       ...(signed?.type === 'text' && dialect.takesThoughtSignatures && extraContent(signed.signature)),
@@ -118,7 +117,14 @@ function marked(parts: readonly AssistantPart[], content: string | readonly obje
  * In a tool loop DeepSeek, Kimi and Qwen want their thoughts back, as text; after it they would only cost tokens, or be
  * refused. OpenAI's own models refuse them always. Signed lists go back to the servers that issued them.
  */
-function thoughtFields(thoughts: readonly Thought[], isToolLoop: boolean, { isOpenAi }: Dialect): object {
+function thoughtFields(
+  thoughts: readonly Thought[],
+  isToolLoop: boolean,
+  { dialect: { isOpenAi }, losses }: MessageWriting,
+): object {
+  const isReadable = (thought: Thought) =>
+    thought.signature?.protocol === 'openai-chat' || (thought.type === 'reasoning' && !isOpenAi);
+  if (!thoughts.every(isReadable)) losses.warn('reasoning in the history removed');
   const texts = thoughts.flatMap((thought) => (thought.type === 'reasoning' && thought.text ? [thought.text] : []));
   return {
     ...(isToolLoop && texts.length > 0 && !isOpenAi && { reasoning_content: texts.join(PARAGRAPH) }),

@@ -67,6 +67,7 @@ function toolFields(request: ChatRequest, dialect: Dialect, nameOf: (name: strin
 function encodeTool(tool: Tool, dialect: Dialect, nameOf: (name: string) => string, losses: Losses): readonly object[] {
   switch (tool.type) {
     case 'custom':
+      if (tool.format && tool.format.type !== 'text') losses.warn(`grammar of ${tool.name} removed`);
       return encodeTool(customAsFunction(tool), dialect, nameOf, losses);
     case 'foreign':
       if (tool.protocol === 'openai-chat') return [tool.value];

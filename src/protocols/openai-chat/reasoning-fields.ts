@@ -21,8 +21,8 @@ const isFilled = (value: unknown): value is string => typeof value === 'string' 
 
 /** The text of a message or a delta; of its lists only when it stands nowhere else. */
 export function reasoningText(message: JsonRecord): string {
-  const plain = [message.reasoning_content, message.reasoning].find(isFilled);
-  if (plain !== undefined) return plain;
+  const plain = plainReasoning(message);
+  if (plain !== null) return plain;
   const details = objectsIn(message.reasoning_details).map((detail) => textOr(detail.text) ?? textOr(detail.summary));
   const text = details.join('');
   if (text !== '') return text;
@@ -30,6 +30,10 @@ export function reasoningText(message: JsonRecord): string {
     .map((block) => textOr(block.thinking) ?? '')
     .join('');
 }
+
+/** The text outside of the lists. */
+export const plainReasoning = (message: JsonRecord): string | null =>
+  [message.reasoning_content, message.reasoning].find(isFilled) ?? null;
 
 /** Gathers the lists of an upstream's message, whole or in pieces, into what will be returned to it. */
 export class OpaqueReasoning {

@@ -5,7 +5,7 @@ import { foreignPart, imagePart, thinkingText } from './decode-content.ts';
 import { finishOf } from './finish.ts';
 import { Losses } from './losses.ts';
 import { audioTypeOf } from './media-names.ts';
-import { OpaqueReasoning, reasoningText } from './reasoning-fields.ts';
+import { OpaqueReasoning, plainReasoning, reasoningText } from './reasoning-fields.ts';
 import { thoughtSignature } from './thought-signature.ts';
 import { ToolCallPieces } from './tool-call-pieces.ts';
 import { usageOf } from './usage.ts';
@@ -66,6 +66,8 @@ class ChoiceDecoder {
   readonly #calls: ToolCallPieces;
   readonly #opaque = new OpaqueReasoning();
   readonly #audio: Buffer[] = [];
+  /** Thoughts that came as plain text. */
+  #plain = '';
   #hasCited = false;
   #raw: string | null = null;
 
@@ -106,7 +108,7 @@ class ChoiceDecoder {
   *#message(said: JsonRecord): Generator<ChatEvent> {
     const choice = this.#index;
     this.#opaque.add(said);
-    const thought = reasoningText(said);
+    const thought = this.#unsaid(said);
     if (thought !== '') yield { type: 'reasoning-delta', choice, text: thought };
     yield* this.#content(said.content);
     const signature = thoughtSignature(said);
@@ -134,6 +136,15 @@ class ChoiceDecoder {
   }
 
   /** A text, or Mistral's list of parts. */
+  /** Some write a thought as plain text while it grows, and again, signed, into a list when it is whole. */
+  #unsaid(said: JsonRecord): string {
+    const text = reasoningText(said);
+    const isListed = plainReasoning(said) === null;
+    if (isListed && text !== '' && this.#plain.endsWith(text)) return '';
+    if (!isListed) this.#plain += text;
+    return text;
+  }
+
   *#content(content: unknown): Generator<ChatEvent> {
     if (typeof content === 'string') yield* this.#text(content);
     if (!Array.isArray(content)) return;

@@ -125,6 +125,19 @@ describe('what an answer says', () => {
     ).toEqual(expected);
   });
 
+  test('that grow as plain text and come again in a signed list are one thought', () => {
+    const detail = { type: 'reasoning.text', text: 'ab', signature: 'SIG', index: 0 };
+    const signature = { protocol: 'openai-chat', value: JSON.stringify({ reasoning_details: [detail] }) } as const;
+    expect(
+      streamedParts(
+        { reasoning_content: 'a' },
+        { reasoning_content: 'b' },
+        { reasoning_details: [detail] },
+        { content: 'c' },
+      ),
+    ).toEqual([{ type: 'reasoning', text: 'ab', signature }, text('c')]);
+  });
+
   test('the pieces of one detail are put together', () => {
     const piece = (fields: object) => ({ reasoning_details: [{ type: 'reasoning.text', index: 0, ...fields }] });
     const [part] = streamedParts(piece({ text: 'a' }), piece({ text: 'b' }), piece({ signature: 'SIG' })) ?? [];

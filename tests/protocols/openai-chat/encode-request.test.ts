@@ -302,7 +302,7 @@ describe('names', () => {
 
 test('custom tools and their calls are functions with one text', () => {
   const custom = { ...call('a', 'c', 'x "y"'), kind: 'custom' } as const;
-  const { body } = encoded(
+  const { body, warnings } = encoded(
     request({
       tools: [{ type: 'custom', name: 'c', description: 'C', format: { type: 'grammar' } }],
       turns: [{ role: 'assistant', parts: [custom] }],
@@ -312,6 +312,7 @@ test('custom tools and their calls are functions with one text', () => {
     tools: [{ type: 'function', function: { name: 'c', parameters: { required: ['input'] } } }],
     messages: [{ tool_calls: [{ type: 'function', function: { name: 'c', arguments: '{"input":"x \\"y\\""}' } }] }, {}],
   });
+  expect(warnings).toContain('grammar of c removed');
 });
 
 describe('thoughts', () => {
@@ -323,6 +324,13 @@ describe('thoughts', () => {
     expect(messages([{ role: 'assistant', parts: [thought, text('a')] }])).toEqual([
       { role: 'assistant', content: 'a' },
     ]);
+  });
+
+  test('that are not given back are told of', () => {
+    const warned = (model: string) =>
+      encoded(request({ turns: [{ role: 'assistant', parts: [thought, call('a')] }] }), { model });
+    expect(warned('gpt-5.5').warnings).toContain('reasoning in the history removed');
+    expect(warned('deepseek-v4').warnings).not.toContain('reasoning in the history removed');
   });
 
   for (const model of ['gpt-5.5', 'openai/o3', 'gpt-4o']) {
