@@ -8,6 +8,7 @@ import type {
   JsonRecord,
   Signature,
 } from '../ir.ts';
+import { wrapInput } from '../custom-tools.ts';
 import { argumentsObject } from './call-arguments.ts';
 import { writeFinish } from './finish.ts';
 import { groundingOf } from './grounding.ts';
@@ -20,6 +21,7 @@ type ChoiceEvent = Exclude<ChatEvent, { type: 'start' | 'usage' }>;
 type OpenCall = {
   readonly id: string;
   readonly name: string;
+  readonly kind: 'function' | 'custom';
   readonly signature: Signature | null;
   arguments: string;
   isEnded: boolean;
@@ -64,8 +66,8 @@ export class CandidateWriter {
         this.warnings.add('redacted reasoning removed');
         return [];
       case 'tool-call-start': {
-        const { id, name, signature = null } = event;
-        this.#calls.set(event.call, { id, name, signature, arguments: '', isEnded: false });
+        const { id, name, kind, signature = null } = event;
+        this.#calls.set(event.call, { id, name, kind, signature, arguments: '', isEnded: false });
         return [];
       }
       case 'tool-call-delta': {
@@ -112,7 +114,7 @@ export class CandidateWriter {
     for (const [number, call] of this.#calls) {
       if (!call.isEnded) break;
       this.#calls.delete(number);
-      const args = argumentsObject(call.arguments);
+      const args = argumentsObject(call.kind === 'custom' ? wrapInput(call.arguments) : call.arguments);
       if (args) {
         const { id, name, signature } = call;
         parts.push({ functionCall: { name, args, ...(id !== '' && { id }) }, ...writeSignature(signature) });

@@ -66,6 +66,7 @@ function encodeForeign(request: ChatRequest, context: EncodeContext): Warned<Enc
   const clean = cleanNames(toolNames(request), PLAIN_NAME);
   const ownName = (name: string): OwnName => ({ name: clean.get(name) ?? name, namespace: null });
   const rules: ItemRules = { warnings, isHome: false, ownName, looksUpIds: false };
+  const input = itemsOf(turns, rules);
   const text = textField(request);
   const reasoning = reasoningField(request, context);
   const include = [
@@ -76,8 +77,9 @@ function encodeForeign(request: ChatRequest, context: EncodeContext): Warned<Enc
   warnOfMissing(request, warnings);
   const body: JsonRecord = {
     ...neutralFields(request, context, warnings),
-    ...instructionsField(request, rules),
-    input: itemsOf(turns, rules),
+    ...(input.length > 0 && instructionsField(request, rules)),
+    // A request without input is refused: instructions that stand alone are what is asked.
+    input: input.length > 0 ? input : itemsOf([{ role: 'system', parts: request.instructions }], rules),
     ...toolFields(request, rules),
     ...(text && { text }),
     ...(reasoning && { reasoning }),

@@ -136,6 +136,14 @@ describe('a whole reply', () => {
     });
   });
 
+  test('with free text for a custom tool makes a call with one text of it', () => {
+    const custom: AssistantPart = { type: 'tool-call', id: 'c', name: 'f', arguments: 'a b', kind: 'custom' };
+    expect(candidate([custom], { unified: 'tool-calls', raw: null })).toMatchObject({
+      content: { parts: [{ functionCall: { args: { input: 'a b' } } }] },
+      finishReason: 'STOP',
+    });
+  });
+
   test('names its sources, in bytes', () => {
     const citation = { url: 'https://a', title: 'A', citedText: null, range: { start: 2, end: 5 } };
     const citations = [citation, { ...citation, range: null }];

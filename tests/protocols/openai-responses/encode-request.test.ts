@@ -29,6 +29,12 @@ describe('a request of another protocol', () => {
     });
   });
 
+  test('with instructions and nothing else asks them, since an empty input is refused', () => {
+    const { body } = encoded(fromElsewhere({ instructions: 'A' }, { turns: [] }));
+    expect(body.instructions).toBeUndefined();
+    expect(body.input).toEqual([{ type: 'message', role: 'developer', content: [{ type: 'input_text', text: 'A' }] }]);
+  });
+
   test('to a model that does not think asks for no reasoning at all', () => {
     const request = fromElsewhere({ reasoning: { effort: 'high' } });
     const { body } = encoded(request, { reasoning: { kind: 'none' } });
