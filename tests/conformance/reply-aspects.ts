@@ -16,7 +16,7 @@ export type ReplyAspect = {
   readonly name: string;
   readonly arbitrary: (of: ProtocolId) => fc.Arbitrary<ChatReply>;
   /** What the client had asked for to get it. */
-  readonly asked?: (reply: ChatReply) => Partial<ChatRequest>;
+  readonly asked?: (reply: ChatReply, of: ProtocolId) => Partial<ChatRequest>;
   readonly view: (reply: ChatReply) => unknown;
 };
 
@@ -66,10 +66,13 @@ export const heardOf = ({ choices }: ChatReply) =>
     finish: finish.unified,
   }));
 
+/** The free text of a custom tool is a field to those who have only functions. */
 const callsOf = (parts: Choice['parts']) =>
-  parts.flatMap((part) =>
-    part.type === 'tool-call' ? [{ id: part.id, name: part.name, arguments: parsed(part.arguments || '{}') }] : [],
-  );
+  parts.flatMap((part) => {
+    if (part.type !== 'tool-call') return [];
+    const { id, name, kind } = part;
+    return [{ id, name, arguments: kind === 'custom' ? { input: part.arguments } : parsed(part.arguments || '{}') }];
+  });
 
 const partsOf = (reply: ChatReply, ...types: readonly string[]) =>
   reply.choices.flatMap(({ parts }) => parts.filter(({ type }) => types.includes(type)));
@@ -102,7 +105,13 @@ const counts =
       }),
     );
 
-const shown: ReplyAspect['asked'] = () => ({ reasoning: { amount: { kind: 'level', level: 'high' }, isShown: true } });
+const shown: ReplyAspect['asked'] = (_, of) => ({
+  reasoning: { amount: { kind: 'level', level: 'high' }, isShown: true },
+  // Responses gives what is encrypted to those who ask for it.
+  ...(of === 'openai-responses' && {
+    foreign: { protocol: of, fields: {}, original: { include: ['reasoning.encrypted_content'] } },
+  }),
+});
 
 export const replyAspects: readonly ReplyAspect[] = [
   {
@@ -166,6 +175,7 @@ export const replyAspects: readonly ReplyAspect[] = [
         .tuple(ids, words)
         .map(([value, one]) => [{ type: 'redacted-reasoning' as const, signature: signatureOf(of, value) }, text(one)]),
     ),
+    asked: shown,
     view: (reply) =>
       partsOf(reply, 'reasoning', 'redacted-reasoning').map((part) =>
         'signature' in part ? part.signature?.value : null,

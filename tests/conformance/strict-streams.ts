@@ -149,7 +149,7 @@ function messages(frames: readonly Frame[], must: Must): void {
           'message without id, model or type',
         );
         must(message.role === 'assistant' && Array.isArray(message.content), 'message without role or content');
-        must(message.content instanceof Array && message.content.length === 0, 'message that begins with content');
+        must(Array.isArray(message.content) && message.content.length === 0, 'message that begins with content');
         must(message.stop_reason === null && message.stop_sequence === null, 'message that has stopped');
         must(isObject(message.usage) && Number.isInteger(message.usage.input_tokens), 'message_start without usage');
         must(
