@@ -31,7 +31,9 @@ import { createTokenCounter } from './models/token-count.ts';
 import { isVendor, priceOverrides } from './pricing.ts';
 import { clientLimits, pastUse } from './client-limits.ts';
 import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts';
+import { engineState } from './engine-state.ts';
 import { EventFeed } from './observe/event-feed.ts';
+import { LazyMetrics } from './observe/lazy-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { requestLine } from './observe/request-line.ts';
 import { createPool } from './pool/create-pool.ts';
@@ -67,6 +69,8 @@ const NO_LIMITS = {
 };
 /** The use of client keys among the snapshots; no provider has such a name. */
 const CLIENTS = ':clients';
+/** What counts for Prometheus is loaded a moment after the start, when nobody waits for it. */
+const METRICS_DELAY_MS = 1_000;
 /** The public catalogue among the copies in the database. */
 const PUBLIC_COPY = 'models.dev';
 /** What prices are compared by: a request whose prompt is three times as long as its answer. */
@@ -246,6 +250,13 @@ export async function createApp(sources: AppSources): Promise<App> {
     expectedMs: (target, isStream) => firstByteTimes.of(target, isStream, clock.now()),
   });
 
+  /** A target that the provider or the config lists, under a name that no client has made up. */
+  function isListedTarget(target: string): boolean {
+    const slash = target.indexOf('/');
+    const runtime = runtimeNamed(target.slice(0, slash));
+    const model = target.slice(slash + 1);
+    return runtime !== undefined && (runtime.define.has(model) || listed(runtime).some(({ id }) => id === model));
+  }
   const runtimeNamed = (provider: string) => current.runtimes.get(normalizeProviderId(provider));
   const publicCatalogue = createPublicCatalogue({
     upstream,
@@ -273,6 +284,9 @@ export async function createApp(sources: AppSources): Promise<App> {
   });
   const counter = createTokenCounter({ clock });
 
+  const metrics = new LazyMetrics({ version, startedAt, isListed: isListedTarget });
+  const cancelMetrics = clock.schedule(METRICS_DELAY_MS, () => void metrics.load());
+
   const gatewayDeps: GatewayDeps = {
     upstream,
     clock,
@@ -297,6 +311,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     budgets,
     onFinished: (record) => {
       for (const row of usageRows(record)) store.writer.usage(row);
+      metrics.finished(record);
       if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
       if (loaded.config.logging.requests === 'off') return;
       store.writer.request(record);
@@ -418,6 +433,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     countTokens: (call) =>
       countTokens(call, { ...gatewayDeps, countHere: (model, input) => counter.count(model, input) }),
     responses: () => responsesIn(loaded.config.responses.store),
+    metrics: () => metrics.scrape(engineState(current.runtimes.values(), store.writer.waiting)),
     isReady: () => [...current.runtimes.values()].some((runtime) => isServing(runtime.pool)),
   });
 
@@ -454,6 +470,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     },
     apply,
     async close() {
+      cancelMetrics();
       stopWatching();
       quotas.close();
       directory.close();

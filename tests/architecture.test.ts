@@ -17,6 +17,7 @@ const rootRooms: Readonly<Record<string, Room>> = {
   'raise-connection-limits.ts': 'main',
   'app.ts': 'app',
   'client-limits.ts': 'app',
+  'engine-state.ts': 'app',
   'memory-rows.ts': 'app',
   'pricing.ts': 'app',
   'runtimes.ts': 'app',
@@ -73,6 +74,7 @@ const owners: Readonly<Record<string, readonly Room[]>> = {
   'fastest-levenshtein': ['shared'],
   '@pydantic/genai-prices': ['models'],
   'gpt-tokenizer': ['models'],
+  'prom-client': ['observe'],
 };
 
 /** What is imported and is no code. */

@@ -63,6 +63,10 @@ export class Trace {
   readonly attempts: AttemptRecord[] = [];
   /** Of each attempt what the upstream said when it failed, without secrets; for the request log alone. */
   readonly said: (string | null)[] = [];
+  /** Of each attempt when it began, as `performance.now()` counts. */
+  readonly startedAt: number[] = [];
+  /** Targets that could not serve, in order, with the kind of the problem. */
+  readonly passed: { readonly target: string; readonly reason: string }[] = [];
   /** Milliseconds spent waiting for a free credential, and between retries. */
   waitedMs = 0;
   /** Milliseconds spent waiting for upstreams, up to the commit point. */
@@ -122,6 +126,7 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
     const problem = result.kind === 'refused' ? result.problem : verdict(result.failed, tools.clock.now());
     // Across targets the client is told about the one it asked for.
     first ??= { target, problem };
+    trace.passed.push({ target: target.name, reason: problem.kind });
     if (result.kind === 'refused') continue;
     if (result.isFinal) break;
     if (result.failed.failures.at(-1)?.kind === 'context-too-long') {
@@ -272,6 +277,7 @@ async function forwardTo(
       failure: attempted.kind === 'failure' ? attempted.failure.kind : null,
       ms: Math.round(tookMs),
     });
+    trace.startedAt.push(startedAt);
     trace.said.push(attempted.kind === 'failure' ? (attempted.said ?? attempted.failure.message) : null);
     if (attempted.kind !== 'failure' || isSlowness(attempted.failure)) {
       const ms = attempted.kind === 'failure' ? null : tookMs;

@@ -128,6 +128,14 @@ function loopProblem(call: GatewayCall, instance: string): Problem | null {
   };
 }
 
+/** Each step from a target that could not serve to the one that was tried next, or that served. */
+function fallbacksOf(passed: Trace['passed'], served: string | null): RequestRecord['fallbacks'] {
+  return passed.flatMap(({ target, reason }, i) => {
+    const to = passed[i + 1]?.target ?? served;
+    return to === null ? [] : [{ from: target, to, reason }];
+  });
+}
+
 /** What one request knows of itself from its arrival to its log line. */
 class RequestLife {
   readonly trace = new Trace();
@@ -137,6 +145,7 @@ class RequestLife {
   readonly #deps: GatewayDeps;
   readonly #startedAt = performance.now();
   #model: string | null = null;
+  #operation: RequestRecord['operation'] = 'chat';
   #isStream = false;
   /** Only of a stream: its client is gone, too, when it cancels the body it was given. */
   #gone: AbortController | null = null;
@@ -158,7 +167,8 @@ class RequestLife {
   }
 
   /** The request could be read. */
-  begin({ model, isStream }: Work): void {
+  begin({ operation, model, isStream }: Work): void {
+    this.#operation = operation;
     this.#model = model;
     this.#isStream = isStream;
     if (!isStream) return;
@@ -356,8 +366,12 @@ class RequestLife {
   }
 
   #loggedAttempts(): RequestRecord['attempts'] {
-    const { attempts, said } = this.trace;
-    return attempts.map((attempt, index) => ({ ...attempt, error: said[index] ?? null }));
+    const { attempts, said, startedAt } = this.trace;
+    return attempts.map((attempt, index) => ({
+      ...attempt,
+      error: said[index] ?? null,
+      startMs: Math.max(0, (startedAt[index] ?? this.#startedAt) - this.#startedAt),
+    }));
   }
 
   /** The attempt had been noted as the one that served; it did not, in the end. */
@@ -460,6 +474,8 @@ class RequestLife {
       credential: end.credential,
       at: this.#call.arrivedAt,
       attempts: this.#loggedAttempts(),
+      fallbacks: fallbacksOf(this.trace.passed, end.failure === null ? end.target : null),
+      operation: this.#operation,
       status: end.status,
       failure: end.failure,
       isStream: this.#isStream,

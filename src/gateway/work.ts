@@ -10,6 +10,8 @@ import { type Needs, needsOf } from './needs.ts';
 
 /** What a surface was asked to do, as it was read from a request: all that planning and relaying need to know of it. */
 export type Work = {
+  /** What OpenTelemetry calls it. */
+  readonly operation: 'chat' | 'embeddings' | 'text_completion' | 'generate_content';
   /** As the client wrote it. */
   readonly model: string;
   /** The answer is wanted as a stream of events. */
@@ -32,6 +34,7 @@ export function chatWork(call: GatewayCall, tools: ChatTools): Work | Problem {
   if (isProblem(envelope)) return envelope;
   const { index, model, isStream, wantsUsage } = envelope;
   return {
+    operation: 'chat',
     model,
     isStream,
     needs: needsOf(index, codec.layout),

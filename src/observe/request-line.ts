@@ -15,6 +15,10 @@ export type RequestRecord = {
   readonly credential: string | null;
   /** Upstream calls, in order. */
   readonly attempts: readonly AttemptSummary[];
+  /** Steps from one target to the next, with the kind of the problem that made it. */
+  readonly fallbacks: readonly { readonly from: string; readonly to: string; readonly reason: string }[];
+  /** What OpenTelemetry calls it: `chat`, `embeddings`. */
+  readonly operation: string;
   readonly status: number;
   /** The kind of failure; null for an answer. A stream can fail with status 200. */
   readonly failure: string | null;
@@ -44,6 +48,8 @@ export type AttemptSummary = {
   readonly ms: number;
   /** The upstream's own words, without secrets; never in the log line. */
   readonly error: string | null;
+  /** When it began, in milliseconds after the request. */
+  readonly startMs: number;
 };
 
 /**

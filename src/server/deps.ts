@@ -22,6 +22,8 @@ export type ServerDeps = {
   countTokens(call: CountCall): Promise<Counted | Problem>;
   /** Where answers of the Responses surface are kept; null: nowhere. */
   responses(): ResponseStore | null;
+  /** What Prometheus reads. */
+  metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
   /** At least one credential is enabled and not rejected. */
   isReady(): boolean;
 };

@@ -161,7 +161,7 @@ function noRoute(found: Exclude<Match, { kind: 'route' }>, method: string, path:
 
 /** Surfaces that clients may expect, and that a later version brings. */
 const LATER =
-  /^\/(?:metrics$|v1beta\/|v1\/(?:messages|responses|embeddings|completions|images|audio|rerank|moderations)(?:\/|$)|v1\/models\/.+:\w+$)/;
+  /^\/(?:v1beta\/|v1\/(?:messages|responses|embeddings|completions|images|audio|rerank|moderations)(?:\/|$)|v1\/models\/.+:\w+$)/;
 /^\/(?:metrics$|v1\/(?:embeddings|completions|images|audio|rerank|moderations|token-count|cost-estimate)(?:\/|$))/;
 
 const SUGGESTED = routes.filter((route) => route.access === 'client').map((route) => route.path);

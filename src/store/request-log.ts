@@ -152,10 +152,13 @@ export function requestLog(database: Database) {
 const nameOrNull = (name: string | null) => (name === null ? null : storedText(name, MAX_NAME_BYTES));
 
 function storedAttempt(attempt: LoggedAttempt): LoggedAttempt {
-  const { error } = attempt;
+  const { credential, status, failure, ms, error } = attempt;
   return {
-    ...attempt,
     target: storedText(attempt.target, MAX_NAME_BYTES),
+    credential,
+    status,
+    failure,
+    ms,
     error: error === null ? null : storedText(error, MAX_ERROR_BYTES),
   };
 }

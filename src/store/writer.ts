@@ -10,6 +10,8 @@ export type StoreWriter = {
   snapshot(provider: string, value: unknown): void;
   /** Writes now what waits. True when nothing waits any more. */
   flush(): boolean;
+  /** How many rows wait to be written. */
+  readonly waiting: number;
 };
 
 export type Batch = {
@@ -85,6 +87,10 @@ export class QueuedWriter implements StoreWriter {
     if (this.#isClosed) return;
     this.#keep(() => [[provider, value]]);
     this.#schedule();
+  }
+
+  get waiting(): number {
+    return this.pending.size + this.#requests.length + this.#snapshots.size;
   }
 
   flush(): boolean {

@@ -144,6 +144,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
     log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
     responses: () => null,
     countTokens: async () => ({ tokens: 1, source: 'estimate' }),
+    metrics: async () => ({ text: 'rotator_in_flight 0\n', contentType: 'text/plain; version=0.0.4' }),
     isReady: () => true,
     ...overrides.deps,
   };

@@ -164,7 +164,6 @@ describe('paths and methods', () => {
     '/admin',
     '/admin/',
     '/v1/embeddings',
-    '/metrics',
   ])('%s is 404 in the OpenAI envelope', async (path) => {
     const response = await fakeServer().send(path, withKey());
     expect(response.status).toBe(404);

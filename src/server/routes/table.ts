@@ -1,5 +1,6 @@
 import { eventsRoute } from '../admin/events.ts';
 import { adminKeyRoutes } from '../admin/keys.ts';
+import { metricsRoute } from '../admin/metrics.ts';
 import { quotaRefreshRoute } from '../admin/quota-refresh.ts';
 import { reloadRoute } from '../admin/reload.ts';
 import { requestRoutes } from '../admin/requests.ts';
@@ -37,5 +38,6 @@ export const routes: readonly Route[] = [
   eventsRoute,
   quotaRefreshRoute,
   testRouteRoute,
+  metricsRoute,
   reloadRoute,
 ];
