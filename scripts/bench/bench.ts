@@ -1,6 +1,7 @@
 // Speed as ratios measured in one run: every repetition visits every candidate, in a rotating order, so that what the
 // machine does meanwhile hits all of them alike. Linux only.
-//   npm run bench -- [--reps 7] [--seconds 2] [--warm-up 8] [--only TEXT] [--binary FILE] [--write]
+//   npm run bench -- [--reps 7] [--seconds 2] [--warm-up 8] [--only TEXT] [--binary FILE] [--against FILE] [--write]
+// `--against`: an older binary, measured beside this one as `before`.
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem, type as osType, release } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ const option = (name: string, otherwise: string) => {
   return at < 0 ? otherwise : (process.argv[at + 1] ?? otherwise);
 };
 const binary = option('binary', join(root, 'dist/rotator'));
+const against = option('against', '');
 const reps = Number(option('reps', '7'));
 const seconds = option('seconds', '2');
 const warmUpSeconds = option('warm-up', '8');
@@ -121,7 +123,12 @@ http { access_log off; client_max_body_size 64m; client_body_buffer_size 1m; pro
   return { name: 'nginx', port, pid, model: 'up-model' };
 }
 
-async function startRotator(name: string, keys: readonly string[], path = ''): Promise<Candidate> {
+async function startRotator(
+  name: string,
+  keys: readonly string[],
+  path = '',
+  program = binary,
+): Promise<Candidate> {
   const port = newPort();
   // Apart from the logs: rotator watches the directory of its config, and would be told of every line it writes.
   const directory = join(work, `config-${port}`);
@@ -134,7 +141,7 @@ async function startRotator(name: string, keys: readonly string[], path = ''): P
     discover_env: 'off',
   };
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
-  const pid = await start(name, port, [binary, 'serve', '--config', file, '--state', join(work, `state-${port}`)]);
+  const pid = await start(name, port, [program, 'serve', '--config', file, '--state', join(work, `state-${port}`)]);
   return { name, port, pid, model: 'bench/up-model' };
 }
 
@@ -275,7 +282,9 @@ say(
 const floor = await startFloor();
 const nginx = await startNginx();
 const rotator = await startRotator('rotator', ['up-1', 'up-2', 'up-3']);
-const three = [floor, ...(nginx ? [nginx] : []), rotator];
+const keysOfThree = ['up-1', 'up-2', 'up-3'];
+const before = against === '' ? null : await startRotator('before', keysOfThree, '', against);
+const three = [floor, ...(nginx ? [nginx] : []), ...(before ? [before] : []), rotator];
 
 say('\n### Whole answers');
 head('floor');
@@ -315,6 +324,7 @@ if (isOn('stream')) {
   say('\n### Streams');
   const paced = '/m/n=50,d=20';
   const streams = [await startFloor(paced), await startRotator('rotator', ['up-1', 'up-2', 'up-3'], paced)];
+  if (against !== '') streams.push(await startRotator('before', keysOfThree, paced, against));
   const proxy = await startNginx(paced);
   if (proxy) streams.push(proxy);
   head('floor');
