@@ -3,6 +3,7 @@ import { addChat } from './commands/chat.ts';
 import { addClients } from './commands/clients.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
+import { addImport } from './commands/import.ts';
 import { addKeys } from './commands/keys.ts';
 import { addModels } from './commands/models.ts';
 import { addOAuth } from './commands/oauth.ts';
@@ -53,6 +54,7 @@ Examples:
   addUsage(program, start);
   addClients(program, start);
   addConfig(program, start);
+  addImport(program, start);
   addCompletion(program, start);
   reserveCommands(program);
   return program;

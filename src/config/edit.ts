@@ -186,7 +186,7 @@ export const escapeReferences = (value: string): string => value.replaceAll('${'
 const trimUrl = (url: string): string => url.replace(/\/+$/, '');
 
 /** A provider as the file calls it, if it is there under any of its names. */
-function nameInFile(tree: Tree, name: string): string {
+export function nameInFile(tree: Tree, name: string): string {
   const idOfName = (other: string) => findProvider(other)?.id ?? normalizeProviderId(other);
   const providers = treeAt(tree, ['providers']);
   const names = isFields(providers) ? Object.keys(providers) : [];

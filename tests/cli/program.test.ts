@@ -30,7 +30,7 @@ describe('the help', () => {
 
   test('names no command that this version does not have', async () => {
     const { stdout } = await home.run([]);
-    for (const later of ['logs', 'import', 'setup']) expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
+    for (const later of ['logs', 'setup']) expect(stdout).not.toMatch(new RegExp(`^  ${later}\\b`, 'm'));
   });
 
   test('of every command shows an example and the global options', () => {
@@ -70,6 +70,7 @@ describe('the help', () => {
       'rotator config path',
       'rotator config schema',
       'rotator config init',
+      'rotator import',
       'rotator completion',
     ]);
     for (const page of pages) {
@@ -162,7 +163,6 @@ describe('what a later version brings', () => {
     [['status', '--watch'], '--watch'],
     [['status', '--url', 'http://127.0.0.1:8000'], '--url'],
     [['logs'], 'logs'],
-    [['import', '.env'], 'import'],
     [['setup', 'codex', '--help'], 'setup'],
     [['config', 'set', 'a', 'b'], 'config set'],
     [['config', 'unset', 'a'], 'config unset'],

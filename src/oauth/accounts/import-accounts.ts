@@ -55,7 +55,7 @@ export async function importAccounts(
     for (const account of one.accounts) {
       imported.push({
         path: one.path,
-        ...(await take(directory, account)),
+        ...(await takeAccount(directory, account)),
         isShared: isShared(account, one.path, home),
       });
     }
@@ -63,7 +63,11 @@ export async function importAccounts(
   return { imported, skipped };
 }
 
-async function take(directory: AccountDirectory, account: Account): Promise<Pick<Imported, 'account' | 'action'>> {
+/** Takes over one account, unless what is here of it is as new. */
+export async function takeAccount(
+  directory: AccountDirectory,
+  account: Account,
+): Promise<Pick<Imported, 'account' | 'action'>> {
   const { accounts } = await directory.scan();
   const twin = accounts.find((other) => isSameAccount(other, account));
   // A copy that is older than what is here would bring back a refresh token that was already spent.
