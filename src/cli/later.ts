@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 
 /** Names that are reserved. Each is refused by name, so that nobody takes it for a typing mistake. */
-const COMMANDS = ['logs', 'setup'];
+const COMMANDS = ['setup'];
 
 export const notSupported = (what: string) =>
   new CliError(ExitCode.usage, 'unsupported', `"${what}" is not supported by this version of rotator`);

@@ -5,6 +5,7 @@ import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
 import { addImport } from './commands/import.ts';
 import { addKeys } from './commands/keys.ts';
+import { addLogs } from './commands/logs.ts';
 import { addModels } from './commands/models.ts';
 import { addOAuth } from './commands/oauth.ts';
 import { addServe } from './commands/serve.ts';
@@ -52,6 +53,7 @@ Examples:
   addTestRoute(program, start);
   addStatus(program, start);
   addUsage(program, start);
+  addLogs(program, start);
   addClients(program, start);
   addConfig(program, start);
   addImport(program, start);

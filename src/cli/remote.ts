@@ -3,6 +3,7 @@ import type {
   KeyTest,
   Operations,
   QuotaRefresh,
+  RequestView,
   RouteReport,
   StatusReport,
   UnknownModel,
@@ -14,7 +15,17 @@ import type { Secret } from '../shared/secret.ts';
 /** What the command line asks of a gateway, in this process or in a running server. */
 export type ServerOperations = Pick<
   Operations,
-  'keys' | 'setEnabled' | 'reset' | 'test' | 'testRoute' | 'status' | 'usage' | 'refreshQuota' | 'reload'
+  | 'keys'
+  | 'setEnabled'
+  | 'reset'
+  | 'test'
+  | 'testRoute'
+  | 'status'
+  | 'usage'
+  | 'requests'
+  | 'request'
+  | 'refreshQuota'
+  | 'reload'
 >;
 
 export type Endpoint = { readonly url: string; readonly token: Secret };
@@ -51,6 +62,16 @@ export function remoteOperations(endpoint: Endpoint): ServerOperations {
       const query = new URLSearchParams({ by, since: new Date(since).toISOString() });
       return read<UsageReport>(await succeeded(await call('GET', `/admin/usage?${query}`), endpoint));
     },
+    requests: async ({ limit, failedOnly, before, after }) => {
+      const query = new URLSearchParams({ limit: String(limit), failed: failedOnly ? '1' : '0' });
+      if (before !== null) query.set('before', String(before));
+      if (after !== null) query.set('after', String(after));
+      return read<readonly RequestView[]>(await succeeded(await call('GET', `/admin/requests?${query}`), endpoint));
+    },
+    request: async (id) => {
+      const reply = await call('GET', `/admin/requests/${encodeURIComponent(id)}`);
+      return reply.status === 404 ? null : await read<RequestView>(await succeeded(reply, endpoint));
+    },
     refreshQuota: async () => read<QuotaRefresh>(await succeeded(await call('POST', '/admin/quota/refresh'), endpoint)),
     reload: async () => {
       const reply = await call('POST', '/admin/reload');
@@ -59,10 +80,27 @@ export function remoteOperations(endpoint: Endpoint): ServerOperations {
   };
 }
 
-async function request(endpoint: Endpoint, method: string, path: string, body: unknown): Promise<Response> {
+/** Comes each time when something has happened at the server, and ends when the server does. */
+export async function* serverEvents(endpoint: Endpoint, signal: AbortSignal): AsyncGenerator<void> {
+  const reply = await succeeded(await request(endpoint, 'GET', '/admin/events', undefined, signal), endpoint);
+  try {
+    for await (const _ of reply.body ?? []) yield;
+  } catch {
+    // A server that ends takes its connections with it; so does whoever aborts.
+  }
+}
+
+async function request(
+  endpoint: Endpoint,
+  method: string,
+  path: string,
+  body: unknown,
+  signal?: AbortSignal,
+): Promise<Response> {
   try {
     return await fetch(`${endpoint.url}${path}`, {
       method,
+      ...(signal && { signal }),
       headers: {
         authorization: `Bearer ${endpoint.token.reveal()}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

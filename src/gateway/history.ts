@@ -12,7 +12,7 @@ export interface History {
     lifetime(): ReadonlyMap<string, Pick<UsageCounts, 'costUsd'>>;
   };
   readonly requests: {
-    list(query: RequestQuery & { readonly after: number | null }): readonly PastRequest[];
+    list(query: RequestQuery): readonly PastRequest[];
     find(id: string): PastRequest | null;
   };
   readonly writer: { flush(): boolean };
@@ -104,7 +104,7 @@ export function lifetimeCosts(history: History): ReadonlyMap<string, number> {
 
 export function requestList(history: History, query: RequestQuery): readonly RequestView[] {
   history.writer.flush();
-  return history.requests.list({ ...query, after: null }).map(requestView);
+  return history.requests.list(query).map(requestView);
 }
 
 export function requestById(history: History, id: string): RequestView | null {

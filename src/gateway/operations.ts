@@ -248,6 +248,8 @@ export type RequestQuery = {
   readonly failedOnly: boolean;
   /** Only those before this `seq`: the page after one that ended with it. Null: from the newest. */
   readonly before: number | null;
+  /** Only those after this `seq`, the newest of them first. Null: all. */
+  readonly after: number | null;
 };
 
 /** What happens, as it happens. Plain data; `at` is ISO 8601. */

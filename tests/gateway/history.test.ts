@@ -49,7 +49,7 @@ test('status can look up what each provider and each key has used', () => {
 test('requests are seen as soon as they are over', () => {
   store.writer.request(loggedRequest({ id: 'a', totalMs: 12.3456 }));
   store.writer.request(loggedRequest({ id: 'b', status: 502, failure: 'upstream-error' }));
-  const query = { limit: 10, failedOnly: false, before: null };
+  const query = { limit: 10, failedOnly: false, before: null, after: null };
   expect(requestList(store, query).map(({ id }) => id)).toEqual(['b', 'a']);
   expect(requestList(store, { ...query, failedOnly: true }).map(({ id }) => id)).toEqual(['b']);
   expect(requestById(store, 'a')).toMatchObject({

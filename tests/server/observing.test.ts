@@ -42,10 +42,11 @@ describe('GET /admin/usage', () => {
 
 describe('GET /admin/requests', () => {
   test.each([
-    ['', { limit: 50, failedOnly: false, before: null }],
-    ['?limit=1000&failed=1&before=12', { limit: 1000, failedOnly: true, before: 12 }],
-    ['?failed=true', { limit: 50, failedOnly: true, before: null }],
-    ['?failed=0', { limit: 50, failedOnly: false, before: null }],
+    ['', { limit: 50, failedOnly: false, before: null, after: null }],
+    ['?limit=1000&failed=1&before=12', { limit: 1000, failedOnly: true, before: 12, after: null }],
+    ['?failed=true', { limit: 50, failedOnly: true, before: null, after: null }],
+    ['?after=7', { limit: 50, failedOnly: false, before: null, after: 7 }],
+    ['?failed=0', { limit: 50, failedOnly: false, before: null, after: null }],
   ])('%p', async (query, asked) => {
     const { send, operated } = server();
     const response = await send(`/admin/requests${query}`, withAdmin());

@@ -6,7 +6,7 @@ import { badParameter } from './bad-parameter.ts';
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1000;
 
-/** The request log, the newest first; `?limit=50&failed=1&before=SEQ`. One is found by its `x-request-id` or its `seq`. */
+/** The request log, the newest first; `?limit=50&failed=1&before=SEQ&after=SEQ`. One is found by its `x-request-id` or its `seq`. */
 export const requestRoutes: readonly Route[] = [
   {
     method: 'GET',
@@ -19,10 +19,13 @@ export const requestRoutes: readonly Route[] = [
         return badParameter('limit', `a whole number from 1 to ${MAX_LIMIT}`);
       const before = readCount(parameters.get('before'), 0);
       if (before === null) return badParameter('before', 'the seq of a request');
+      const after = readCount(parameters.get('after'), 0);
+      if (after === null) return badParameter('after', 'the seq of a request');
       const failed = parameters.get('failed') ?? '0';
       if (!['0', '1', 'true', 'false'].includes(failed)) return badParameter('failed', '1 or 0');
       const failedOnly = failed === '1' || failed === 'true';
-      return jsonResponse(await deps.operations.requests({ limit, failedOnly, before: before === 0 ? null : before }));
+      const wanted = { limit, failedOnly, before: before === 0 ? null : before, after: after === 0 ? null : after };
+      return jsonResponse(await deps.operations.requests(wanted));
     },
   },
   {
