@@ -201,6 +201,38 @@ GEMINI_CLI_4_EMAIL=somebody@people.test
     expect(existsSync(home.configPath)).toBe(false);
   });
 
+  test('takes accounts also when the config that was named has nothing to hold', async () => {
+    const file = home.write('.env', 'CODEX_ACCESS_TOKEN=made-up-token\nCODEX_REFRESH_TOKEN=made-up-token-r\n');
+    const config = join(home.path, 'named.yaml');
+    const outcome = await home.run(['import', file, '--config', config]);
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(outcome.stdout).toContain('CODEX_REFRESH_TOKEN  account codex-1');
+    expect(outcome.stdout).toEndWith(`nothing to add to ${config}\n`);
+    expect(existsSync(config)).toBe(false);
+  });
+
+  test('tells what became of the rest when accounts cannot be written', async () => {
+    const state = home.write('in-the-way', '');
+    const file = home.write('.env', `${ENV}CODEX_ACCESS_TOKEN=made-up-token\nCODEX_REFRESH_TOKEN=made-up-token-r\n`);
+    const outcome = await home.run(['import', file, '--state', state]);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.stderr).toContain(`the state directory ${state} cannot be written`);
+    expect(outcome.stdout).toContain('CODEX_REFRESH_TOKEN  its account could not be written');
+    expect(outcome.stdout).toContain(`wrote ${home.configPath}`);
+    expectNoSecrets(outcome);
+  });
+
+  test('says nothing of a value where a key could not be one', async () => {
+    const outcome = await home.run([
+      'import',
+      home.write('.env', 'GROQ_API_KEY="made-up-key-\nof two lines"\nMISTRAL_API_BASE=http://made-up-key@host/v1\n'),
+    ]);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.stdout).toContain('GROQ_API_KEY      providers.groq.keys[0]: expected an API key');
+    expect(outcome.stdout).toContain('MISTRAL_API_BASE  providers.mistral.base_url: expected a URL');
+    expectNoSecrets(outcome);
+  });
+
   test('of a file in which nothing has a place says so after the report, and writes nothing', async () => {
     const outcome = await home.run(['import', home.write('.env', 'A=1\n')]);
     expect(outcome.exitCode).toBe(1);

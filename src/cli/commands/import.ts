@@ -1,9 +1,9 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { AccountSource, Entry, ReadSources } from '../../config/env-import/import-env.ts';
-import type { ImportReport } from '../../oauth/accounts/import-accounts.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import type { Context, Start } from '../context.ts';
+import { settled, takeAccounts } from '../taken-accounts.ts';
 import { importText, type ImportView } from '../ui/import-text.ts';
 import { plainText } from '../ui/plain-text.ts';
 
@@ -40,7 +40,7 @@ async function importFile(context: Context, written: string, { merge }: { merge?
   if (found?.source === 'found' && !isMerge) throw alreadyThere(target);
   const sources = readSources(resolve(io.cwd, expandHome(written, io.env)), io.cwd);
   const { entries, notes, replacement } = await writeImport(target, sources, { env: io.env, isMerge });
-  const accounts = await takeAccounts(context, entries, sources);
+  const accounts = await takeAccounts(existsSync(target) ? context : withoutConfig(context), entries, sources);
   const view: ImportView = {
     config: target,
     created: replacement?.isNew === true,
@@ -53,6 +53,7 @@ async function importFile(context: Context, written: string, { merge }: { merge?
     output.note(`${target} could only be written in place; the old text is in ${replacement.backup}`);
   if (globals.json) await output.json(shape(view));
   else await output.data(importText(view, output.paint));
+  if (accounts.failure) throw accounts.failure;
   const isUseless = view.entries.every(({ result }) => result.kind === 'not-carried') && !view.accounts.imported.length;
   if (isUseless)
     throw new CliError(
@@ -62,84 +63,11 @@ async function importFile(context: Context, written: string, { merge }: { merge?
     );
 }
 
-type TakenAccounts = {
-  readonly report: ImportReport;
-  /** The ids that came of it, or why none did. */
-  readonly bySource: ReadonlyMap<AccountSource, readonly string[] | string>;
-};
-
-/** Takes over what `oauth_creds/` holds and what variables name. */
-async function takeAccounts(
-  context: Context,
-  entries: readonly Entry[],
-  { accounts: directory, directory: base }: ReadSources,
-): Promise<TakenAccounts> {
-  const wanted = entries.flatMap(({ result, file }) =>
-    result.kind === 'account' ? [{ source: result.source, file }] : [],
-  );
-  const bySource = new Map<AccountSource, readonly string[] | string>();
-  const report: { imported: ImportReport['imported'][number][]; skipped: ImportReport['skipped'][number][] } = {
-    imported: [],
-    skipped: [],
-  };
-  if (wanted.length === 0 && directory === null) return { report, bySource };
-  const [{ withOAuth }, { importAccounts, takeAccount }, { environmentAccounts }, { profiles }, { expandHome }] =
-    await Promise.all([
-      import('../oauth-place.ts'),
-      import('../../oauth/accounts/import-accounts.ts'),
-      import('../../oauth/accounts/environment-accounts.ts'),
-      import('../../oauth/profiles/index.ts'),
-      import('../../config/places.ts'),
-    ]);
-  await withOAuth(context, async (place) => {
-    place.mustBeWritable();
-    const takeFrom = async (from: string): Promise<readonly string[] | string> => {
-      const { imported, skipped } = await importAccounts(place.directory, from, place.home);
-      report.imported.push(...imported);
-      report.skipped.push(...skipped);
-      return imported.length > 0
-        ? imported.map(({ account }) => account.id)
-        : (skipped[0]?.reason ?? 'nothing is in it');
-    };
-    if (directory !== null) await takeFrom(directory);
-    for (const { source, file } of wanted) {
-      if (source.kind === 'file') {
-        bySource.set(source, await takeFrom(resolve(base, expandHome(source.path, context.io.env))));
-        continue;
-      }
-      const env = Object.fromEntries([...source.values].map(([name, value]) => [name, value.reveal()]));
-      const [account] = environmentAccounts(env, profiles);
-      if (account === undefined) {
-        bySource.set(source, 'the variables make no account');
-        continue;
-      }
-      const taken = { path: file, ...(await takeAccount(place.directory, account)), isShared: false };
-      report.imported.push(taken);
-      bySource.set(source, [taken.account.id]);
-    }
-  });
-  return { report, bySource };
-}
-
-/** An entry whose end is known: what was an account or a part of something is one no more. */
-function settled(
-  entry: Entry,
-  entries: readonly Entry[],
-  bySource: TakenAccounts['bySource'],
-): ImportView['entries'][number] {
-  const { result, ...where } = entry;
-  if (result.kind === 'account') {
-    const taken = bySource.get(result.source) ?? 'nothing is in it';
-    return typeof taken === 'string'
-      ? { ...where, result: { kind: 'not-carried', reason: taken } }
-      : { ...where, result: { kind: 'imported', to: `account ${taken.join(', ')}`, isThere: false } };
-  }
-  if (result.kind !== 'part') return { ...where, result };
-  const owner = entries.find(({ name, result: other }) => name === result.of && other.kind !== 'part');
-  const end = owner && settled(owner, [], bySource).result;
-  return end === undefined || end.kind === 'not-carried'
-    ? { ...where, result: { kind: 'not-carried', reason: `it belongs to ${result.of}, which is not carried` } }
-    : { ...where, result: { kind: 'imported', to: `part of ${result.of}`, isThere: false } };
+/** A file that was named and had to hold nothing was not made; the accounts go where they go without one. */
+function withoutConfig({ io, globals, output }: Context): Context {
+  const { config: _file, ...others } = globals;
+  const { ROTATOR_CONFIG: _named, ...env } = io.env;
+  return { io: { ...io, env }, globals: others, output };
 }
 
 function shape({ config, created, changed, entries, accounts, notes }: ImportView) {

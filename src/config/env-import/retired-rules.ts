@@ -1,9 +1,16 @@
 /** Variables that have no place in rotator.yaml, and why. */
 import { type Rule, skip } from './outcome.ts';
 
-const reasons: readonly (readonly [pattern: RegExp, reason: string])[] = [
-  [/^ROTATOR_(?!LIBRARY_)/, 'rotator takes it from the environment it is started in; export it there'],
-  [/^(?:HTTPS?|ALL|NO)_PROXY$/i, 'rotator takes it from the environment it is started in; export it there'],
+type Reasons = readonly (readonly [pattern: RegExp, reason: string])[];
+
+const FROM_ENVIRONMENT = 'rotator takes it from the environment it is started in; export it there';
+
+const surroundings: Reasons = [
+  [/^ROTATOR_(?!LIBRARY_)/, FROM_ENVIRONMENT],
+  [/^(?:HTTPS?|ALL|NO)_PROXY$/i, FROM_ENVIRONMENT],
+];
+
+const reasons: Reasons = [
   [/^EXHAUSTION_COOLDOWN_THRESHOLD$/, 'it had no effect; providers.X.fair_cycle.threshold is for one provider'],
   [/^TRANSIENT_RETRY_(?:DELAY|JITTER)$/, 'how long rotator waits before it tries the same key again cannot be set'],
   [/^STREAM_RETRY_ON_REASONING_ONLY$/, 'what a client has seen, reasoning too, is never sent again'],
@@ -34,7 +41,11 @@ const reasons: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/^USE_DYNAMIC_CHAIN$/, 'the order of fallbacks is that of the tiers, or of an alias with strategy: fastest'],
 ];
 
-export const retiredRules: readonly Rule[] = reasons.map(([pattern, reason]) => ({
-  pattern,
-  translate: () => [skip(reason)],
-}));
+const rulesOf = (all: Reasons): readonly Rule[] =>
+  all.map(([pattern, reason]) => ({ pattern, translate: () => [skip(reason)] }));
+
+/** Whatever they end in: `ROTATOR_API_KEY` is no key of a provider. */
+export const surroundingRules = rulesOf(surroundings);
+
+/** Their patterns are wide, so whatever has a place goes before them. */
+export const retiredRules = rulesOf(reasons);

@@ -4,7 +4,7 @@ import { capRules } from './cap-rules.ts';
 import { keyRules } from './key-rules.ts';
 import { modelRules } from './model-rules.ts';
 import { type Outcome, type Rule, skip } from './outcome.ts';
-import { retiredRules } from './retired-rules.ts';
+import { retiredRules, surroundingRules } from './retired-rules.ts';
 import { rotationRules } from './rotation-rules.ts';
 import { routeRules } from './route-rules.ts';
 import { serverRules } from './server-rules.ts';
@@ -16,7 +16,7 @@ const rules: readonly Rule[] = [
   ...capRules,
   ...accountRules,
   ...serverRules,
-  ...retiredRules.filter(({ pattern }) => pattern.source.startsWith('^ROTATOR_')),
+  ...surroundingRules,
   ...keyRules,
   ...modelRules,
   ...retiredRules,
