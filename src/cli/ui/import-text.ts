@@ -34,7 +34,7 @@ export function importText(view: ImportView, paint: Paint): string {
   const blocks = sections
     .filter(([, rows]) => rows.length > 0)
     .map(([title, rows]) => [paint.bold(`${title}:`), ...aligned(rows)].join('\n'));
-  return `${[...blocks, ...notes.map((note) => `note: ${note}`), end].map((block) => `${block}\n`).join('\n')}`;
+  return `${[...blocks, ...(notes.length > 0 ? [notes.map((note) => `note: ${note}`).join('\n')] : []), end].map((block) => `${block}\n`).join('\n')}`;
 }
 
 /** A variable of the file that was named needs no more than its name. */

@@ -1,5 +1,6 @@
 /** Keys, and where they are for. */
 import { findProvider } from '../../providers/index.ts';
+import type { Provider } from '../../providers/provider.ts';
 import { Secret } from '../../shared/secret.ts';
 import { add, type Found, type Outcome, type Rule, set, skip } from './outcome.ts';
 import { hasKey, providerOf } from './provider-name.ts';
@@ -8,6 +9,7 @@ import { hasKey, providerOf } from './provider-name.ts';
 const PUBLIC_KEY = 'VerysecretKey';
 const isPlaceholder = (value: string): boolean => /^YOUR_[A-Z0-9_]+$/.test(value);
 
+const VERSIONED = 'with its version segment';
 const STILL_PLACEHOLDER = 'it still holds the text of the sample file';
 
 export const keyRules: readonly Rule[] = [
@@ -74,18 +76,25 @@ function providerBase({ value, variables, parts: [prefix = ''] }: Found): readon
   const id = providerOf(prefix);
   const path = ['providers', id, 'base_url'];
   const known = findProvider(id);
-  // The project hands these to a library that appends the version by itself.
-  const isPlain = known === undefined || known.protocol === 'openai-chat';
-  const outcome = base(path, value, isPlain ? null : 'with its version segment: nothing is added to it');
+  const outcome = known ? vendorBase(path, value, known) : base(path, value);
   if (outcome.kind === 'skip' || known || hasKey(prefix, variables)) return [outcome];
   return [outcome, set(['providers', id, 'keys'], 'none', 'there is no key for it, so none is sent')];
+}
+
+/** The project leaves the version of a vendor's own protocol to a library, which appends it by itself. */
+function vendorBase(path: readonly string[], value: string, { protocol, baseUrl }: Provider): Outcome {
+  const version = /\/v\d\w*$/;
+  const segment = version.exec(baseUrl ?? '')?.[0];
+  const url = value.replace(/\/+$/, '');
+  if (protocol === 'openai-chat' || segment === undefined || version.test(url)) return base(path, url);
+  return base(path, url + segment, VERSIONED);
 }
 
 /** The fork puts a `/v1` behind every base without one; the paths of single providers, below `/api/`, have none. */
 function g4fBase(path: readonly string[], value: string): Outcome {
   const url = value.replace(/\/+$/, '');
   if (url.endsWith('/v1') || url.includes('/api/')) return base(path, url);
-  return base(path, `${url}/v1`, 'with its version segment');
+  return base(path, `${url}/v1`, VERSIONED);
 }
 
 function base(path: readonly string[], value: string, change: string | null = null): Outcome {

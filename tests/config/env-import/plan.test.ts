@@ -120,6 +120,25 @@ describe('what this version does not support', () => {
   });
 });
 
+describe('the base of a vendor with a protocol of its own', () => {
+  test('gets the version that the project left to its library', () => {
+    const result = plan(`GEMINI_API_BASE=https://gateway.test/google/
+ANTHROPIC_API_BASE=https://gateway.test/v1
+OPENAI_API_BASE=https://gateway.test/openai
+`);
+    const { providers } = readConfig(
+      { text: result.text ?? '', shown: 'a', path: '/a', isFound: false },
+      { env: {} },
+    ).config;
+    expect(Object.entries(providers).map(([id, fields]) => [id, fields.base_url])).toEqual([
+      ['gemini', 'https://gateway.test/google/v1beta'],
+      ['anthropic', 'https://gateway.test/v1'],
+      ['openai', 'https://gateway.test/openai'],
+    ]);
+    expect(lines(result)[0]).toBe('GEMINI_API_BASE → providers.gemini.base_url: with its version segment');
+  });
+});
+
 describe('several files', () => {
   test('are read as the project reads them: the first that sets a variable counts', () => {
     const result = plan('A=1\nGROQ_API_KEY=one\nBARE\n', {
