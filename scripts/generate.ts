@@ -7,7 +7,7 @@ import { configurationDoc, exampleYaml } from '../src/config/reference.ts';
 import { configJsonSchema } from '../src/config/schema.ts';
 import type { Profile } from '../src/oauth/profile.ts';
 import { profiles } from '../src/oauth/profiles/index.ts';
-import { providers } from '../src/providers/index.ts';
+import { ownEntries, ownsKeyVariable, providers } from '../src/providers/index.ts';
 import type { Provider } from '../src/providers/provider.ts';
 import { formatDuration } from '../src/shared/duration.ts';
 
@@ -41,6 +41,7 @@ async function files(): Promise<readonly (readonly [path: string, text: string])
     ['rotator.schema.json', `${JSON.stringify(configJsonSchema(), null, 2)}\n`],
     ['docs/configuration.md', configurationDoc()],
     ['docs/commands.md', commandsDoc()],
+    ['docs/providers.md', providersDoc()],
     ['README.md', withTable('providers', providerTable(), await readText('README.md'))],
     ['docs/accounts.md', withTable('services', serviceTable(), await readText('docs/accounts.md'))],
   ];
@@ -56,12 +57,43 @@ function withTable(name: string, table: string, page: string): string {
 }
 
 function providerTable(): string {
-  const rows = providers.map((provider) => `| ${cells(provider).join(' | ')} |`);
+  const rows = ownEntries.map((provider) => `| ${cells(provider).join(' | ')} |`);
   return ['| provider | is | key from the environment | also called |', '|---|---|---|---|', ...rows].join('\n');
 }
 
+function providersDoc(): string {
+  const tail = providers.slice(ownEntries.length);
+  const rows = tail.map((provider) => `| ${tailCells(provider).join(' | ')} |`);
+  return `${[
+    '# More providers',
+    '',
+    `This page is made from the program (\`npm run generate\`); do not edit it. Beside the ${ownEntries.length} providers in the [README](../README.md#providers), these ${tail.length} can be used by writing nothing but \`keys\`: \`providers: { NAME: { keys: ["…"] } }\`, or \`rotator keys add NAME\`. Their addresses come from a maintained data package, and nobody here has called them. They take requests as they are, but for what nearly all servers other than OpenAI’s refuse (the role \`developer\`, \`max_completion_tokens\`). They have no tier: none falls back or is a fallback until the config gives it one.`,
+    '',
+    'A variable marked with * is shared by several vendors of a family, and a key is good at one of them: it is taken for another vendor’s until the config names this one. What stands under “needs” is a part of the URL: `keys add` asks for it; it is given in `url_variables`, or in the environment.',
+    '',
+    '| provider | is | key from the environment | needs | also called |',
+    '|---|---|---|---|---|',
+    ...rows,
+  ].join('\n')}\n`;
+}
+
+function tailCells(provider: Provider): readonly string[] {
+  const { id, title, docUrl, key, keyEnv, needs = [], names = [], protocol } = provider;
+  const code = (text: string) => `\`${text}\``;
+  const keys = keyEnv.map((name) => (ownsKeyVariable(provider, name) ? code(name) : `${code(name)} *`)).join(', ');
+  const spoken = protocol === 'openai-chat' ? '' : ` (${protocol})`;
+  return [
+    code(id),
+    `${docUrl ? `[${title}](${docUrl})` : title}${spoken}`,
+    key === 'optional' ? `${keys} (optional)` : keys,
+    needs.map((need) => code(need.env)).join(', '),
+    names.map(code).join(', '),
+  ];
+}
+
 function cells(provider: Provider): readonly string[] {
-  const title = provider.keyUrl ? `[${provider.title}](${provider.keyUrl})` : provider.title;
+  const link = provider.keyUrl ?? provider.docUrl;
+  const title = link ? `[${provider.title}](${link})` : provider.title;
   const names = provider.keyEnv.map((name) => `\`${name}\``).join(', ');
   const key = provider.key === 'optional' ? `${names || '–'} (optional)` : names;
   return [`\`${provider.id}\``, title, key, (provider.names ?? []).map((name) => `\`${name}\``).join(', ')];

@@ -53,6 +53,7 @@ import { type Random, systemRandom } from './shared/random.ts';
 import { Secret } from './shared/secret.ts';
 import { namePattern } from './shared/wildcard.ts';
 import { openStore, type Store, type StoreOptions } from './store/database.ts';
+import { withApplications } from './oauth/application-login.ts';
 import { createUpstream } from './transport/fetch-upstream.ts';
 import { version } from './version.ts';
 
@@ -133,7 +134,13 @@ export async function createApp(sources: AppSources): Promise<App> {
   const store = openHistory(sources, () => (sources.savesPools === false ? [] : snapshots()));
   const restored = readSnapshots(store, log);
   const feed = new EventFeed<EngineEvent>((count) => ({ type: 'events-missed', at: isoTime(clock.now()), count }));
-  const upstream = createUpstream({ env });
+  const transport = createUpstream({ env });
+  const upstream = withApplications(
+    transport,
+    (id) => current.runtimes.get(normalizeProviderId(id))?.provider.signsIn,
+    clock,
+    version,
+  );
   const demo = sources.withDemo ? startDemo(clock) : null;
   const keys = keptKeys(sources);
   const pools = new Map<string, Pool>();
@@ -480,7 +487,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       store.close();
       for (const pool of pools.values()) pool.close();
       demo?.stop();
-      upstream.close();
+      transport.close();
       feed.close();
     },
   };

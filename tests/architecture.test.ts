@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { codecs } from '../src/protocols/index.ts';
-import { providerNames } from '../src/providers/index.ts';
+import { ownEntries } from '../src/providers/index.ts';
 
 const root = dirname(import.meta.dir);
 const source = join(root, 'src');
@@ -78,7 +78,12 @@ const owners: Readonly<Record<string, readonly Room[]>> = {
 };
 
 /** What is imported and is no code. */
-const DATA_FILES = ['../package.json', './packaged-models.json', './packaged-publishers.json'];
+const DATA_FILES = [
+  '../package.json',
+  './packaged-models.json',
+  './packaged-publishers.json',
+  './packaged-vendors.json',
+];
 
 /** Rooms that only decide: no files, no sockets, no clock and no dice of their own. */
 const pureRooms = ['pool', 'protocols', 'providers'];
@@ -267,7 +272,8 @@ describe('calls', () => {
 
   test('no vendor is asked for by name outside the providers: what differs is a field or a hook of its entry', () => {
     // A name that is a protocol's too may be asked for as that.
-    const vendors = providerNames.filter((name) => !codecs.some(({ id }) => id === name));
+    const names = ownEntries.flatMap((provider) => [provider.id, ...(provider.names ?? [])]);
+    const vendors = names.filter((name) => !codecs.some(({ id }) => id === name));
     const isVendor = new RegExp(`[=!]==? "(${vendors.join('|')})"`);
     expect(uses(isVendor, (file) => file.room === 'providers')).toEqual([]);
   });

@@ -1,12 +1,13 @@
 /** The credentials that a config and the environment bring, with stable ids that reveal no key. */
 import { findProfile } from '../oauth/profiles/index.ts';
-import { findProvider, normalizeProviderId, ownProvider, providers } from '../providers/index.ts';
+import { findProvider, normalizeProviderId, ownProvider, ownsKeyVariable, providers } from '../providers/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../shared/secret.ts';
 import { clientKeysOf, digestOfKey, sha256Hex } from './client-keys.ts';
 import type { Env } from './environment.ts';
 import { isSendable } from './sendable.ts';
 import { type Config, type KeyConfig, type ProviderConfig, providerDefaults, shortKey } from './schema.ts';
+import { configured } from './vendor-settings.ts';
 
 export type ConfiguredKey = {
   /** `provider-` and at least ten hex digits, or `provider-none`. */
@@ -63,26 +64,35 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
   const notes: string[] = [];
   const result = new Map<string, ConfiguredProvider>();
   const isClientKey = clientKeyTest(config, clientKeys);
+  const isMeant = variableReader(config);
 
-  const add = (id: string, provider: Provider, fields: ProviderConfig, isNamed: boolean) => {
+  const add = (id: string, known: Provider, fields: ProviderConfig, isNamed: boolean) => {
     const given = Array.isArray(fields.keys) ? fields.keys : [];
     const discovers =
       config.discover_env === 'all' ? fields.keys !== 'none' : config.discover_env === 'auto' && fields.keys === null;
-    const variables = discovers ? keyVariables(provider, env) : [];
+    const variables = discovers ? keyVariables(known, env, (name) => isMeant(known, name)) : [];
     const collector = new KeyCollector(id, notes);
     for (const [i, key] of given.entries()) collector.addConfigured(key, i);
+    if (fields.entra) collector.addApplication(fields.entra.client_secret);
     for (const { name, value } of variables) {
       if (isClientKey(value)) notes.push(`${name} is not used for ${id}: it holds a client key`);
       else if (!isSendable(value)) notes.push(`${name} is not used for ${id}: only printable ASCII can be a key`);
       else if (collector.addFound(name, value)) found.push({ provider: id, name });
     }
-    const isKeyless = fields.keys === 'none' || (fields.keys === null && provider.key === 'optional' && isNamed);
+    const isKeyless = fields.keys === 'none' || (fields.keys === null && known.key === 'optional' && isNamed);
     if (isKeyless && collector.keys.length === 0) collector.addNone();
     if (!isNamed && collector.keys.length === 0) return;
-    const base = variables.length > 0 && fields.base_url === null ? baseFromEnvironment(provider, env) : null;
+    const base = variables.length > 0 && fields.base_url === null ? baseFromEnvironment(known, env) : null;
     if (base) notes.push(`the base URL of ${id} comes from ${base.name}`);
-    const settings = { ...settingsOf(config, provider, fields), ...(base && { base_url: base.value }) };
-    result.set(id, { id, provider, settings, keys: collector.keys });
+    const placed = base ? { ...fields, base_url: base.value } : fields;
+    const provider = configured(known, placed, env);
+    if (placed.base_url === null && provider.baseUrl === null && known.needs) {
+      // In a config that is an error; keys that happen to be in the environment are none.
+      const names = known.needs.map((need) => need.env).join(', ');
+      notes.push(`${variables[0]?.name ?? id} is not used: ${id} needs ${names}, too`);
+      return;
+    }
+    result.set(id, { id, provider, settings: settingsOf(config, provider, placed), keys: collector.keys });
   };
 
   for (const [name, fields] of Object.entries(config.providers)) {
@@ -105,7 +115,7 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
       add(id, ownProvider(id, 'openai-chat'), { ...providerDefaults, base_url: baseUrl }, false);
     }
   }
-  return { providers: result, found, notes };
+  return { providers: result, found: found.filter(({ provider }) => result.has(provider)), notes };
 }
 
 /**
@@ -156,6 +166,12 @@ class KeyCollector {
     });
   }
 
+  /** An application that signs in: its secret stands for it in lists, and is sent to nobody but the directory. */
+  addApplication(key: Secret): void {
+    const where = `providers.${this.#provider}.entra`;
+    this.#add(where, key.reveal(), { key, ...UNLABELLED, label: 'entra', source: 'config', sourceName: null });
+  }
+
   addNone(): void {
     const id = `${this.#provider}-none`;
     this.keys.push({ id, key: null, ...UNLABELLED, source: 'config', sourceName: null });
@@ -179,8 +195,32 @@ const { enabled: isEnabled, quota_pool: quotaPool, tier_name: tierName, key: _ke
 const UNLABELLED = { ...keyDefaults, tierName, quotaPool, isEnabled };
 
 /** The environment's keys of a provider: `NAME_API_KEY`, then `_1`, `_2`… in order, gaps allowed, empty ones ignored. */
-function keyVariables(provider: Provider, env: Env): { name: string; value: string }[] {
-  return provider.keyEnv.filter(isAllowedName).flatMap((base) => numbered(base, env));
+function keyVariables(
+  provider: Provider,
+  env: Env,
+  isMeant: (base: string) => boolean,
+): { name: string; value: string }[] {
+  return provider.keyEnv.flatMap((base) => {
+    const found = isAllowedName(base) ? numbered(base, env) : [];
+    return found.length > 0 && isMeant(base) ? found : [];
+  });
+}
+
+/**
+ * Vendors of one family read the same variable, and a key is good at one of them alone: it is the one's that the config
+ * names; where it names several, or none, its owner's.
+ */
+function variableReader({ providers: named }: Config): (provider: Provider, base: string) => boolean {
+  const silent = Object.entries(named).filter(([, { keys }]) => keys === null);
+  const ids = new Set(silent.map(([name]) => findProvider(name)?.id ?? normalizeProviderId(name)));
+  return (provider, base) => {
+    const family = providers.filter(({ keyEnv }) => keyEnv.includes(base));
+    // A server of the user's own shares nothing.
+    if (!family.includes(provider)) return true;
+    const wanted = family.filter(({ id }) => ids.has(id));
+    const owner = (wanted.length > 0 ? wanted : family).find((one) => ownsKeyVariable(one, base));
+    return provider === (owner ?? wanted[0]);
+  };
 }
 
 function numbered(base: string, env: Env): { name: string; value: string }[] {
@@ -199,7 +239,8 @@ function numbered(base: string, env: Env): { name: string; value: string }[] {
 /** rotator's own variables, and those of a proxy in front of it, never hold a vendor's key. */
 const isAllowedName = (name: string): boolean => !/^(ROTATOR|PROXY)_/.test(name);
 
-function baseFromEnvironment(provider: Provider, env: Env): { name: string; value: string } | null {
+/** `NAME_API_BASE` beside a vendor's `NAME_API_KEY`. */
+export function baseFromEnvironment(provider: Provider, env: Env): { name: string; value: string } | null {
   for (const keyName of provider.keyEnv) {
     const name = keyName.replace(/_API_KEY$/, '_API_BASE');
     const value = name === keyName ? undefined : readBase(env[name]);

@@ -26,7 +26,12 @@ export type NewKey = {
   readonly priority?: number | null;
   readonly baseUrl?: string | null;
   readonly protocol?: string | null;
+  /** What the provider's URL needs, too. */
+  readonly fields?: readonly NewField[];
 };
+
+/** `path`: below the provider. */
+export type NewField = { readonly path: readonly string[]; readonly value: string };
 
 export type KeyEdit = Replacement & {
   /** The provider's name in the file. */
@@ -152,6 +157,7 @@ export async function addModelRules(
 
 function withKey(text: string, before: Tree, provider: string, addition: NewKey): string {
   const { key, baseUrl = null, protocol = null } = addition;
+  const further = (addition.fields ?? []).map(({ path, value }) => ({ path, value: quoted(value) }));
   const entry = treeAt(before, ['providers', provider]);
   const oldKeys = treeAt(entry, ['keys']);
   if (key.kind === 'none' ? oldKeys !== undefined : isWritten(oldKeys)) {
@@ -168,9 +174,29 @@ function withKey(text: string, before: Tree, provider: string, addition: NewKey)
   };
   const item = key.kind === 'none' ? 'none' : keyNode(key, addition);
   const at = ['providers', provider];
-  if (entry === undefined) return insert(text, at, { ...fields, keys: key.kind === 'none' ? item : [item] });
-  const withFields = Object.entries(fields).reduce((out, [name, value]) => insert(out, [...at, name], value), text);
+  const all = [...Object.entries(fields).map(([name, value]) => ({ path: [name], value })), ...further];
+  if (entry === undefined) return insert(text, at, { ...nested(all), keys: key.kind === 'none' ? item : [item] });
+  const withFields = all.reduce((out, { path, value }) => insert(out, [...at, ...path], value), text);
   return insert(withFields, key.kind === 'none' ? [...at, 'keys'] : [...at, 'keys', APPEND], item);
+}
+
+/** An account of digits alone stays text, and `${` is none of the environment's. */
+function quoted(value: string): Scalar {
+  const node = new Scalar(escapeReferences(value));
+  node.type = 'QUOTE_DOUBLE';
+  return node;
+}
+
+/** Paths of one step or two, as the mappings that they stand in. */
+function nested(fields: readonly { readonly path: readonly string[]; readonly value: unknown }[]) {
+  const out: Record<string, unknown> = {};
+  for (const { path, value } of fields) {
+    const [name = '', part] = path;
+    const there = out[name];
+    const inner = typeof there === 'object' && there !== null ? there : {};
+    out[name] = part === undefined ? value : { ...inner, [part]: value };
+  }
+  return out;
 }
 
 /** Short form, or long form when there is more to say. A literal is quoted, whatever it looks like. */

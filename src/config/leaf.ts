@@ -76,6 +76,22 @@ export const text = (expected = 'text') =>
     json: { type: ['string', 'number', 'boolean'] },
   });
 
+/** Text of one form. */
+const formed = (kind: string, expected: string, pattern: RegExp) =>
+  leaf({
+    kind,
+    expected,
+    read: (value) => (pattern.test(textOf(value).trim()) ? textOf(value).trim() : new Mistake(expected)),
+    json: { anyOf: [{ type: 'string', pattern: pattern.source }, HAS_REFERENCE] },
+  });
+
+/** A part of a host's name. */
+export const resourceName = () =>
+  formed('name', 'the name of a resource: letters, digits and "-"', /^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/);
+
+export const apiVersion = () =>
+  formed('version', 'a version such as "2024-10-21", or v1', /^(?:\d{4}-\d{2}-\d{2}(?:-[a-z]+)?|v1)$/);
+
 export const secret = (expected: string, check: (text: string) => string | null = () => null) =>
   leaf({
     kind: 'key',

@@ -11,6 +11,7 @@ import { configPath, expandHome, type Surroundings } from './places.ts';
 import { ConfigError, formatPath, formatProblem, NOT_YET, type Path, type Problem } from './problems.ts';
 import { checkRules } from './rules.ts';
 import type { Config } from './schema.ts';
+import { checkNeeds } from './needs.ts';
 import { checkTrust } from './trust.ts';
 import { type Finding, validate } from './validate.ts';
 import { isFields, isList, type TreeFields, textAt, treeAt, written } from './written.ts';
@@ -93,6 +94,8 @@ export function readConfig(
   if (problems.length > 0 || !('config' in result)) throw new ConfigError(shown, withoutEchoes(problems));
 
   const config = finishConfig(withoutSkipped(result.config, skipped), source, options.env);
+  const unplaced = checkNeeds(config, options.env);
+  if (unplaced.length > 0) throw new ConfigError(shown, locate(unplaced, document, outside));
   if (source?.isFound) {
     const discovered = credentialsOf(config, options.env, []).found.map(({ provider }) => provider);
     const untrusted = checkTrust(config, discovered, document);

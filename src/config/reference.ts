@@ -11,6 +11,8 @@ import {
   requestRuleSchema,
 } from './schema.ts';
 import { type Schema, type Shape, shapeOf } from './shape.ts';
+import { ownEntries } from '../providers/index.ts';
+import { type VendorField, vendorFields } from '../providers/vendor-settings.ts';
 
 export { configJsonSchema } from './schema.ts';
 
@@ -58,7 +60,9 @@ function entryOf(name: string, schema: Schema): Entry {
 }
 
 function providersEntry(schema: Schema): Entry {
-  const gemini = Object.entries(fieldsOf(providerSchema)).map(([name, inner]): Entry => {
+  const isVendors = (name: string) => vendorFields.some((field) => field === name);
+  const common = Object.entries(fieldsOf(providerSchema)).filter(([name]) => !isVendors(name));
+  const gemini = common.map(([name, inner]): Entry => {
     if (name !== 'keys') return entryOf(name, inner);
     const { description } = notesOf(inner);
     const short: Entry = { prose: ['Short form:'], yaml: '- ${GEMINI_API_KEY}', isLive: true, children: [] };
@@ -80,12 +84,31 @@ function providersEntry(schema: Schema): Entry {
       children: [],
     })),
   };
+  const vendors = ownEntries
+    .filter((provider) => provider.fields)
+    .map((provider) => vendorEntry(provider.id, `${provider.title}:`, provider.fields ?? []));
   const { description } = notesOf(schema);
   return {
     prose: description ? [description] : [],
     yaml: 'providers:',
     isLive: true,
-    children: [{ prose: [], yaml: 'gemini:', isLive: true, children: gemini }, own],
+    children: [
+      { prose: [], yaml: 'gemini:', isLive: true, children: gemini },
+      own,
+      ...vendors,
+      vendorEntry('cloudflare_workers_ai', 'A vendor whose URL holds an account of yours:', ['url_variables']),
+    ],
+  };
+}
+
+function vendorEntry(id: string, title: string, names: readonly VendorField[]): Entry {
+  const commented = (entry: Entry): Entry => ({ ...entry, isLive: false, children: entry.children.map(commented) });
+  const fields = fieldsOf(providerSchema);
+  return {
+    prose: [title],
+    yaml: `${id}:`,
+    isLive: false,
+    children: names.flatMap((name) => (fields[name] ? [commented(entryOf(name, fields[name]))] : [])),
   };
 }
 

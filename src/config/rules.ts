@@ -3,7 +3,9 @@
  * together with everything else that is wrong.
  */
 import { findProfile, profiles } from '../oauth/profiles/index.ts';
-import { findProvider, normalizeProviderId, providerNames } from '../providers/index.ts';
+import { findProvider, normalizeProviderId, providerNames, providers } from '../providers/index.ts';
+import type { Provider } from '../providers/provider.ts';
+import { vendorFields } from '../providers/vendor-settings.ts';
 import { nearest } from '../shared/near-miss.ts';
 import { LATER_PROVIDERS } from './later.ts';
 import { isLoopbackHost } from './loopback.ts';
@@ -77,7 +79,11 @@ function checkProviders(tree: Tree): Finding[] {
       continue;
     }
     seen.set(id, name);
-    findings.push(...checkQuotaGroups(name, fields), ...checkOAuth(name, id, fields));
+    findings.push(
+      ...checkQuotaGroups(name, fields),
+      ...checkOAuth(name, id, fields),
+      ...checkVendorFields(name, known, fields),
+    );
     if (known || isAccountService(id)) continue;
     if (id === 'demo') {
       findings.push({ path, part: 'name', message: 'this name is taken by the demo provider (serve --demo)' });
@@ -87,6 +93,31 @@ function checkProviders(tree: Tree): Finding[] {
     } else if (treeAt(fields, ['base_url']) === undefined && (fields === undefined || isFields(fields))) {
       findings.push({ path, part: 'name', ...unknownProvider(name, id) });
     }
+  }
+  return findings;
+}
+
+/** A field that says nothing to this vendor would look as if it did. */
+function checkVendorFields(name: string, known: Provider | undefined, fields: Tree): Finding[] {
+  if (!isFields(fields)) return [];
+  const findings = vendorFields.flatMap((field): Finding[] => {
+    if (fields[field] === undefined || known?.fields?.includes(field)) return [];
+    const others = providers.filter((provider) => provider.fields?.includes(field)).map(({ id }) => id);
+    const message = `"${name}" has no such field; it is for ${others.join(', ')}`;
+    return [{ path: ['providers', name, field], part: 'name', message }];
+  });
+  const keys = fields.keys;
+  const auth = textAt(fields, 'auth');
+  if (auth !== undefined && auth !== 'key' && isList(keys)) {
+    const message = `with auth: ${auth} no key is ever sent; leave out keys, or say auth: key`;
+    findings.push({ path: ['providers', name, 'keys'], part: 'name', message });
+  }
+  if (auth === 'key' && isWritten(keys) && textOf(keys) === 'none') {
+    findings.push({ path: ['providers', name, 'auth'], part: 'value', message: 'key needs keys, and keys says none' });
+  }
+  if (isFields(fields.entra) && keys !== undefined) {
+    const message = 'an application that signs in (entra) needs no keys; give one of the two';
+    findings.push({ path: ['providers', name, 'keys'], part: 'name', message });
   }
   return findings;
 }

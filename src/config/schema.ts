@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import {
+  apiVersion,
   baseUrl,
   capAmount,
   capRest,
@@ -19,6 +20,7 @@ import {
   number,
   origin,
   proxyUrl,
+  resourceName,
   secret,
   size,
   text,
@@ -475,6 +477,88 @@ export const providerSchema = z
       })
       .prefault({})
       .meta({ description: 'Which models can be listed and called.' }),
+    url_variables: z
+      .record(z.string().regex(/^[A-Z][A-Z0-9_]*$/, { error: 'is no name such as CLOUDFLARE_ACCOUNT_ID' }), text())
+      .default({})
+      .meta({
+        description:
+          'For vendors whose URL holds an account, a region or a host of your own (docs/providers.md says which): its name and value. One that is absent is taken from the environment variable of that name.',
+        default: {},
+        examples: [{ CLOUDFLARE_ACCOUNT_ID: '0123456789abcdef' }],
+      }),
+    resource: absent(
+      resourceName(),
+      'Azure: name of the resource, the first part of its host. Absent: `AZURE_RESOURCE_NAME` from the environment, or `base_url`.',
+      'my-resource',
+    ),
+    api_version: absent(
+      apiVersion(),
+      'Azure: version of the API for calls of single deployments, or `v1` for the API without versions. Absent: 2024-10-21.',
+      '2024-10-21',
+    ),
+    deployments: z
+      .record(z.string().min(1), text('the name of a deployment'))
+      .default({})
+      .meta({
+        description:
+          'Azure: model → deployment. These are the models that are listed; any other name is taken for a deployment’s own.',
+        default: {},
+        examples: [{ 'gpt-4o': 'my-gpt4o' }],
+      }),
+    entra: z
+      .strictObject({
+        tenant: text('a tenant').meta({ description: 'Id or domain of the directory.', examples: ['contoso.example'] }),
+        client_id: text('a client id').meta({ description: 'Id of the application.', examples: ['my-application'] }),
+        client_secret: secret('a client secret, or ${NAME} to take it from the environment').meta({
+          description: 'Its secret.',
+          examples: ['${AZURE_CLIENT_SECRET}'],
+        }),
+        token_url: absent(
+          baseUrl(),
+          'Where tokens are given. Absent: the tenant’s at login.microsoftonline.com.',
+          'https://login.example.com/oauth2/token',
+        ),
+      })
+      .nullable()
+      .default(null)
+      .meta({
+        description: 'Azure: an application of Entra ID that signs in with its secret, instead of `keys`.',
+        default: null,
+        examples: [
+          {
+            tenant: 'contoso.example',
+            client_id: 'my-application',
+            client_secret: '${AZURE_CLIENT_SECRET}',
+            token_url: 'https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token',
+          },
+        ],
+      }),
+    bases: z
+      .strictObject(
+        Object.fromEntries(
+          Object.entries({
+            gemini: 'Gemini models',
+            grok: 'Grok models',
+            nvidia: 'models of NVIDIA’s',
+            groq: 'Llama, Mixtral and Gemma models',
+          }).map(([family, models]) => [
+            family,
+            absent(baseUrl(), `Where ${models} are asked for.`, `http://127.0.0.1:1337/api/${family}`),
+          ]),
+        ),
+      )
+      .prefault({})
+      .meta({ description: 'G4F: base URLs for families of models; all others go to `base_url`.' }),
+    auth: absent(
+      choice(['none', 'secret', 'key']),
+      'G4F: what is sent as its key: nothing, the word `secret` (which a server without a key of its own takes for nothing), or the `keys` of this provider. Absent: a key where there is one.',
+      'none',
+    ),
+    path_style: field(
+      choice(['v1', 'api']),
+      'v1',
+      'G4F: `v1` puts `/v1` behind a base URL that has none and no `/api/`; `api` takes base URLs as they are.',
+    ),
     temperature_zero: override(zeroRule(), `Override of \`temperature_zero\` for this provider.`, 'remove'),
     oauth: z
       .strictObject({

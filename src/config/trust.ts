@@ -5,10 +5,11 @@
  */
 import { findProfile } from '../oauth/profiles/index.ts';
 import { findProvider } from '../providers/index.ts';
+import type { Provider } from '../providers/provider.ts';
 import type { ParsedDocument } from './document.ts';
 import { isLoopbackUrl } from './loopback.ts';
 import type { Path } from './problems.ts';
-import type { Config } from './schema.ts';
+import type { Config, ProviderConfig } from './schema.ts';
 import type { Finding } from './validate.ts';
 
 /** `discovered`: ids of the providers whose keys were found in the environment. */
@@ -38,6 +39,7 @@ export function checkTrust(config: Config, discovered: readonly string[], docume
     if (baseUrl && !isLoopbackUrl(baseUrl) && !isOwnHost(baseUrl, known?.baseUrl ?? null)) {
       refuse(['providers', name, 'base_url'], 'base URL');
     }
+    for (const path of elsewhere(name, known, settings)) refuse(path, 'place');
     if (settings.proxy && !isLoopbackUrl(settings.proxy.reveal())) refuse(['providers', name, 'proxy'], 'proxy');
     const keys = Array.isArray(settings.keys) ? settings.keys : [];
     if (keys.some((key) => key.proxy && !isLoopbackUrl(key.proxy.reveal()))) {
@@ -53,6 +55,23 @@ function isOwnOAuthHost(url: string, name: string): boolean {
   const profile = findProfile(name);
   const own = [profile?.authorize?.url, profile?.token.url, profile?.device?.url, profile?.apiUrl];
   return own.some((one) => one !== undefined && isOwnHost(url, one));
+}
+
+/** What else says where a vendor's calls go. */
+function elsewhere(name: string, known: Provider | undefined, settings: ProviderConfig): Path[] {
+  const at = ['providers', name];
+  const bases = Object.entries(settings.bases).filter(([, url]) => url !== null && !isLoopbackUrl(url));
+  // An account in a path is the vendor's to judge; a part of a host may be anybody's.
+  const inHost = Object.keys(settings.url_variables).filter((variable) =>
+    (known?.needs ?? []).some((need) => need.isInHost && need.field[1] === variable),
+  );
+  const tokenUrl = settings.entra?.token_url;
+  return [
+    ...bases.map(([family]) => [...at, 'bases', family]),
+    ...inHost.map((variable) => [...at, 'url_variables', variable]),
+    ...(settings.resource === null ? [] : [[...at, 'resource']]),
+    ...(tokenUrl && !isLoopbackUrl(tokenUrl) ? [[...at, 'entra', 'token_url']] : []),
+  ];
 }
 
 /** The vendor's own address is no redirection. */

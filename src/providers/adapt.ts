@@ -11,6 +11,8 @@ export type AdaptedRequest = {
   readonly changes: readonly string[];
 };
 
+type Fields = Readonly<Record<string, unknown>>;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NO_RULES: BodyRules = {};
@@ -24,26 +26,21 @@ const NEEDS_TOOLS: readonly string[] = ['tool_choice', 'parallel_tool_calls'];
  * out byte for byte, and only fields that a rule looks into are parsed. Never throws: what is no JSON inside goes out as
  * it is, for the upstream to judge.
  */
-export function adaptRequest(
-  provider: Provider,
-  index: JsonIndex,
-  context: AdaptContext,
-  set: Readonly<Record<string, unknown>>,
-): AdaptedRequest {
+export function adaptRequest(provider: Provider, index: JsonIndex, context: AdaptContext, set: Fields): AdaptedRequest {
   const rules =
     typeof provider.bodyRules === 'function' ? provider.bodyRules(context) : (provider.bodyRules ?? NO_RULES);
   const own = provider.editFields?.(index, context);
-  const edit = planEdit(index, rules ?? NO_RULES, own, set);
+  const edit = planEdit(index, rules ?? NO_RULES, own, withOwnName(set, provider, context));
   const bytes = edit.isNeeded ? index.edit(edit) : index.bytes;
   return { bytes, changes: edit.changes };
 }
 
-function planEdit(
-  index: JsonIndex,
-  rules: BodyRules,
-  own: FieldEdit | undefined,
-  set: Readonly<Record<string, unknown>>,
-) {
+/** Gemini's protocol has the model in its URLs alone. */
+function withOwnName(set: Fields, { callsModel }: Provider, { model, protocol }: AdaptContext): Fields {
+  return callsModel && protocol !== 'gemini' ? { ...set, model: callsModel(model) } : set;
+}
+
+function planEdit(index: JsonIndex, rules: BodyRules, own: FieldEdit | undefined, set: Fields) {
   const fields = own?.set ? { ...own.set, ...set } : set;
   const remove = new Set<string>();
   const rename: Record<string, string> = {};

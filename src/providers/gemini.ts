@@ -13,6 +13,7 @@ const PAGE = '/models?pageSize=1000';
 /** Google's own protocol, with keys of AI Studio. */
 export const gemini = {
   id: 'gemini',
+  names: ['google'],
   title: 'Google Gemini',
   protocol: 'gemini',
   baseUrl: 'https://generativelanguage.googleapis.com/v1beta',

@@ -5,6 +5,7 @@ import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './q
 /** Closed by its operator on 2026-04-17; kept for keys and mirrors that still answer. */
 export const iflow = compatible({
   id: 'iflow',
+  names: ['iflowcn'],
   title: 'iFlow',
   baseUrl: 'https://apis.iflow.cn/v1',
   keyEnv: ['IFLOW_API_KEY'],

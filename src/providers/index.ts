@@ -1,8 +1,11 @@
 import { anthropic } from './anthropic.ts';
+import { azure } from './azure.ts';
+import { keyOwner, packagedVendors } from './catalog.ts';
 import { cerebras } from './cerebras.ts';
 import { chutes } from './chutes.ts';
 import { cohere } from './cohere.ts';
 import { deepseek } from './deepseek.ts';
+import { g4f } from './g4f.ts';
 import { gemini } from './gemini.ts';
 import { groq } from './groq.ts';
 import { huggingface } from './huggingface.ts';
@@ -21,10 +24,11 @@ import { qwenCode } from './qwen-code.ts';
 export { ownProvider } from './own-server.ts';
 export { normalizeProviderId } from './provider-id.ts';
 
-/** Every vendor known by name, in the order in which a person would look for them. A new vendor is a file and a line. */
-export const providers: readonly Provider[] = [
+/** Vendors with an entry of their own, in the order in which a person would look for them. A new one is a file and a line. */
+export const ownEntries: readonly Provider[] = [
   openai,
   anthropic,
+  azure,
   gemini,
   openrouter,
   groq,
@@ -40,14 +44,31 @@ export const providers: readonly Provider[] = [
   qwenCode,
   iflow,
   cohere,
+  g4f,
 ];
 
-const byName = new Map<string, Provider>(
-  providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])].map((name) => [name, provider] as const)),
-);
+const named = (provider: Provider) =>
+  [provider.id, ...(provider.names ?? [])].map((name) => [normalizeProviderId(name), provider] as const);
+
+const byName = new Map<string, Provider>(ownEntries.flatMap(named));
+
+/** Every vendor known by name: those with entries of their own, then the long tail by its names. */
+export const providers: readonly Provider[] = [...ownEntries, ...packagedVendors((name) => byName.has(name))];
+
+for (const [name, provider] of providers.slice(ownEntries.length).flatMap(named)) {
+  if (!byName.has(name)) byName.set(name, provider);
+}
 
 /** Every name under which a vendor is known, second names too. */
 export const providerNames: readonly string[] = [...byName.keys()];
 
 /** By id or second name, however it is written; undefined for a name nobody here knows. */
 export const findProvider = (name: string): Provider | undefined => byName.get(normalizeProviderId(name));
+
+const owners = new Map<string, Provider | undefined>();
+
+/** Is a key in this variable taken for this vendor's where the config names neither it nor another that shares the name? */
+export function ownsKeyVariable(provider: Provider, variable: string): boolean {
+  if (!owners.has(variable)) owners.set(variable, keyOwner(variable, providers));
+  return owners.get(variable) === provider;
+}

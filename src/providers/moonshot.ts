@@ -4,6 +4,7 @@ import { billing } from './failure-from.ts';
 
 export const moonshot = compatible({
   id: 'moonshot',
+  names: ['moonshotai'],
   title: 'Moonshot AI (Kimi)',
   // Keys of the Chinese host, https://api.moonshot.cn/v1, are other keys.
   baseUrl: 'https://api.moonshot.ai/v1',

@@ -1,8 +1,10 @@
 import type { ProtocolId } from '../protocols/codec.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import type { Secret } from '../shared/secret.ts';
+import type { SseFrame } from '../shared/sse.ts';
 import type { Failure } from './failure.ts';
 import type { QuotaPoll } from './quota-poll.ts';
+import type { VendorField, VendorSettings } from './vendor-settings.ts';
 
 export type JsonObject = { [key: string]: unknown };
 
@@ -108,6 +110,35 @@ export type Counting = {
   read(reply: { readonly [key: string]: unknown }): number | null;
 };
 
+/** What a vendor's URL needs besides a key, unless the user gives a `base_url`. One that the config must say. */
+export type Need = {
+  /** Path of the field below the provider: `resource`, or `url_variables` and a name in it. */
+  readonly field: readonly [VendorField, ...(readonly string[])];
+  /** What a person is asked. */
+  readonly question: string;
+  readonly placeholder: string;
+  /** The variable of the environment that says it where the config does not. */
+  readonly env: string;
+  /** It says whose host is called. */
+  readonly isInHost: boolean;
+};
+
+/** How an application of the user's own signs in, where its token stands in for a key. */
+export type ApplicationLogin = {
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: Secret;
+  readonly scope: string;
+};
+
+/** Turns a vendor's stream into the protocol's own, frame by frame. Does no I/O; never throws. */
+export type StreamRewriter = {
+  /** The frames that go on in the place of this one; often the frame itself. */
+  push(frame: SseFrame): readonly SseFrame[];
+  /** What was held back when the stream ends without an end mark. */
+  end(): readonly SseFrame[];
+};
+
 /** A vendor: data, and hooks of a few lines where data is not enough. Everything absent means plain OpenAI chat. */
 export interface Provider {
   /** Lower case with `_`. */
@@ -134,12 +165,28 @@ export interface Provider {
   readonly midnightIn?: string;
   /** Where a person gets a key; shown by `keys add`. */
   readonly keyUrl?: string;
+  /** Where the vendor describes itself, when no better place is known. */
+  readonly docUrl?: string;
+  /** Absent: nothing but a key. */
+  readonly needs?: readonly Need[];
+  /** Fields of its config that other vendors do not have. */
+  readonly fields?: readonly VendorField[];
+  /** The entry as those fields, and `needs`, make it. Never throws; what is missing leaves `baseUrl` null. */
+  configure?(settings: VendorSettings): Provider;
+  /** Set by `configure`: no key is sent, but the token of this application. */
+  readonly signsIn?: ApplicationLogin;
   /** Paths under the base URL where they are not the protocol's own; `{model}` stands for the model. */
   readonly paths?: Readonly<Partial<Record<ProtocolId | 'models', string>>>;
+  /** Another base URL than the configured one, for models that are served elsewhere. */
+  baseFor?(model: string): string | undefined;
+  /** What the vendor calls the model where that is not the name by which facts and prices know it. */
+  callsModel?(model: string): string;
   /** Wire formats it understands for this model, the preferred one first. Absent: `protocol` alone. */
   speaks?(model: string): readonly ProtocolId[];
   /** Default `Authorization: Bearer KEY`. */
   authorize?(headers: Headers, key: Secret): void;
+  /** Sent with every call. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Header names that cross besides the common allow-list. */
   readonly headersAcross?: { readonly up?: readonly string[]; readonly down?: readonly string[] };
   /** False where `stream_options` is refused; usage then comes unasked or not at all. Default true. */
@@ -157,6 +204,8 @@ export interface Provider {
   adaptReply?(reply: JsonObject, context: AdaptContext): boolean;
   /** Makes a function for one stream that changes a frame's JSON in place; true when it did. */
   adaptEvents?(context: AdaptContext): (event: JsonObject) => boolean;
+  /** For vendors whose streams are not the protocol's own; goes before everything that reads them. */
+  rewriteStream?(context: AdaptContext): StreamRewriter | undefined;
   /** Names of the rate-limit headers, or a reading of them. Default: OpenAI's, requests and tokens per minute. */
   readonly rateHeaders?: RateHeaderNames | ((headers: Headers, now: number) => LearnedLimits | null);
   /** Models that draw on one allowance: group → patterns. A group of the same name in the config replaces it. */

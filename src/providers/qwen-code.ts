@@ -8,7 +8,7 @@ import { readWaitHint } from './wait-hint.ts';
 /** Qwen by key, on Alibaba Model Studio (DashScope). Its free sign-in ended on 2026-04-15. */
 export const qwenCode = compatible({
   id: 'qwen_code',
-  names: ['qwen', 'dashscope'],
+  names: ['qwen', 'dashscope', 'alibaba'],
   title: 'Qwen (Alibaba Model Studio)',
   // Keys of the Chinese host, https://dashscope.aliyuncs.com/compatible-mode/v1, are other keys.
   baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',

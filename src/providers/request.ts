@@ -40,6 +40,7 @@ export function upstreamHeaders(
   }
   // What was read as JSON goes out as JSON; `curl -d` calls it a form.
   if (!/\bjson\b/i.test(headers.get('content-type') ?? '')) headers.set('content-type', 'application/json');
+  if (provider.headers) for (const [name, value] of Object.entries(provider.headers)) headers.set(name, value);
   for (const [name, value] of Object.entries(extra)) headers.set(name, value);
   // Required there, and no reason for a change: what the client says goes before.
   if (call.protocol === 'anthropic-messages' && !headers.has('anthropic-version')) {
@@ -72,8 +73,10 @@ const urls = new Map<string, string>();
 const MAX_URLS = 10_000;
 
 /** Put together once for each provider's place, protocol and model. */
-export function callUrl(provider: Provider, baseUrl: string, context: AdaptContext): string {
-  const { protocol, isStream, model } = context;
+export function callUrl(provider: Provider, configuredBase: string, context: AdaptContext): string {
+  const { protocol, isStream } = context;
+  const model = provider.callsModel?.(context.model) ?? context.model;
+  const baseUrl = provider.baseFor?.(context.model) ?? configuredBase;
   const path = provider.paths?.[protocol] ?? PATHS[protocol][isStream ? 'stream' : 'whole'];
   return endpointUrl(baseUrl, path, model);
 }

@@ -73,6 +73,23 @@ describe('keys add', () => {
     expect(await listed()).toMatchObject([{ id: 'my-vllm-none', provider: 'my-vllm', kind: 'none' }]);
   });
 
+  test('knows the long tail, and names what a vendor needs where nobody can be asked', async () => {
+    expect(await home.run(['keys', 'add', 'together-ai', '--key', KEY])).toMatchObject({ exitCode: 0 });
+    expect(await listed()).toMatchObject([{ provider: 'together' }]);
+    const before = home.readConfig();
+    const missing = await home.run(['keys', 'add', 'cloudflare', '--key', KEY]);
+    expect(missing).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr:
+        'error: cloudflare_workers_ai needs url_variables.CLOUDFLARE_ACCOUNT_ID, and nobody can be asked\n' +
+        'hint: set CLOUDFLARE_ACCOUNT_ID in the environment, or give --base-url\n',
+    });
+    expect(home.readConfig()).toBe(before);
+    const env = { CLOUDFLARE_ACCOUNT_ID: '0123' };
+    expect(await home.run(['keys', 'add', 'cloudflare', '--key', KEY], { env })).toMatchObject({ exitCode: 0 });
+  });
+
   test('accepts second names and either dash', async () => {
     await home.run(['keys', 'add', 'nvidia-nim', '--key', KEY]);
     expect(await listed()).toMatchObject([{ provider: 'nvidia' }]);
@@ -95,7 +112,7 @@ describe('keys add', () => {
     [['keys', 'add', 'groq', '--env', 'not-a-name'], '"not-a-name" is not the name of an environment variable'],
     [['keys', 'add', 'grok', '--key', 'k'], 'provider "grok" is not known'],
     [['keys', 'add', 'zzzzzzzz', '--key', 'k'], 'provider "zzzzzzzz" is not known'],
-    [['keys', 'add', 'g4f', '--key', 'k'], '"g4f" is not supported by this version of rotator'],
+    [['keys', 'add', 'gemini_cli', '--key', 'k'], '"gemini_cli" is not supported by this version of rotator'],
   ])('%j exits 2 and creates nothing', async (argv, message) => {
     const { exitCode, stdout, stderr } = await home.run(argv);
     expect([exitCode, stdout]).toEqual([2, '']);

@@ -194,7 +194,7 @@ describe('completion', () => {
       ['completion', ''],
       ['bash', 'zsh', 'fish', 'powershell'],
     ],
-    [['keys', 'add', 'gr'], ['groq']],
+    [['keys', 'add', 'gro'], ['groq']],
     [
       ['usage', '--by', ''],
       ['provider', 'model', 'key', 'client', 'day'],
@@ -237,7 +237,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
         .map((line) => line.trim());
     };
     expect(await offered(['rotator', 'te'], 'rotator te')).toEqual(['test-route']);
-    expect(await offered(['rotator', 'keys', 'add', 'gr'], 'rotator keys add gr')).toEqual(['groq']);
+    expect(await offered(['rotator', 'keys', 'add', 'gro'], 'rotator keys add gro')).toEqual(['groq']);
     expect(await offered(['rotator', 'chat', '--ma'], 'rotator chat --ma')).toEqual(['--max-tokens']);
     expect(await offered(['rotator', 'completion', ''], 'rotator completion ')).toContain('fish');
   });

@@ -52,6 +52,18 @@ describe('on a terminal', () => {
     expect(command.raw).not.toMatch(/\u001b\[[39]\dm/);
   });
 
+  test('keys add asks what else a vendor’s URL needs', async () => {
+    await using command = new TerminalCommand(home, ['keys', 'add', 'cloudflare']);
+    await command.shows('CLOUDFLARE_ACCOUNT_ID');
+    command.type('0123');
+    command.type(ENTER);
+    await command.shows('Key for Cloudflare');
+    command.type('cf-0123456789abcdef');
+    command.type(ENTER);
+    expect(await command.ended).toBe(0);
+    expect(home.readConfig()).toContain('CLOUDFLARE_ACCOUNT_ID: "0123"');
+  });
+
   test('keys add asks where an unknown server is', async () => {
     await using command = new TerminalCommand(home, ['keys', 'add', 'my-house-llm']);
     await command.shows('Where is its API?');

@@ -269,3 +269,84 @@ describe('the day of a provider', () => {
     );
   });
 });
+
+describe('vendors of one family, which read the same variable', () => {
+  const env = { MINIMAX_API_KEY: 'mm' };
+
+  test('the vendor whose name it bears takes it, and no other', () => {
+    expect(keysOf(credentials(null, env))).toEqual({ minimax: ['mm'] });
+  });
+
+  test('the one that the config names takes it, and its owner does not', () => {
+    expect(keysOf(credentials('{ discover_env: all, providers: { minimax-cn: {} } }', env))).toEqual({
+      minimax_cn: ['mm'],
+    });
+    expect(keysOf(credentials('providers: { minimax_cn: {} }', env))).toEqual({ minimax_cn: ['mm'] });
+  });
+
+  test('of several that are named the owner takes it', () => {
+    expect(keysOf(credentials('providers: { minimax_cn: {}, minimax: {} }', env))).toEqual({
+      minimax_cn: [],
+      minimax: ['mm'],
+    });
+  });
+
+  test('one that is named with keys of its own leaves it to the owner', () => {
+    expect(keysOf(credentials('{ discover_env: all, providers: { minimax_cn: { keys: none } } }', env))).toEqual({
+      minimax_cn: ['none'],
+      minimax: ['mm'],
+    });
+  });
+
+  test('a variable that bears the vendor’s own name is nobody else’s', () => {
+    expect(keysOf(credentials(null, { MINIMAX_CN_API_KEY: 'cn' }))).toEqual({ minimax_cn: ['cn'] });
+  });
+
+  test('a server on this machine is not set up by a key that means its maker’s cloud', () => {
+    expect(keysOf(credentials(null, { OLLAMA_API_KEY: 'o' }))).toEqual({ ollama_cloud: ['o'] });
+    expect(keysOf(credentials('providers: { ollama: {} }', { OLLAMA_API_KEY: 'o' }))).toEqual({ ollama: ['o'] });
+  });
+});
+
+describe('a vendor whose URL holds something of the user’s own', () => {
+  test('is set up from the environment when all of it is there', () => {
+    const env = { CLOUDFLARE_API_KEY: 'k', CLOUDFLARE_ACCOUNT_ID: '0123' };
+    const found = credentials(null, env);
+    expect(keysOf(found)).toEqual({ cloudflare_workers_ai: ['k'] });
+    expect(found.providers.get('cloudflare_workers_ai')?.provider.baseUrl).toBe(
+      'https://api.cloudflare.com/client/v4/accounts/0123/ai/v1',
+    );
+  });
+
+  test('is passed over, with a note, when a part is missing', () => {
+    const { providers, found, notes } = credentials(null, { CLOUDFLARE_API_KEY: 'k' });
+    expect([providers.size, found]).toEqual([0, []]);
+    expect(notes).toEqual(['CLOUDFLARE_API_KEY is not used: cloudflare_workers_ai needs CLOUDFLARE_ACCOUNT_ID, too']);
+  });
+
+  test('the config goes before the environment', () => {
+    const text = 'providers: { cloudflare: { keys: [k], url_variables: { CLOUDFLARE_ACCOUNT_ID: mine } } }';
+    const { providers } = credentials(text, { CLOUDFLARE_ACCOUNT_ID: 'other' });
+    expect(providers.get('cloudflare_workers_ai')?.provider.baseUrl).toContain('/accounts/mine/');
+  });
+
+  test('Azure takes its resource or its base URL from the environment', () => {
+    const placeOf = (env: Env) => {
+      const azure = credentials(null, { AZURE_API_KEY: 'k', ...env }).providers.get('azure');
+      return azure?.settings.base_url ?? azure?.provider.baseUrl;
+    };
+    expect(placeOf({ AZURE_RESOURCE_NAME: 'mine' })).toBe('https://mine.openai.azure.com');
+    expect(placeOf({ AZURE_API_BASE: 'https://gateway.example/' })).toBe('https://gateway.example');
+    expect(placeOf({})).toBeUndefined();
+  });
+});
+
+test('an application that signs in is one credential, known by its secret', () => {
+  const { providers } = credentials(
+    'providers: { azure: { resource: mine, entra: { tenant: t, client_id: c, client_secret: s3cret } } }',
+    {},
+  );
+  const azure = providers.get('azure');
+  expect(azure?.keys).toMatchObject([{ id: credentialId('azure', 's3cret'), label: 'entra', source: 'config' }]);
+  expect(azure?.provider.signsIn?.clientId).toBe('c');
+});

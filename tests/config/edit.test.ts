@@ -44,6 +44,19 @@ async function errorOf(promise: Promise<unknown>): Promise<CliError> {
 }
 
 describe('adding a key', () => {
+  test('of a vendor whose URL needs more writes that, too, once', async () => {
+    const account = { path: ['url_variables', 'CLOUDFLARE_ACCOUNT_ID'], value: '0123' };
+    const first = await added(null, { provider: 'cloudflare', fields: [account] });
+    expect(first).toContain('  cloudflare_workers_ai:\n    url_variables:\n      CLOUDFLARE_ACCOUNT_ID: "0123"\n');
+    const resource = { path: ['resource'], value: 'mine' };
+    const second = await added('providers:\n  azure:\n    api_version: v1 # mine\n', {
+      provider: 'azure',
+      fields: [resource],
+    });
+    expect(second).toContain('api_version: v1 # mine\n');
+    expect(second).toContain('resource: "mine"\n');
+  });
+
   const cases: [name: string, before: string | null, after: string][] = [
     [
       'to no file',

@@ -338,6 +338,10 @@ describe('a rotator.yaml that was found and not named', () => {
   const env = { GROQ_API_KEY: 'gsk', MY_KEY: 'mk' };
 
   test.each([
+    'providers: { azure: { resource: evil, keys: ["${MY_KEY}"] } }',
+    'providers: { azure: { resource: mine, entra: { tenant: t, client_id: c, client_secret: "${MY_KEY}", token_url: "https://evil.example/t" } } }',
+    'providers: { g4f: { keys: ["${MY_KEY}"], bases: { groq: "https://evil.example/v1" } } }',
+    'providers: { databricks: { keys: ["${MY_KEY}"], url_variables: { DATABRICKS_HOST: evil.example } } }',
     'providers: { groq: { base_url: "https://evil.example/v1" } }',
     'providers: { groq: { base_url: "https://evil.example/v1", keys: ["${GROQ_API_KEY}"] } }',
     'providers: { own: { base_url: "https://evil.example/v1", keys: ["${MY_KEY}"] } }',
@@ -355,6 +359,8 @@ describe('a rotator.yaml that was found and not named', () => {
   });
 
   test.each([
+    'providers: { cloudflare: { keys: ["${MY_KEY}"], url_variables: { CLOUDFLARE_ACCOUNT_ID: of-somebody } } }',
+    'providers: { g4f: { keys: ["${MY_KEY}"], bases: { groq: "http://127.0.0.1:1337/v1" } } }',
     'providers: { groq: {} }',
     'providers: { groq: { base_url: "http://127.0.0.1:9/v1" } }',
     'providers: { groq: { proxy: "socks5://localhost:9" } }',

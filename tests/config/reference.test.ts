@@ -6,7 +6,12 @@ import { configJsonSchema, configurationDoc, exampleYaml } from '../../src/confi
 import { effectiveConfig } from '../../src/config/show.ts';
 
 const root = path.join(import.meta.dir, '../..');
-const env = { GEMINI_API_KEY: 'a-key-of-gemini', GEMINI_API_KEY_2: 'another-key-of-gemini', LAPTOP_CLIENT_KEY: 'k' };
+const env = {
+  GEMINI_API_KEY: 'a-key-of-gemini',
+  GEMINI_API_KEY_2: 'another-key-of-gemini',
+  LAPTOP_CLIENT_KEY: 'k',
+  AZURE_CLIENT_SECRET: 's',
+};
 
 const load = (text: string) => readConfig({ text, shown: 'example', path: '/example', isFound: false }, { env });
 

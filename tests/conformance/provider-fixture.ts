@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { JsonObject, ListedModel, Provider } from '../../src/providers/provider.ts';
-import { ownProvider, providers } from '../../src/providers/index.ts';
+import type { VendorSettings } from '../../src/providers/vendor-settings.ts';
+import { ownEntries, ownProvider } from '../../src/providers/index.ts';
 
 /** What stands in one file of `tests/fixtures/providers`; its README says what the fields mean. */
 export type ProviderFixture = {
+  /** Of a vendor that is configured before it is called. */
+  readonly settings?: Partial<VendorSettings>;
   readonly calls: { readonly chat: string; readonly models: string };
   readonly tier: number | null;
   readonly key?: Readonly<Record<string, string>>;
@@ -51,9 +54,25 @@ export type ProviderFixture = {
 /** When the recorded errors are read: 2026-04-28 23:00:00 UTC. */
 export const RECORDED_AT = Date.UTC(2026, 3, 28, 23);
 
+/** A config that says no more than a key. */
+export const nothingSaid: VendorSettings = {
+  baseUrl: null,
+  urlVariables: {},
+  resource: null,
+  apiVersion: null,
+  deployments: {},
+  bases: {},
+  auth: null,
+  pathStyle: 'v1',
+  application: null,
+};
+
 /** Every entry of the registry and a server of the user's own, each with its recorded bodies. */
 export const recorded: readonly { readonly provider: Provider; readonly fixture: ProviderFixture }[] = [
-  ...providers.map((provider) => ({ provider, fixture: read(provider.id) })),
+  ...ownEntries.map((entry) => {
+    const fixture = read(entry.id);
+    return { provider: entry.configure?.({ ...nothingSaid, ...fixture.settings }) ?? entry, fixture };
+  }),
   { provider: ownProvider('my-vllm', 'openai-chat'), fixture: read('own') },
 ];
 

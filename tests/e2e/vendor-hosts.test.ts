@@ -8,10 +8,10 @@ import { eventually } from '../support/eventually.ts';
 import { type TempHome, tempHome } from '../support/temp-home.ts';
 import { startVendorProxy, type VendorProxy } from '../support/vendor-proxy.ts';
 
-/** Every vendor that is not on this machine, with the address that its own documentation gives. */
+/** Every vendor with one address for all that is not on this machine, with what its own documentation gives. */
 const chatUrls = new Map(
   recorded
-    .filter(({ provider }) => provider.baseUrl !== null && !provider.isLocal)
+    .filter(({ provider, fixture }) => provider.baseUrl !== null && !provider.isLocal && !fixture.settings)
     .map(({ provider, fixture }) => [provider.id, fixture.calls.chat]),
 );
 const remote = [...chatUrls.keys()];

@@ -1,20 +1,21 @@
 import { describe, expect, test } from 'bun:test';
-import { findProvider, normalizeProviderId, ownProvider, providers } from '../../src/providers/index.ts';
+import { findProvider, normalizeProviderId, ownEntries, ownProvider, providers } from '../../src/providers/index.ts';
 import { callUrl, upstreamHeaders } from '../../src/providers/request.ts';
 
 describe('the registry', () => {
   test('has no id, second name or key name twice', () => {
-    const names = providers.flatMap((provider) => [provider.id, ...(provider.names ?? [])]);
-    const keys = providers.flatMap((provider) => provider.keyEnv);
+    const names = ownEntries.flatMap((provider) => [provider.id, ...(provider.names ?? [])]);
+    const keys = ownEntries.flatMap((provider) => provider.keyEnv);
     expect(new Set(names).size).toBe(names.length);
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  test.each(providers.map((provider) => [provider.id, provider] as const))(
+  test.each(ownEntries.map((provider) => [provider.id, provider] as const))(
     '%s says what a person needs',
     (id, provider) => {
       expect(id).toBe(normalizeProviderId(id));
-      expect(provider.baseUrl).toMatch(provider.isLocal ? /^http:\/\/localhost:\d+\/v1$/ : /^https:\/\/\S+[^/]$/);
+      if (provider.needs) expect([provider.baseUrl, provider.needs.length > 0]).toEqual([null, true]);
+      else expect(provider.baseUrl).toMatch(provider.isLocal ? /^http:\/\/localhost:\d+\/v1$/ : /^https:\/\/\S+[^/]$/);
       expect(provider.keyEnv.every((name) => /^[A-Z][A-Z0-9_]*$/.test(name))).toBe(true);
       expect(provider.keyEnv.length).toBeGreaterThan(0);
       if (provider.key === 'required') expect(provider.keyUrl).toStartWith('https://');
@@ -24,6 +25,7 @@ describe('the registry', () => {
   test('says whose model list answers without a key, so that reading it proves nothing about one', () => {
     expect(providers.filter((provider) => provider.isListPublic).map((provider) => provider.id)).toEqual([
       'openrouter',
+      'g4f',
     ]);
   });
 

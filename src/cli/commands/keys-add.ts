@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { KeySource } from '../../config/edit.ts';
+import type { KeySource, NewField } from '../../config/edit.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { isSendable } from '../../config/sendable.ts';
 import { ownProtocols } from '../../config/own-protocols.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import { nearest } from '../../shared/near-miss.ts';
-import type { Provider } from '../../providers/provider.ts';
+import type { Need, Provider } from '../../providers/provider.ts';
 import type { Context, Start } from '../context.ts';
 import { readAll } from '../io.ts';
 import { notSupported } from '../later.ts';
@@ -68,8 +68,10 @@ async function add(context: Context, written: string | undefined, options: Optio
   const path = found !== undefined && existsSync(found) ? found : newConfigPath(around);
   // A file that is already wrong is told before a key is asked for or anything is changed.
   const isNew = !existsSync(path);
-  const own = isNew ? [] : await ownServers((await readConfig(context))());
+  const loaded = isNew ? null : (await readConfig(context))();
+  const own = loaded ? await ownServers(loaded) : [];
   const target = await chooseProvider(written, options, own, ask);
+  const needs = await askNeeds(context, target, loaded, ask);
   const key = await chooseKeySource(context, target, options, ask);
   const { credential, provider, backup } = await addKey(
     path,
@@ -80,6 +82,7 @@ async function add(context: Context, written: string | undefined, options: Optio
       priority: options.priority ?? null,
       baseUrl: target.baseUrl,
       protocol: options.protocol ?? null,
+      fields: needs,
     },
     io.env,
   );
@@ -100,6 +103,8 @@ type Target = {
   /** The server may take no key at all. */
   readonly isKeyOptional: boolean;
   readonly keyUrl: string | null;
+  /** What its URL needs, as far as no base URL is given. */
+  readonly needs: readonly Need[];
 };
 
 /** The servers of the user's own that the config has already, as it writes them. */
@@ -128,7 +133,8 @@ async function chooseProvider(
       title: known.title,
       baseUrl: options.baseUrl ?? null,
       isKeyOptional: known.key === 'optional',
-      keyUrl: known.keyUrl ?? null,
+      keyUrl: known.keyUrl ?? known.docUrl ?? null,
+      needs: options.baseUrl === undefined ? (known.needs ?? []) : [],
     };
   const id = name.toLowerCase();
   const wanted = normalizeProviderId(name);
@@ -140,6 +146,7 @@ async function chooseProvider(
       baseUrl: options.baseUrl ?? null,
       isKeyOptional: server.isKeyless,
       keyUrl: null,
+      needs: [],
     };
   const { LATER_PROVIDERS } = await import('../../config/later.ts');
   if (options.baseUrl === undefined && LATER_PROVIDERS.has(wanted)) throw notSupported(name);
@@ -151,7 +158,32 @@ async function chooseProvider(
     options.baseUrl ??
     (await ask?.text(`"${name}" is not known. Where is its API?`, { placeholder: 'http://127.0.0.1:8001/v1' }));
   if (baseUrl === undefined) throw unknownProvider(name, hint);
-  return { id, title: name, baseUrl, isKeyOptional: true, keyUrl: null };
+  return { id, title: name, baseUrl, isKeyOptional: true, keyUrl: null, needs: [] };
+}
+
+/** What neither the config nor the environment says already. */
+async function askNeeds(
+  { io }: Context,
+  target: Target,
+  loaded: LoadedConfig | null,
+  ask: Prompts | null,
+): Promise<readonly NewField[]> {
+  const { findProvider } = await import('../../providers/index.ts');
+  const entries = Object.entries(loaded?.config.providers ?? {});
+  const there = entries.find(([name]) => findProvider(name)?.id === target.id)?.[1];
+  const fields: NewField[] = [];
+  for (const { field, question, placeholder, env } of there?.base_url ? [] : target.needs) {
+    const [name, part] = field;
+    const isSaid = name === 'resource' ? there?.resource : there?.url_variables[part ?? ''];
+    if (isSaid || io.env[env]?.trim()) continue;
+    if (!ask)
+      throw missing(
+        `${target.id} needs ${field.join('.')}, and nobody can be asked`,
+        `set ${env} in the environment, or give --base-url`,
+      );
+    fields.push({ path: field, value: await ask.text(question, { placeholder }) });
+  }
+  return fields;
 }
 
 const choiceOf = (provider: Provider) => ({ value: provider.id, label: provider.title, hint: provider.id });
