@@ -34,25 +34,39 @@ export function estimateInput(body: Uint8Array): number {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   let runs = 0;
   let runBytes = 0;
-  const count = (start: number) => {
-    const close = bytes.indexOf(QUOTE, start);
-    const end = close < 0 ? bytes.length : close;
-    if (end - start >= MIN_RUN_BYTES && isBase64(bytes, start)) {
-      runs++;
-      runBytes += end - start;
+  let url = bytes.indexOf(DATA_URL);
+  let field = bytes.indexOf(DATA_FIELD);
+  while (url >= 0 || field >= 0) {
+    const isUrl = field < 0 || (url >= 0 && url < field);
+    const start = isUrl ? url + DATA_URL.length : valueStart(bytes, field + DATA_FIELD.length);
+    const end = runEnd(bytes, start);
+    if (end === null) {
+      // A data URL under the name of data is a field without base64, and counts when its own mark is reached.
+      if (isUrl) url = bytes.indexOf(DATA_URL, url + 1);
+      else field = bytes.indexOf(DATA_FIELD, field + 1);
+      continue;
     }
-    return end;
-  };
-  for (let at = bytes.indexOf(DATA_URL); at >= 0; ) at = bytes.indexOf(DATA_URL, count(at + DATA_URL.length));
-  for (let at = bytes.indexOf(DATA_FIELD); at >= 0; ) {
-    const open = bytes.indexOf(QUOTE, at + DATA_FIELD.length);
-    // A data URL under this name has been counted above: its `:` is no base64.
-    at = bytes.indexOf(
-      DATA_FIELD,
-      open < 0 || open > at + DATA_FIELD.length + 8 ? at + DATA_FIELD.length : count(open + 1),
-    );
+    runs++;
+    runBytes += end - start;
+    // Whatever marks are within a run, its bytes count once.
+    if (url >= 0 && url < end) url = bytes.indexOf(DATA_URL, end);
+    if (field >= 0 && field < end) field = bytes.indexOf(DATA_FIELD, end);
   }
   return Math.ceil((bytes.length - runBytes) / BYTES_PER_TOKEN) + runs * TOKENS_PER_BASE64_RUN;
+}
+
+/** Behind the opening quote of a field's text; the end when it is none. */
+function valueStart(bytes: Buffer, nameEnd: number): number {
+  const open = bytes.subarray(0, nameEnd + 9).indexOf(QUOTE, nameEnd);
+  return open < 0 ? bytes.length : open + 1;
+}
+
+/** Where the text that begins here ends, if it is base64 and long enough to count flat; null: it is not. */
+function runEnd(bytes: Buffer, start: number): number | null {
+  if (!isBase64(bytes, start)) return null;
+  const close = bytes.indexOf(QUOTE, start);
+  const end = close < 0 ? bytes.length : close;
+  return end - start >= MIN_RUN_BYTES ? end : null;
 }
 
 /** By its first letters: text has a space or a sign among so many. `\` may escape a `/`. */

@@ -64,6 +64,17 @@ describe('the input', () => {
     expect(estimateInput(encode(text))).toBe(Math.ceil(encode(text).length / 4));
   });
 
+  test('counts a data URL inside a field of data once', () => {
+    const long = base64(60_000);
+    const inside = encode(`{"data":"${long};base64,${long}"}`);
+    expect(estimateInput(inside)).toBeWithin(1500, 1520);
+    const named = encode(`{"data":"data:image/png;base64,${long}"}`);
+    expect(estimateInput(named)).toBeWithin(1500, 1520);
+    // What comes behind it is found all the same.
+    const behind = encode(`{"data":"${long};base64,${long}","url":"data:image/png;base64,${long}","data":"${long}"}`);
+    expect(estimateInput(behind)).toBeWithin(4500, 4530);
+  });
+
   test('is estimated for any bytes, between nothing and a token for every byte', () => {
     const pieces = fc.constantFrom(
       '"data"',
