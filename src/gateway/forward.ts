@@ -390,7 +390,7 @@ async function pause(
 }
 
 function leaseUsage(usage: Usage | null): LeaseUsage | null {
-  return usage && { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens };
+  return usage && { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens, costUsd: usage.costUsd };
 }
 
 /** Whose state the request carries, if that is one of the target's credentials. */

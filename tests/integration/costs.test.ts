@@ -95,6 +95,22 @@ describe('the cost of an answer', () => {
   });
 });
 
+test.each([
+  ['cost', 'cheap'],
+  ['tokens', 'short'],
+])('keys are evened out by %s: %s serves most', async (balance_by, mostUsed) => {
+  const key = (tokens: number, cost: number) =>
+    answered({ prompt_tokens: tokens, completion_tokens: 1, total_tokens: tokens + 1, cost });
+  await using upstream = await startUpstream({ keys: { cheap: key(50_000, 0.001), short: key(1000, 0.5) } });
+  await using rotator = await startRotator({
+    upstream,
+    keys: ['cheap', 'short'],
+    rotation: { balance_by, tolerance: 0, affinity: false },
+  });
+  for (let i = 0; i < 20; i++) await (await rotator.chat()).text();
+  expect(upstream.keysUsed.filter((used) => used === mostUsed)).toHaveLength(19);
+});
+
 describe('a public catalogue', () => {
   const page = {
     openai: { models: { 'gpt-of-tomorrow': { cost: { input: 7, output: 9 }, limit: { context: 123 } } } },
