@@ -10,6 +10,7 @@ export class CapReach {
   readonly #provider: string;
   readonly #groups: readonly QuotaGroup[];
   readonly #caps: readonly Cap[];
+  readonly #scopes = new Map<Cap, string>();
 
   /** `provider`: its id, for patterns written as `provider/model`. */
   constructor(provider: string, groups: readonly QuotaGroup[], caps: readonly Cap[]) {
@@ -40,7 +41,15 @@ export class CapReach {
   }
 
   /** As blocks name it: `key`, `group:NAME`, `model:NAME`, or the patterns as `models:a,b*`. */
-  scopeOf({ models }: Cap): string {
+  scopeOf(cap: Cap): string {
+    const known = this.#scopes.get(cap);
+    if (known !== undefined) return known;
+    const scope = this.#nameOf(cap);
+    this.#scopes.set(cap, scope);
+    return scope;
+  }
+
+  #nameOf({ models }: Cap): string {
     const [first] = models;
     if (first === undefined) return 'key';
     const group = this.#groups.find((one) =>

@@ -632,13 +632,9 @@ export class Roster {
           random,
         );
         if (found.length === 0) continue;
-        const uses = this.usesOf(
-          ledger,
-          found.map((slot) => rank.members[slot]),
-        );
-        const weights = found.map((slot) => rank.members[slot]?.credential.weight ?? 1);
-        const chosen = found[chooseBalanced(uses, weights, this.#tolerance, random)];
-        const member = chosen === undefined ? undefined : rank.members[chosen];
+        const peers = found.map((slot) => rank.members[slot]);
+        const weights = peers.map((peer) => peer?.credential.weight ?? 1);
+        const member = peers[chooseBalanced(this.usesOf(ledger, peers), weights, this.#tolerance, random)];
         if (member) return member;
       }
     }
@@ -647,9 +643,11 @@ export class Roster {
 
   /** How much each was used on the model, for a choice among them: by cost where that is known of all of them. */
   usesOf(ledger: ModelLedger, members: readonly (Member | undefined)[]): readonly number[] {
-    const spots = members.map((member) => (member === undefined ? undefined : ledger.spots.get(member)));
-    const costs = this.#balanceBy === 'cost' ? costsOf(spots.map((spot) => spot?.cost)) : null;
-    return costs ?? spots.map((spot) => spot?.use ?? 0);
+    if (this.#balanceBy === 'cost') {
+      const costs = costsOf(members.map((member) => member && ledger.spots.get(member)?.cost));
+      if (costs) return costs;
+    }
+    return members.map((member) => useOf(ledger, member));
   }
 
   /** It could take this request now. Whether the request would have it is not looked at. */
