@@ -4,6 +4,7 @@ import { type Affinity, isRefusal, type Lease, type Pool, type Refusal, type Wan
 import { isProblem, type Usage } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
+import { assertNever } from '../shared/assert-never.ts';
 import type { Random } from '../shared/random.ts';
 import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
 import type { FirstByteTimes } from './first-byte-times.ts';
@@ -100,7 +101,7 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
   const deadline = deadlineOf(asked, input);
   const targets = [...input.targets];
   const sources = [async () => input.substitutes(), input.furtherTargets];
-  const hasSubstitute = () => sources.length === 2 && input.substitutes().length > 0;
+  const comingUp = (i: number) => [...targets.slice(i + 1), ...(sources.length === 2 ? input.substitutes() : [])];
   let first: { target: Target; problem: Problem } | null = null;
   let tried = 0;
   let leastWindow: number | null = null;
@@ -115,7 +116,7 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
       {
         ...input,
         deadline: Math.min(deadline, deadlineOf(target, input)),
-        hasNext: () => tried + 1 < input.maxTargets && (i + 1 < targets.length || hasSubstitute()),
+        prospectsAfter: () => prospectsOf(tried + 1 < input.maxTargets ? comingUp(i) : [], input.inputTokens),
       },
       spent,
       trace,
@@ -150,9 +151,32 @@ const deadlineOf = ({ runtime }: Target, { arrivedAt, timeoutMs }: ForwardInput)
 type TargetInput = ForwardInput & {
   /** Milliseconds since the epoch. */
   readonly deadline: number;
-  /** Another target stands ready, should this one fail. */
-  readonly hasNext: () => boolean;
+  readonly prospectsAfter: () => Prospects;
 };
+
+/** Of the targets that come next, should this one fail: there are none; none could serve now; one stands ready. */
+type Prospects = 'none' | 'resting' | 'ready';
+
+function prospectsOf(targets: readonly Target[], tokens: () => number): Prospects {
+  if (targets.length === 0) return 'none';
+  const isReady = ({ runtime, model }: Target) => runtime.pool.isReadyFor({ model, tokens: tokens() });
+  return targets.some(isReady) ? 'ready' : 'resting';
+}
+
+/** How long a request waits in line for a credential of one target, in milliseconds. */
+function patienceOf(prospects: Prospects, { timeouts, waitSameKeyMs }: Target['runtime']): number {
+  switch (prospects) {
+    case 'none':
+      return timeouts.acquireMs;
+    // Another may be ready by then.
+    case 'resting':
+      return Math.min(timeouts.acquireMs, waitSameKeyMs);
+    case 'ready':
+      return 0;
+    default:
+      return assertNever(prospects);
+  }
+}
 
 async function forwardTo(
   target: Target,
@@ -162,7 +186,7 @@ async function forwardTo(
   tools: ForwardTools,
 ): Promise<TargetResult> {
   const { clock } = tools;
-  const { pool, timeouts, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
+  const { pool, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
   const { deadline } = input;
   const ready = input.job.prepare(target);
   if (isProblem(ready)) return { kind: 'refused', problem: ready };
@@ -210,12 +234,16 @@ async function forwardTo(
     const asked = { ...want, exclude, ...(pin?.isFirm && { only: pin.credential }) };
     leased ??= pool.lease(asked, askedAt);
     if (isRefusal(leased)) {
-      // Where another target stands ready, no more than a short pause is worth it.
-      const patienceMs = input.hasNext() ? Math.min(timeouts.acquireMs, waitSameKeyMs) : timeouts.acquireMs;
+      // Nobody else can read what it carries.
+      const prospects = pin?.isFirm ? 'none' : input.prospectsAfter();
+      const patienceMs = patienceOf(prospects, target.runtime);
       leased = await pool.acquire(asked, {
         deadline: Math.min(deadline, askedAt + patienceMs),
         // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
-        blockedDeadline: Math.min(deadline, askedAt + (failures.length === 0 ? patienceMs : waitSameKeyMs)),
+        blockedDeadline: Math.min(
+          deadline,
+          askedAt + (failures.length === 0 ? patienceMs : Math.min(patienceMs, waitSameKeyMs)),
+        ),
         signal: input.clientSignal,
       });
     }

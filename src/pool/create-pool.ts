@@ -117,6 +117,7 @@ class Day implements Due {
 }
 
 const NO_TRIALS: readonly Trial[] = [];
+const NOBODY: ReadonlySet<CredentialId> = new Set();
 const NO_RECEIPTS: readonly CapReceipt[] = [];
 const NO_LIMITS = {
   requestsPerMinute: null,
@@ -176,6 +177,15 @@ class CredentialPool implements Pool {
     const result = this.#take(want, ledger, now, true) ?? this.#prospect(want, ledger, now, true).refusal;
     this.#wakeIfStale(now);
     return result;
+  }
+
+  isReadyFor({ model, tokens }: Pick<Want, 'model' | 'tokens'>): boolean {
+    const now = this.#now();
+    this.#catchUp(now);
+    const ledger = this.#roster.look(model);
+    if (this.#isShut(ledger)) return false;
+    const want = { model, tokens, exclude: NOBODY, bytes: 0, affinity: null };
+    return this.#roster.hasReady(ledger, want, now) || this.#roster.lastResort(ledger, want, now) !== null;
   }
 
   acquire(want: Want, limits: Limits): Promise<Lease | Refusal> {
@@ -434,9 +444,14 @@ class CredentialPool implements Pool {
     this.#wake(now);
   }
 
+  /** Whoever would serve it: the provider, or the model there, is not to be asked now. */
+  #isShut(ledger: ModelLedger): boolean {
+    return this.#reach.scope.blocks.length > 0 || ledger.state.scope.blocks.length > 0 || ledger.isBusy;
+  }
+
   /** `isBenchOpen`: where nobody else can serve, also who sits out in a fair cycle. */
   #take(want: Want, ledger: ModelLedger, now: number, isBenchOpen: boolean): Lease | null {
-    if (this.#reach.scope.blocks.length > 0 || ledger.state.scope.blocks.length > 0 || ledger.isBusy) return null;
+    if (this.#isShut(ledger)) return null;
     const member =
       (want.affinity === null || want.only !== undefined
         ? this.#roster.choose(ledger, want, null, now, this.#random)

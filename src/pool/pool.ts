@@ -232,6 +232,8 @@ export type PoolSettings = {
 export interface Pool {
   /** A lease at once, or why not and when. Never waits, never queues. */
   lease(want: Want, now: number): Lease | Refusal;
+  /** Somebody could serve a request for this model at once. Takes nothing and draws nothing. */
+  isReadyFor(want: Pick<Want, 'model' | 'tokens'>): boolean;
   /**
    * A lease, waiting in line where that can help. Refused at once when the soonest credential comes back after
    * `deadline` (or, for one that is blocked, after `blockedDeadline`), or when the line is full.

@@ -641,6 +641,13 @@ export class Roster {
     return null;
   }
 
+  /** Somebody could be chosen. Draws nothing. */
+  hasReady(ledger: ModelLedger, want: Want, now: number): boolean {
+    return this.#ranks.some((rank) =>
+      [rank.spare, rank.stacked].some((ready) => this.#hasReadyIn(ready, rank, ledger, want, now)),
+    );
+  }
+
   /** How much each was used on the model, for a choice among them: by cost where that is known of all of them. */
   usesOf(ledger: ModelLedger, members: readonly (Member | undefined)[]): readonly number[] {
     if (this.#balanceBy === 'cost') {
@@ -659,10 +666,13 @@ export class Roster {
 
   /** A peer of the same priority is below its optimum and could take the request. */
   hasSparePeer({ rank }: Member, ledger: ModelLedger, want: Want, now: number): boolean {
-    if (!rank) return false;
-    for (let position = 0; position < rank.spare.size; position++) {
-      const peer = rank.members[rank.spare.at(position)];
-      if (peer && isEligible(want, peer) && this.canServe(peer, ledger, want, now)) return true;
+    return rank !== null && this.#hasReadyIn(rank.spare, rank, ledger, want, now);
+  }
+
+  #hasReadyIn(ready: SlotSet, rank: Rank, ledger: ModelLedger, want: Want, now: number): boolean {
+    for (let position = 0; position < ready.size; position++) {
+      const member = rank.members[ready.at(position)];
+      if (member && isEligible(want, member) && this.canServe(member, ledger, want, now)) return true;
     }
     return false;
   }

@@ -214,15 +214,47 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
     const until = gate();
     await using first = await one(stream([...chatFrames('slow').slice(0, 2), until, ...chatFrames().slice(1)]));
     await using second = await serving('from second');
-    await using rotator = await route({
-      first: { upstream: first, tier: 1, more: { concurrency: { max_per_key: 1 } } },
-      second: { upstream: second, tier: 2 },
-    });
+    await using rotator = await route(
+      {
+        first: { upstream: first, tier: 1, more: { concurrency: { max_per_key: 1 } } },
+        second: { upstream: second, tier: 2 },
+      },
+      { rotation: {} },
+    );
     const held = await rotator.stream({ model: 'first/m' });
     expect(await contentOf(await ask(rotator), isStream)).toBe('from second');
     until.open();
     expect(textOf(await held.text())).toBe('slow');
     expect(first.calls).toHaveLength(1);
+  });
+
+  test('does not wait for its only key to rest where another target stands ready', async () => {
+    await using first = await one(refusal(429, { message: 'slow down' }, { 'retry-after': '9' }));
+    await using second = await serving('from second');
+    await using rotator = await route(
+      { first: { upstream: first, tier: 1 }, second: { upstream: second, tier: 2 } },
+      { rotation: {} },
+    );
+    const startedAt = performance.now();
+    for (let i = 0; i < 2; i++) expect(await contentOf(await ask(rotator), isStream)).toBe('from second');
+    expect(performance.now() - startedAt).toBeLessThan(4000);
+    expect(first.calls).toHaveLength(1);
+  });
+
+  test('waits for its only key to rest where no other target is ready', async () => {
+    const text = isStream ? chatStream('from first') : answer('from first');
+    await using first = await startUpstream({
+      models: ['m'],
+      keys: { k: [refusal(429, { message: 'slow down' }, { 'retry-after-ms': '100' }), text] },
+    });
+    await using second = await one(limited);
+    await using rotator = await route(
+      { first: { upstream: first, tier: 1 }, second: { upstream: second, tier: 2 } },
+      { rotation: {} },
+    );
+    await (await ask(rotator, { model: 'second/m' }, { 'x-rotator-no-fallback': '1' })).text();
+    expect(await contentOf(await ask(rotator), isStream)).toBe('from first');
+    expect([first.calls.length, second.calls.length]).toEqual([2, 1]);
   });
 
   test('has one deadline for all its targets', async () => {

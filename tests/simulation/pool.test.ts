@@ -316,7 +316,11 @@ class World {
     this.#pool.status();
     for (let i = 0; i < 5; i++) await Promise.resolve();
     const chosen = this.#pool.explain(want).find(({ verdict }) => verdict === 'chosen');
+    const isReady = this.#pool.isReadyFor(want);
     const result = this.#pool.lease(want, this.#clock.now());
+    if (want.exclude.size === 0 && want.only === undefined) {
+      this.#demand(isReady !== isRefusal(result), `ready: ${isReady}, but ${JSON.stringify(result)}`);
+    }
     this.#demand(
       isRefusal(result) === (chosen === undefined),
       `explained ${chosen?.id}, but ${JSON.stringify(result)}`,
