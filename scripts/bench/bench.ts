@@ -123,12 +123,7 @@ http { access_log off; client_max_body_size 64m; client_body_buffer_size 1m; pro
   return { name: 'nginx', port, pid, model: 'up-model' };
 }
 
-async function startRotator(
-  name: string,
-  keys: readonly string[],
-  path = '',
-  program = binary,
-): Promise<Candidate> {
+async function startRotator(name: string, keys: readonly string[], path = '', program = binary): Promise<Candidate> {
   const port = newPort();
   // Apart from the logs: rotator watches the directory of its config, and would be told of every line it writes.
   const directory = join(work, `config-${port}`);

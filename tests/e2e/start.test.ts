@@ -156,13 +156,14 @@ describe('serve', () => {
   test('names every problem of a bad config, with its place', async () => {
     const config = await home.write(
       'bad.yaml',
-      'server:\n  prot: 8000\nproviders:\n  groq: { keyz: [a] }\naliases: { fast: groq/m }\n',
+      'server:\n  prot: 8000\nproviders:\n  groq: { keyz: [a] }\naliases: { fast: nobody/m }\n',
     );
     const { code, stdout, stderr } = await runBinary(['serve', '--config', config, '--port', '0'], { home });
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain('bad.yaml:2:3');
     expect(stderr).toContain('bad.yaml:4:');
-    expect(stderr).toContain('not supported by this version');
+    expect(stderr).toContain('bad.yaml:5:');
+    expect(stderr).toContain('"nobody"');
   });
 
   test('a config that cannot be read is exit code 2', async () => {

@@ -29,7 +29,8 @@ const withUsage = (total: number): Answer =>
   answer('ok', { usage: { prompt_tokens: total - 1, completion_tokens: 1, total_tokens: total } });
 const priced = { sections: { pricing: { refresh: 0, overrides: { 'mock/*': { input: 1e6, output: 1e6 } } } } };
 
-const logged = (rotator: Rotator) => rotator.app.operations.requests({ limit: 10, failedOnly: false, before: null, after: null });
+const logged = (rotator: Rotator) =>
+  rotator.app.operations.requests({ limit: 10, failedOnly: false, before: null, after: null });
 
 async function isRefused(response: Response): Promise<number> {
   const seconds = expectRetryAfter(response);

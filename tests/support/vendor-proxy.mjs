@@ -15,9 +15,26 @@ await proxy.forAnyRequest().thenCallback(async (request) => {
   process.stdout.write(`${JSON.stringify({ url, method, headers, text })}\n`);
   if (method === 'GET') return json({ object: 'list', data: [{ id: 'listed-model', object: 'model' }] });
   const { model, stream } = JSON.parse(text);
+  const words = `hello from ${new URL(url).host}`;
+  if (url.endsWith('/messages')) {
+    const usage = { input_tokens: 1, output_tokens: 2 };
+    const content = [{ type: 'text', text: words }];
+    return json({
+      id: 'msg_vendor',
+      type: 'message',
+      role: 'assistant',
+      model,
+      content,
+      stop_reason: 'end_turn',
+      usage,
+    });
+  }
+  if (url.endsWith(':generateContent')) {
+    return json({ candidates: [{ content: { role: 'model', parts: [{ text: words }] }, finishReason: 'STOP' }] });
+  }
   const head = { id: 'chatcmpl-vendor', created: 1_790_000_000, model };
   if (!stream) {
-    const message = { role: 'assistant', content: `hello from ${new URL(url).host}` };
+    const message = { role: 'assistant', content: words };
     return json({
       ...head,
       object: 'chat.completion',
@@ -30,7 +47,7 @@ await proxy.forAnyRequest().thenCallback(async (request) => {
     object: 'chat.completion.chunk',
     choices: [{ index: 0, delta, finish_reason }],
   });
-  const events = [chunk({ role: 'assistant', content: `hello from ${new URL(url).host}` }, null), chunk({}, 'stop')];
+  const events = [chunk({ role: 'assistant', content: words }, null), chunk({}, 'stop')];
   return {
     statusCode: 200,
     headers: { 'content-type': 'text/event-stream' },
