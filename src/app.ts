@@ -300,7 +300,14 @@ export async function createApp(sources: AppSources): Promise<App> {
     random,
     version,
     instance: instanceOf(nonce),
-    settings: () => ({ holdMs: loaded.config.server.hold, heartbeatMs: loaded.config.server.heartbeat }),
+    settings: () => {
+      const { batch, batch_size, batch_wait } = loaded.config.embeddings;
+      return {
+        holdMs: loaded.config.server.hold,
+        heartbeatMs: loaded.config.server.heartbeat,
+        embeddings: { isOn: batch, size: batch_size, waitMs: batch_wait },
+      };
+    },
     routes,
     addedCredential: (pool, id) =>
       [...current.runtimes.values()].find((runtime) => runtime.pool === pool)?.credentials.get(id),

@@ -749,6 +749,26 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'The command `rotator chat`.' }),
+  embeddings: z
+    .strictObject({
+      batch: field(
+        flag(),
+        true,
+        'Inputs of embedding requests that ask one client key’s model for the same go upstream together; each request gets its own vectors back.',
+      ),
+      batch_size: field(
+        integer(1),
+        64,
+        'Most inputs of one upstream call; fewer where the vendor takes fewer. Longer requests are cut. With `batch: false` only the vendor’s limit cuts.',
+      ),
+      batch_wait: field(
+        duration({ isZeroAllowed: true }),
+        '20ms',
+        'How long the first input of a batch waits for others.',
+      ),
+    })
+    .prefault({})
+    .meta({ description: 'How embeddings are asked for.' }),
   pricing,
   responses: z
     .strictObject({

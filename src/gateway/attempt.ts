@@ -138,8 +138,18 @@ function failed(failure: Failure, said: string | null = null): Result {
 async function refusalOf(response: Response, input: AttemptInput, tools: AttemptTools): Promise<Result> {
   const text = await readText(response, MAX_ERROR_BYTES);
   if (response.status === 508) return failed(loopFailure(input.target.name));
-  const failure = classify(response, text, parseJson(text), input, tools, response.status);
+  const told = classify(response, text, parseJson(text), input, tools, response.status);
+  const failure = lacksEndpoint(told, input) ? missingEndpoint(told, input.target.name) : told;
   return failed(failure, text === '' ? null : redact(text.slice(0, MAX_SAID_LENGTH)));
+}
+
+/** A path that is not there is a wrong base URL for a chat; for anything else it is what the server does not have. */
+const lacksEndpoint = ({ kind, status }: Failure, { prepared }: AttemptInput) =>
+  prepared.codec.isPlain === true && kind === 'upstream-error' && (status === 404 || status === 405 || status === 501);
+
+function missingEndpoint({ status, message }: Failure, target: string): Failure {
+  const rejected = { type: null, code: null, param: null };
+  return { kind: 'bad-request', status, message: `${target} cannot be asked for this: ${message}`, rejected };
 }
 
 /** `status` is 200 for an error that travels inside a success. */
@@ -163,12 +173,14 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
   const { codec, context, translation, watch } = input.prepared;
   // Some servers stream although nobody asked, or call a stream JSON.
   const collected = startsLikeStream(raw) ? codec.collect(raw) : null;
-  const { bytes, isChanged } = adaptReplyBytes(provider, collected ?? raw, context);
+  const { bytes, isChanged } = codec.isPlain
+    ? { bytes: raw, isChanged: false }
+    : adaptReplyBytes(provider, collected ?? raw, context);
   const facts = codec.readReply(bytes);
   switch (facts.state) {
     case 'answer': {
       watch?.reply(bytes);
-      if (issuesState(codec.id)) tools.pins.note(bytes, input.target.runtime.id, input.access.id);
+      if (!codec.isPlain && issuesState(codec.id)) tools.pins.note(bytes, input.target.runtime.id, input.access.id);
       const headers = { 'content-type': 'application/json', ...downstreamHeaders(provider, response.headers) };
       if (collected || translation) headers['content-type'] = 'application/json';
       const warnings = isChanged ? ['reply adapted'] : [];
@@ -199,9 +211,12 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
     codec: prepared.codec,
     translation: prepared.translation?.stream() ?? null,
     watch: prepared.watch?.stream() ?? null,
-    note: issuesState(prepared.codec.id) ? (bytes) => tools.pins.note(bytes, target.runtime.id, input.access.id) : null,
+    note:
+      !prepared.codec.isPlain && issuesState(prepared.codec.id)
+        ? (bytes) => tools.pins.note(bytes, target.runtime.id, input.access.id)
+        : null,
     dropsUsageFrame: prepared.dropsUsageFrame,
-    adapt: eventAdapter(provider, prepared.context),
+    adapt: prepared.codec.isPlain ? null : eventAdapter(provider, prepared.context),
     signal: leash.signal,
     clock: tools.clock,
   });

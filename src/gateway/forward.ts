@@ -423,7 +423,7 @@ function leaseUsage(usage: Usage | null): LeaseUsage | null {
 
 /** Whose state the request carries, if that is one of the target's credentials. */
 function pinOf(prepared: Prepared, { runtime }: Target, pins: Pins): Pin | null {
-  if (!issuesState(prepared.codec.id)) return null;
+  if (prepared.codec.isPlain || !issuesState(prepared.codec.id)) return null;
   const pin = pins.find(prepared.body);
   return pin?.provider === runtime.id && runtime.credentials.has(pin.credential) ? pin : null;
 }

@@ -1,6 +1,7 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Codec, RequestPath } from '../protocols/codec.ts';
+import type { GeminiMethod } from '../protocols/embeddings/gemini.ts';
 import type { JsonRecord } from '../protocols/ir.ts';
 import type { AttemptRecord } from '../protocols/problem.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -21,10 +22,18 @@ export type Client = {
   readonly limits?: ClientLimits;
 };
 
+/** What a surface asks for besides chats. */
+export type Endpoint =
+  | { readonly kind: 'embeddings' }
+  | { readonly kind: 'gemini-embeddings'; readonly method: GeminiMethod };
+
 /** One call of a model surface, authenticated and read. */
 export type GatewayCall = {
   readonly requestId: string;
+  /** In whose words it is asked and answered. */
   readonly codec: Codec;
+  /** Absent: a chat in the codec's protocol. */
+  readonly endpoint?: Endpoint;
   /** What the URL says of the request, where its protocol has it there; else null. */
   readonly path: RequestPath | null;
   /** How a streamed answer is framed. */

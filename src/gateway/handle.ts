@@ -6,19 +6,25 @@ import { assertNever } from '../shared/assert-never.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
 import type { ClientBudgets, ClientReservation } from './client-budgets.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
+import { type BatchSettings, EmbeddingBatcher } from './embeddings/embedding-batcher.ts';
 import type { Client, Gateway, GatewayCall } from './gateway.ts';
 import type { ChatTools, Job } from './job.ts';
 import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
 import { ableTargets, isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
+import { readWork, type WorkTools } from './read-work.ts';
 import { type Outlet, relayBody, relayStream } from './relay.ts';
 import { reserveBudget, spentBy } from './reserve-budget.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
-import { chatWork, type Work } from './work.ts';
+import type { Work } from './work.ts';
 
 export type GatewayDeps = ForwardTools & {
-  readonly settings: () => { readonly holdMs: number; readonly heartbeatMs: number };
+  readonly settings: () => {
+    readonly holdMs: number;
+    readonly heartbeatMs: number;
+    readonly embeddings: BatchSettings;
+  };
   readonly routes: () => Routes;
   readonly chat: ChatTools;
   /**
@@ -37,10 +43,18 @@ type Served = Extract<Forwarded, { kind: 'answer' }>;
 
 /** One request's life: decode → plan → forward → relay. */
 export function createGateway(deps: GatewayDeps): Gateway {
+  const tools: WorkTools = {
+    chat: deps.chat,
+    batcher: new EmbeddingBatcher({
+      settings: () => deps.settings().embeddings,
+      clock: deps.clock,
+      forward: (input, trace) => forward(input, trace, deps),
+    }),
+  };
   return {
     async handle(call) {
       const life = new RequestLife(call, deps);
-      const work = chatWork(call, deps.chat);
+      const work = readWork(call, tools);
       if (isProblem(work)) return life.refuse(work);
       life.begin(work);
       const loop = loopProblem(call, deps.instance);

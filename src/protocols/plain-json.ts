@@ -2,7 +2,10 @@ import { countOr, isObject, parseJson } from '../shared/json-shape.ts';
 import type { ReplyFacts, Usage, WireCodec } from './codec.ts';
 
 /** What reads an upstream's answer: a whole one, or a stream. */
-export type AnswerReader = Pick<WireCodec, 'id' | 'readReply' | 'collect' | 'streamReader' | 'endFrame'>;
+export type AnswerReader = Pick<WireCodec, 'id' | 'readReply' | 'collect' | 'streamReader' | 'endFrame'> & {
+  /** No chat: how a vendor writes its chats, and what those carry, does not concern it. */
+  readonly isPlain?: true;
+};
 
 const decoder = new TextDecoder();
 
@@ -13,6 +16,7 @@ export function plainReader(
 ): AnswerReader {
   return {
     id: codec.id,
+    isPlain: true,
     readReply(bytes): ReplyFacts {
       const reply = parseJson(decoder.decode(bytes));
       if (!isObject(reply)) return { state: 'unreadable', reason: 'the reply is no JSON object' };
@@ -27,13 +31,17 @@ export function plainReader(
 }
 
 /** `prompt_tokens` as embeddings count; null where nothing is said. */
-function usageOf(value: unknown): Usage | null {
+export function usageOf(value: unknown): Usage | null {
   if (!isObject(value)) return null;
   const inputTokens = countOr(value.prompt_tokens) ?? countOr(value.input_tokens) ?? countOr(value.total_tokens);
   if (inputTokens === null) return null;
+  return usageFor(inputTokens, countOr(value.completion_tokens) ?? countOr(value.output_tokens) ?? 0);
+}
+
+export function usageFor(inputTokens: number, outputTokens: number): Usage {
   return {
     inputTokens,
-    outputTokens: countOr(value.completion_tokens) ?? countOr(value.output_tokens) ?? 0,
+    outputTokens,
     cachedTokens: null,
     cacheWriteTokens: null,
     reasoningTokens: null,

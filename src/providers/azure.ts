@@ -1,3 +1,5 @@
+import { openAiEmbeddings, withoutInputType } from './embeddings.ts';
+import { ENDPOINT_PATHS } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { modelMissing } from './failure-from.ts';
 import type { ApplicationLogin, Provider } from './provider.ts';
@@ -54,7 +56,7 @@ function configure(settings: VendorSettings): Provider {
 }
 
 /** The base URL may be the resource's host, or reach into the API already. */
-function placesOf(baseUrl: string, version: string): Pick<Provider, 'paths' | 'speaks'> {
+function placesOf(baseUrl: string, version: string): Pick<Provider, 'paths' | 'speaks' | 'embeddings' | 'endpoints'> {
   const path = URL.canParse(baseUrl) ? new URL(baseUrl).pathname.replace(/\/+$/, '') : '';
   if (path.endsWith('/v1') || !/^\d/.test(version)) {
     const root = path.endsWith('/v1') ? '' : path.endsWith('/openai') ? '/v1' : '/openai/v1';
@@ -65,6 +67,7 @@ function placesOf(baseUrl: string, version: string): Pick<Provider, 'paths' | 's
         models: `${root}/models`,
       },
       speaks: () => ['openai-chat', 'openai-responses'],
+      ...offersAt((path) => root + path),
     };
   }
   const root = path.endsWith('/openai') ? '' : '/openai';
@@ -73,6 +76,16 @@ function placesOf(baseUrl: string, version: string): Pick<Provider, 'paths' | 's
       'openai-chat': `${root}/deployments/{model}/chat/completions?api-version=${version}`,
       models: `${root}/models?api-version=${version}`,
     },
+    ...offersAt((path) => `${root}/deployments/{model}${path}?api-version=${version}`),
+  };
+}
+
+/** Everything that a deployment can be of. */
+function offersAt(place: (path: string) => string): Pick<Provider, 'embeddings' | 'endpoints'> {
+  const { rerank: _, moderations: __, ...paths } = ENDPOINT_PATHS;
+  return {
+    embeddings: { ...openAiEmbeddings, path: place(openAiEmbeddings.path), edit: withoutInputType },
+    endpoints: Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, place(path)])),
   };
 }
 

@@ -1,4 +1,6 @@
 import { compatible } from './compatible.ts';
+import { openAiEmbeddings } from './embeddings.ts';
+import { ENDPOINT_PATHS } from './endpoints.ts';
 import { readCommonModels } from './model-list.ts';
 import packaged from './packaged-vendors.json' with { type: 'json' };
 import { normalizeProviderId } from './provider-id.ts';
@@ -86,9 +88,12 @@ function vendorOf({ id, title, baseUrl, keyEnv, docUrl, protocol }: Row): Provid
     ...(docUrl !== '' && { docUrl }),
   } satisfies Omit<Provider, 'protocol'>;
   return withUrlVariables(
-    protocol === 'openai-chat' ? compatible(vendor) : { ...others[protocol], ...vendor, protocol },
+    protocol === 'openai-chat' ? compatible({ ...vendor, ...OFFERS }) : { ...others[protocol], ...vendor, protocol },
   );
 }
+
+/** The package does not say what a vendor has besides chats; what it lacks it says itself. */
+const OFFERS = { embeddings: openAiEmbeddings, endpoints: ENDPOINT_PATHS } as const;
 
 const others: Readonly<Record<Exclude<Row['protocol'], 'openai-chat'>, Pick<Provider, 'authorize' | 'readModels'>>> = {
   'openai-responses': { readModels: readCommonModels },

@@ -1,4 +1,5 @@
 import { compatible } from './compatible.ts';
+import { endpointsAt } from './endpoints.ts';
 
 export const cerebras = compatible({
   id: 'cerebras',
@@ -6,6 +7,7 @@ export const cerebras = compatible({
   baseUrl: 'https://api.cerebras.ai/v1',
   keyEnv: ['CEREBRAS_API_KEY'],
   key: 'required',
+  endpoints: endpointsAt('completions'),
   tier: 2,
   keyUrl: 'https://cloud.cerebras.ai',
   rateHeaders: {

@@ -1,4 +1,5 @@
 import { compatible } from './compatible.ts';
+import { endpointsAt } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { overloaded, rateLimited } from './failure-from.ts';
 import { isObject } from './json-shape.ts';
@@ -15,6 +16,7 @@ export const chutes = compatible({
   baseUrl: BASE,
   keyEnv: ['CHUTES_API_KEY'],
   key: 'required',
+  endpoints: endpointsAt('completions'),
   tier: 5,
   keyUrl: 'https://chutes.ai/app/api',
   pollQuota: {

@@ -1,3 +1,4 @@
+import { cohereEmbeddings } from './cohere-embeddings.ts';
 import { compatible } from './compatible.ts';
 import { readError } from './error-body.ts';
 import { rateLimited } from './failure-from.ts';
@@ -21,6 +22,8 @@ export const cohere = compatible({
   streamUsage: false,
   // On a trial key's successes; its refusals carry none.
   rateHeaders: { requestsPerMinute: 'x-trial-endpoint-call-*' },
+  embeddings: cohereEmbeddings,
+  endpoints: { rerank: '/../../v2/rerank' },
   classify: (reply) => {
     const error = readError(reply);
     // "You are using a Trial key, which is limited to 1000 API calls / month": the whole key, for the rest of the month.

@@ -71,6 +71,8 @@ export const deepseek = compatible({
   baseUrl: 'https://api.deepseek.com/v1',
   keyEnv: ['DEEPSEEK_API_KEY'],
   key: 'required',
+  // Only its beta has them.
+  endpoints: { completions: '/../beta/completions' },
   wantsReasoningBack: true,
   tier: null,
   keyUrl: 'https://platform.deepseek.com/api_keys',

@@ -1,4 +1,5 @@
 import { countOr } from '../shared/json-shape.ts';
+import { geminiEmbeddings } from './embeddings.ts';
 import { namesDailyQuota, readError } from './error-body.ts';
 import { forbidden, rateLimited } from './failure-from.ts';
 import { isObject, objectsIn } from './json-shape.ts';
@@ -30,6 +31,7 @@ export const gemini = {
     body: (request, model) => ({ generateContentRequest: { ...request, model: `models/${model}` } }),
     read: (reply) => countOr(reply.totalTokens),
   },
+  embeddings: geminiEmbeddings,
   classify: (reply) => {
     const error = readError(reply);
     if (error.status === 400 && /location is not supported/i.test(error.text)) return forbidden(error, 'model');

@@ -1,4 +1,5 @@
 import { compatible } from './compatible.ts';
+import { endpointsAt } from './endpoints.ts';
 import { isObject } from './json-shape.ts';
 import type { JsonObject } from './provider.ts';
 import { requestLargerThanMinute } from './request-too-large.ts';
@@ -17,6 +18,7 @@ export const groq = compatible(
     baseUrl: 'https://api.groq.com/openai/v1',
     keyEnv: ['GROQ_API_KEY'],
     key: 'required',
+    endpoints: endpointsAt('speech', 'transcriptions', 'translations'),
     tier: 2,
     keyUrl: 'https://console.groq.com/keys',
     // Each of these is answered with 400; `n` is only accepted as 1, which is the default.

@@ -1,4 +1,6 @@
 import { compatible } from './compatible.ts';
+import { textEmbeddings } from './embeddings.ts';
+import { endpointsAt } from './endpoints.ts';
 
 export const lmStudio = compatible({
   id: 'lm_studio',
@@ -9,4 +11,6 @@ export const lmStudio = compatible({
   key: 'optional',
   isLocal: true,
   tier: null,
+  embeddings: textEmbeddings,
+  endpoints: endpointsAt('completions'),
 });

@@ -1,5 +1,7 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { compatible } from './compatible.ts';
+import { textEmbeddings } from './embeddings.ts';
+import { endpointsAt } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
@@ -104,6 +106,23 @@ export const mistral = compatible(
       return isAbsent ? rateLimited(readError(reply), null, { isPermanent: true }) : undefined;
     },
     replyMarks: ['"thinking"', '"type":"text"', '"type": "text"', '"model_length"', '"error"'],
+    embeddings: {
+      ...textEmbeddings,
+      edit: (index) =>
+        together(
+          ...['input_type', 'user'].map((name) =>
+            index.has(name) ? { remove: [name], changes: [`${name} removed`] } : undefined,
+          ),
+          index.has('dimensions')
+            ? {
+                set: { output_dimension: index.get('dimensions') },
+                remove: ['dimensions'],
+                changes: ['dimensions → output_dimension'],
+              }
+            : undefined,
+        ),
+    },
+    endpoints: endpointsAt('transcriptions', 'moderations'),
     adaptReply: adapt,
     adaptEvents: () => adapt,
   },

@@ -1,4 +1,5 @@
 import { compatible } from './compatible.ts';
+import { inputTypeEdit, textEmbeddings } from './embeddings.ts';
 import { readError } from './error-body.ts';
 import { modelMissing } from './failure-from.ts';
 import { isObject } from './json-shape.ts';
@@ -39,6 +40,14 @@ export const nvidia = compatible({
       remove: ['reasoning_effort'],
       changes: ['reasoning_effort → chat_template_kwargs'],
     };
+  },
+  embeddings: {
+    ...textEmbeddings,
+    // Models that tell questions from texts refuse a request which does not say.
+    edit: (index) =>
+      index.has('input_type')
+        ? inputTypeEdit(index, { document: 'passage', query: 'query' })
+        : { set: { input_type: 'passage' }, changes: ['input_type set'] },
   },
   classify: (reply) => {
     const error = readError(reply);

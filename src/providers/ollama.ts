@@ -1,4 +1,6 @@
 import { compatible } from './compatible.ts';
+import { textEmbeddings } from './embeddings.ts';
+import { endpointsAt } from './endpoints.ts';
 
 export const ollama = compatible({
   id: 'ollama',
@@ -8,4 +10,6 @@ export const ollama = compatible({
   key: 'optional',
   isLocal: true,
   tier: null,
+  embeddings: textEmbeddings,
+  endpoints: endpointsAt('completions'),
 });

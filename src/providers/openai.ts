@@ -1,8 +1,22 @@
+import { openAiEmbeddings, withoutInputType } from './embeddings.ts';
+import { endpointsAt } from './endpoints.ts';
+import { together } from './field-edits.ts';
 import type { Provider } from './provider.ts';
 import { requestLargerThanMinute } from './request-too-large.ts';
 
 /** Models that answer `/responses` and nothing else. https://platform.openai.com/docs/models, 2026-11. */
 const RESPONSES_ONLY = /^(o\d+-pro|gpt-\d+(\.\d+)?-pro|.*codex|.*deep-research|computer-use)/;
+
+const ENDPOINTS = endpointsAt(
+  'completions',
+  'image-generations',
+  'image-edits',
+  'image-variations',
+  'speech',
+  'transcriptions',
+  'translations',
+  'moderations',
+);
 
 /** The protocols' own author: nothing to adapt. */
 export const openai = {
@@ -15,5 +29,17 @@ export const openai = {
   key: 'required',
   tier: 1,
   keyUrl: 'https://platform.openai.com/api-keys',
+  embeddings: {
+    ...openAiEmbeddings,
+    edit: (index, model) => {
+      // The models before them have one size of vectors, and the field is an error there.
+      const isRefused = index.has('dimensions') && !model.includes('text-embedding-3');
+      return together(
+        withoutInputType(index),
+        isRefused ? { remove: ['dimensions'], changes: ['dimensions removed'] } : undefined,
+      );
+    },
+  },
+  endpoints: ENDPOINTS,
   classify: requestLargerThanMinute,
 } satisfies Provider;

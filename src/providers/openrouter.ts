@@ -1,4 +1,6 @@
 import { compatible } from './compatible.ts';
+import { openAiEmbeddings } from './embeddings.ts';
+import { endpointsAt } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { billing, forbidden, badRequest, modelMissing, overloaded, rateLimited, unclassified } from './failure-from.ts';
 import { countOf, isObject } from './json-shape.ts';
@@ -28,6 +30,8 @@ export const openrouter = compatible({
   keyUrl: 'https://openrouter.ai/settings/keys',
   // Attribution of the client's own application; nothing is sent when the client sends nothing.
   headersAcross: { up: ['http-referer', 'x-title'] },
+  embeddings: openAiEmbeddings,
+  endpoints: endpointsAt('completions'),
   editFields: (index) => {
     if (!index.has('reasoning_effort')) return undefined;
     const reasoning = index.get('reasoning');

@@ -1,4 +1,6 @@
 import type { ProtocolId } from '../protocols/codec.ts';
+import { geminiEmbeddings, openAiEmbeddings } from './embeddings.ts';
+import { ENDPOINT_PATHS } from './endpoints.ts';
 import { readCommonModels } from './model-list.ts';
 import type { Provider } from './provider.ts';
 
@@ -6,6 +8,12 @@ import type { Provider } from './provider.ts';
 const AUTHORIZE: Readonly<Partial<Record<ProtocolId, Pick<Provider, 'authorize'>>>> = {
   'anthropic-messages': { authorize: (headers, key) => headers.set('x-api-key', key.reveal()) },
   gemini: { authorize: (headers, key) => headers.set('x-goog-api-key', key.reveal()) },
+};
+
+/** Whatever may stand behind it: what it lacks it says itself. */
+const OFFERS: Readonly<Partial<Record<ProtocolId, Pick<Provider, 'embeddings' | 'endpoints'>>>> = {
+  'openai-chat': { embeddings: openAiEmbeddings, endpoints: ENDPOINT_PATHS },
+  gemini: { embeddings: geminiEmbeddings },
 };
 
 /**
@@ -22,6 +30,7 @@ export function ownProvider(id: string, protocol: ProtocolId): Provider {
     key: 'optional',
     ...AUTHORIZE[protocol],
     tier: null,
+    ...OFFERS[protocol],
     readModels: readCommonModels,
   };
 }

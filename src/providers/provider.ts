@@ -1,7 +1,10 @@
 import type { ProtocolId } from '../protocols/codec.ts';
+import type { EmbeddingReply, EmbeddingRequest } from '../protocols/embeddings/embeddings.ts';
+import type { JsonRecord } from '../protocols/ir.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { SseFrame } from '../shared/sse.ts';
+import type { Endpoints } from './endpoints.ts';
 import type { Failure } from './failure.ts';
 import type { QuotaPoll } from './quota-poll.ts';
 import type { VendorField, VendorSettings } from './vendor-settings.ts';
@@ -139,6 +142,31 @@ export type StreamRewriter = {
   end(): readonly SseFrame[];
 };
 
+/** How a vendor makes embeddings. */
+export type Embeddings = {
+  /** Inputs of one call. */
+  readonly maxInputs: number;
+  /** Takes arrays of tokens in place of texts. */
+  readonly takesTokens: boolean;
+} & (
+  | {
+      /** OpenAI's request and reply. */
+      readonly form: 'openai-chat';
+      /** Under the base URL; `{model}` stands for the model. */
+      readonly path: string;
+      /** What of a request the vendor calls otherwise or does not take; undefined: nothing to do. */
+      edit?(index: JsonIndex, model: string): FieldEdit | undefined;
+    }
+  | { readonly form: 'gemini' }
+  | {
+      readonly form: 'own';
+      readonly path: string;
+      encode(request: EmbeddingRequest, model: string): JsonRecord;
+      /** Null: not what was asked for. */
+      decode(reply: JsonRecord): EmbeddingReply | null;
+    }
+);
+
 /** A vendor: data, and hooks of a few lines where data is not enough. Everything absent means plain OpenAI chat. */
 export interface Provider {
   /** Lower case with `_`. */
@@ -191,6 +219,10 @@ export interface Provider {
   readonly headersAcross?: { readonly up?: readonly string[]; readonly down?: readonly string[] };
   /** False where `stream_options` is refused; usage then comes unasked or not at all. Default true. */
   readonly streamUsage?: boolean;
+  /** Absent: it makes none. */
+  readonly embeddings?: Embeddings;
+  /** What it offers besides; absent: nothing. */
+  readonly endpoints?: Endpoints;
   /** Absent: it has none, and tokens are counted here. */
   readonly counting?: Counting;
   /** Wants the reasoning before a tool call back with the call's result, and clients tend to drop it. */

@@ -74,11 +74,14 @@ const MAX_URLS = 10_000;
 
 /** Put together once for each provider's place, protocol and model. */
 export function callUrl(provider: Provider, configuredBase: string, context: AdaptContext): string {
-  const { protocol, isStream } = context;
-  const model = provider.callsModel?.(context.model) ?? context.model;
-  const baseUrl = provider.baseFor?.(context.model) ?? configuredBase;
+  const { protocol, isStream, model } = context;
   const path = provider.paths?.[protocol] ?? PATHS[protocol][isStream ? 'stream' : 'whole'];
-  return endpointUrl(baseUrl, path, model);
+  return placeUrl(provider, configuredBase, path, model);
+}
+
+/** Where a vendor has this path for this model. */
+export function placeUrl(provider: Provider, configuredBase: string, path: string, model: string): string {
+  return endpointUrl(provider.baseFor?.(model) ?? configuredBase, path, provider.callsModel?.(model) ?? model);
 }
 
 /** A path under a base URL, `{model}` in it replaced. */

@@ -160,9 +160,7 @@ function noRoute(found: Exclude<Match, { kind: 'route' }>, method: string, path:
 }
 
 /** Surfaces that clients may expect, and that a later version brings. */
-const LATER =
-  /^\/(?:v1beta\/|v1\/(?:messages|responses|embeddings|completions|images|audio|rerank|moderations)(?:\/|$)|v1\/models\/.+:\w+$)/;
-/^\/(?:metrics$|v1\/(?:embeddings|completions|images|audio|rerank|moderations|token-count|cost-estimate)(?:\/|$))/;
+const LATER = /^\/v1\/(?:completions|images|audio|rerank|moderations)(?:\/|$)/;
 
 const SUGGESTED = routes.filter((route) => route.access === 'client').map((route) => route.path);
 

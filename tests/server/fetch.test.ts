@@ -163,7 +163,7 @@ describe('paths and methods', () => {
     '/%61dmin/keys',
     '/admin',
     '/admin/',
-    '/v1/embeddings',
+    '/v1/completions/x',
   ])('%s is 404 in the OpenAI envelope', async (path) => {
     const response = await fakeServer().send(path, withKey());
     expect(response.status).toBe(404);

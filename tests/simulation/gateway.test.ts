@@ -243,7 +243,7 @@ class World {
         traitsOf: () => ({ reasoning: { kind: 'unknown' }, maxOutputTokens: null, hasStructuredOutput: null }),
       },
       addedCredential: () => undefined,
-      settings: () => ({ holdMs, heartbeatMs }),
+      settings: () => ({ holdMs, heartbeatMs, embeddings: { isOn: true, size: 64, waitMs: 20 } }),
       firstByteTimes: new FirstByteTimes(),
       routes: () => ({
         ...bareRoutes,

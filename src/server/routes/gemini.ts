@@ -31,6 +31,12 @@ function callMethod(exchange: Exchange): Promise<Response | Refusal> | Refusal {
     }
     case 'countTokens':
       return countMethod(exchange, model);
+    case 'embedContent':
+    case 'batchEmbedContents':
+      return callModel(exchange, codecOf('gemini'), {
+        path: { model, isStream: false },
+        endpoint: { kind: 'gemini-embeddings', method },
+      });
     default:
       return refuse({
         kind: 'route-not-found',
@@ -42,7 +48,7 @@ function callMethod(exchange: Exchange): Promise<Response | Refusal> | Refusal {
 }
 
 const unknownMethod = (method: string) =>
-  `the method "${method}" is not known here; generateContent, streamGenerateContent and countTokens are`;
+  `the method "${method}" is not known here; generateContent, streamGenerateContent, countTokens, embedContent and batchEmbedContents are`;
 
 async function countMethod(exchange: Exchange, model: string): Promise<Response | Refusal> {
   // The whole request may stand inside, or only its contents.

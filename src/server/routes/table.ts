@@ -9,6 +9,7 @@ import { testRouteRoute } from '../admin/test-route.ts';
 import { usageRoute } from '../admin/usage.ts';
 import { chatCompletionsRoute } from './chat-completions.ts';
 import { costEstimateRoute } from './cost-estimate.ts';
+import { embeddingsRoute } from './embeddings.ts';
 import { geminiRoutes } from './gemini.ts';
 import { geminiModelRoutes } from './gemini-models.ts';
 import { healthRoutes } from './health.ts';
@@ -25,6 +26,7 @@ export const routes: readonly Route[] = [
   chatCompletionsRoute,
   ...messagesRoutes,
   ...responsesRoutes,
+  embeddingsRoute,
   ...geminiRoutes,
   ...geminiModelRoutes,
   ...modelRoutes,
