@@ -1,9 +1,13 @@
 import { countOr } from '../shared/json-shape.ts';
 import { readError } from './error-body.ts';
 import { billing, forbidden } from './failure-from.ts';
-import { isObject } from './json-shape.ts';
+import { isObject, objectsIn } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
 import type { Provider } from './provider.ts';
+
+const UNSIGNED = /"signature"\s*:\s*""/;
+
+const isUnsigned = (part: unknown) => isObject(part) && part.type === 'thinking' && part.signature === '';
 
 /** Fields that the counter of tokens takes; it refuses all others. */
 const COUNTED: readonly string[] = ['model', 'messages', 'system', 'tools', 'tool_choice', 'thinking', 'mcp_servers'];
@@ -23,6 +27,20 @@ export const anthropic = {
   rateHeaders: {
     requestsPerMinute: 'anthropic-ratelimit-requests-*',
     tokensPerMinute: 'anthropic-ratelimit-tokens-*',
+  },
+  // Thoughts of another vendor's model, from earlier in the conversation: nobody has signed them, and they are refused.
+  editFields: (index) => {
+    const messages = index.slice('messages');
+    if (!messages || !UNSIGNED.test(Buffer.from(messages).toString('latin1'))) return undefined;
+    const turns = objectsIn(index.get('messages'));
+    const kept = turns.flatMap((turn) => {
+      if (!Array.isArray(turn.content)) return [turn];
+      const content = turn.content.filter((part) => !isUnsigned(part));
+      return content.length === 0 && turn.content.length > 0 ? [] : [{ ...turn, content }];
+    });
+    return Bun.deepEquals(kept, turns)
+      ? undefined
+      : { set: { messages: kept }, changes: ['unsigned thinking removed'] };
   },
   counting: {
     path: '/messages/count_tokens',
