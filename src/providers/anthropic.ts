@@ -1,11 +1,13 @@
 import { countOr } from '../shared/json-shape.ts';
+import { holds } from './byte-search.ts';
 import { readError } from './error-body.ts';
 import { billing, forbidden } from './failure-from.ts';
 import { isObject, objectsIn } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
 import type { Provider } from './provider.ts';
 
-const UNSIGNED = /"signature"\s*:\s*""/;
+/** As JSON writers put it, without spaces and with one. */
+const UNSIGNED = ['"signature":""', '"signature": ""'] as const;
 
 const isUnsigned = (part: unknown) => isObject(part) && part.type === 'thinking' && part.signature === '';
 
@@ -31,7 +33,7 @@ export const anthropic = {
   // Thoughts of another vendor's model, from earlier in the conversation: nobody has signed them, and they are refused.
   editFields: (index) => {
     const messages = index.slice('messages');
-    if (!messages || !UNSIGNED.test(Buffer.from(messages).toString('latin1'))) return undefined;
+    if (!UNSIGNED.some((mark) => holds(messages, mark))) return undefined;
     const turns = objectsIn(index.get('messages'));
     const kept = turns.flatMap((turn) => {
       if (!Array.isArray(turn.content)) return [turn];
