@@ -63,6 +63,7 @@ const owners: Readonly<Record<string, readonly Room[]>> = {
   '@clack/prompts': ['cli'],
   chalk: ['cli'],
   '@bomb.sh/tab': ['cli'],
+  'jsonc-parser': ['cli'],
   yaml: ['config'],
   'proper-lockfile': ['config', 'oauth'],
   oauth4webapi: ['oauth'],

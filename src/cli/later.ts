@@ -1,16 +1,10 @@
 import { type Command, Option } from 'commander';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 
-/** Names that are reserved. Each is refused by name, so that nobody takes it for a typing mistake. */
-const COMMANDS = ['setup'];
-
 export const notSupported = (what: string) =>
   new CliError(ExitCode.usage, 'unsupported', `"${what}" is not supported by this version of rotator`);
 
-export function reserveCommands(program: Command): void {
-  for (const name of COMMANDS) reserveCommand(program, name, name);
-}
-
+/** A name that is reserved is refused by name, so that nobody takes it for a typing mistake. */
 export function reserveCommand(parent: Command, name: string, shown: string): void {
   parent
     .command(name, { hidden: true })

@@ -9,13 +9,13 @@ import { addLogs } from './commands/logs.ts';
 import { addModels } from './commands/models.ts';
 import { addOAuth } from './commands/oauth.ts';
 import { addServe } from './commands/serve.ts';
+import { addSetup } from './commands/setup.ts';
 import { addStatus } from './commands/status.ts';
 import { addTestRoute } from './commands/test-route.ts';
 import { addUsage } from './commands/usage.ts';
 import type { Context, Start } from './context.ts';
 import { endingOf, tell } from './failure.ts';
 import type { Io } from './io.ts';
-import { reserveCommands } from './later.ts';
 import { Output } from './output.ts';
 import { ExitCode } from '../shared/cli-error.ts';
 import { version } from '../version.ts';
@@ -57,8 +57,8 @@ Examples:
   addClients(program, start);
   addConfig(program, start);
   addImport(program, start);
+  addSetup(program, start);
   addCompletion(program, start);
-  reserveCommands(program);
   return program;
 }
 

@@ -7,7 +7,9 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   type Document,
   isAlias,
+  isCollection,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   type Node,
@@ -21,7 +23,10 @@ import {
 /** As the last step of a path: a new item at the end of a list. */
 export const APPEND = Symbol('append');
 
-export type EditPath = readonly (string | typeof APPEND)[];
+/** A number is a place in a list. */
+export type ValuePath = readonly (string | number)[];
+
+export type EditPath = readonly (string | number | typeof APPEND)[];
 
 /** What stands in the way of an edit; for a person. */
 export class EditRefusal extends Error {}
@@ -41,8 +46,40 @@ export function insert(text: string, path: EditPath, value: unknown): string {
   });
 }
 
+/** Gives a field or an item this value, whatever it has now; what is missing of the path is made. */
+export function assign(text: string, path: ValuePath, value: unknown): string {
+  const document = parse(text);
+  const found = document.getIn(path, true);
+  const parent = path.length > 1 ? document.getIn(path.slice(0, -1)) : document.contents;
+  const last = path.at(-1);
+  if (isNode(found) && !isNull(found)) {
+    const intended = replaceIn(document.toJS({ maxAliasCount: 1000 }), path, new YamlDocument(value).toJS());
+    return settle(text, spliceAssign(text, document, path, value), intended, (copy) =>
+      copy.setIn(path, copy.createNode(value)),
+    );
+  }
+  // The place behind the last item is a new one.
+  const isNext = typeof last === 'number' && (!isSeq(parent) || parent.items.length === last);
+  return insert(text, isNext ? [...path.slice(0, -1), APPEND] : path, value);
+}
+
+/** Takes a field or an item away; what is emptied by it stays as `{}` or `[]`. A path that leads nowhere changes nothing. */
+export function remove(text: string, path: ValuePath): string {
+  const document = parse(text);
+  if (!document.hasIn(path)) return text;
+  const last = path.at(-1);
+  if (typeof last === 'number') return removeItem(text, path.slice(0, -1), last);
+  const intended = withoutField(document.toJS({ maxAliasCount: 1000 }), path);
+  return settle(text, spliceField(text, document, path), intended, (copy) => {
+    copy.deleteIn(path);
+    const around = path.slice(0, -1);
+    const map: unknown = around.length === 0 ? copy.contents : copy.getIn(around, true);
+    if (isMap(map)) map.flow ||= map.items.length === 0;
+  });
+}
+
 /** Removes one item of a list; an emptied list stays as `[]`. */
-export function removeItem(text: string, path: readonly string[], index: number): string {
+export function removeItem(text: string, path: ValuePath, index: number): string {
   const document = parse(text);
   const intended = removeFrom(document.toJS({ maxAliasCount: 1000 }), path, index);
   return settle(text, spliceRemove(text, document, path, index), intended, (copy) => copy.deleteIn([...path, index]));
@@ -57,6 +94,14 @@ export function replaceScalar(text: string, path: readonly (string | number)[], 
   const intended = replaceIn(document.toJS({ maxAliasCount: 1000 }), path, value);
   const spliced = range ? splice(text, range[0], range[1], JSON.stringify(value)) : null;
   return settle(text, spliced, intended, (copy) => copy.setIn(path, value));
+}
+
+/** The text as plain data; null: it is no YAML, or no mapping. An empty one is an empty mapping. */
+export function readYaml(text: string): { readonly tree: Record<string, unknown> } | null {
+  const document = parse(text);
+  if (document.errors.length > 0) return null;
+  const tree: unknown = document.toJS({ maxAliasCount: 1000 }) ?? {};
+  return isRecord(tree) ? { tree } : null;
 }
 
 const parse = (text: string): Document.Parsed =>
@@ -93,6 +138,12 @@ function spliceInsert(text: string, document: Document.Parsed, path: EditPath, v
     if (step === APPEND) {
       if (!isSeq(node)) throw new EditRefusal(`${describePath(path.slice(0, i))} is not a list`);
       return addToSeq(text, node, value);
+    }
+    if (typeof step === 'number') {
+      const item: unknown = isSeq(node) ? node.items[step] : undefined;
+      if (!isNode(item)) throw new EditRefusal(`${describePath(path.slice(0, i))} has no place ${step}`);
+      node = item;
+      continue;
     }
     if (!isMap(node)) throw new EditRefusal(`${describePath(path.slice(0, i))} is not a mapping`);
     const pair: Pair | undefined = pairOf(node, step);
@@ -145,14 +196,63 @@ function fill(text: string, map: YAMLMap, pair: Pair, value: unknown): string | 
   return insertLines(emptied, range[0], block(value, columnOf(map) + 2), null);
 }
 
-function spliceRemove(text: string, document: Document.Parsed, path: readonly string[], index: number): string | null {
+/** What stands at a path, and the field that it is the value of, if it is one's. */
+function find(document: Document.Parsed, path: ValuePath): { readonly node: unknown; readonly pair: Pair | undefined } {
   let node: unknown = document.contents;
   let pair: Pair | undefined;
-  for (const step of path) {
-    if (!isMap(node)) return null;
-    pair = pairOf(node, step);
-    node = pair?.value;
+  for (const [i, step] of path.entries()) {
+    if (isAlias(node)) throw new EditRefusal(`${describePath(path.slice(0, i))} is an alias (*${node.source})`);
+    pair = isMap(node) && typeof step === 'string' ? pairOf(node, step) : undefined;
+    node = pair ? pair.value : isSeq(node) && typeof step === 'number' ? node.items[step] : undefined;
   }
+  return { node, pair };
+}
+
+function spliceAssign(text: string, document: Document.Parsed, path: ValuePath, value: unknown): string | null {
+  const { node, pair } = find(document, path);
+  const start = startOf(node);
+  const end = endOf(node);
+  if (start === undefined || end === undefined) return null;
+  const isBlock = (isMap(node) || isSeq(node)) && !node.flow;
+  if (!isBlock) return splice(text, start, end, inline(value));
+  if (isCollectionLike(value))
+    return splice(text, start, end, block(value, columnOf(node)).join(newlineOf(text)).trimStart());
+  const colon = colonOf(text, pair);
+  return splice(text, colon === null ? start : colon + 1, end, `${colon === null ? '' : ' '}${inline(value)}`);
+}
+
+function spliceField(text: string, document: Document.Parsed, path: ValuePath): string | null {
+  const { pair } = find(document, path);
+  const { node: map, pair: around } = find(document, path.slice(0, -1));
+  if (isAlias(map)) throw new EditRefusal(`${describePath(path.slice(0, -1))} is an alias (*${map.source})`);
+  if (!isMap(map) || !pair) return null;
+  const index = map.items.indexOf(pair);
+  const start = startOf(pair.key);
+  const end = endOfPair(pair);
+  if (start === undefined || end === undefined) return null;
+  if (map.flow) {
+    const after = startOf(map.items[index + 1]?.key);
+    if (after !== undefined) return splice(text, start, after, '');
+    const before = map.items[index - 1];
+    return splice(text, (before && endOfPair(before)) ?? start, end, '');
+  }
+  const from = text.lastIndexOf('\n', start) + 1;
+  if (text.slice(from, start).trim() !== '') return null;
+  const without = splice(text, from, nextLine(text, end), '');
+  if (map.items.length > 1 || path.length === 1) return without;
+  const colon = colonOf(text, around);
+  return colon === null ? null : splice(without, colon + 1, colon + 1, ' {}');
+}
+
+/** Where the colon behind a field's name stands. */
+function colonOf(text: string, pair: Pair | undefined): number | null {
+  const name = pair && isScalar(pair.key) ? pair.key.range?.[1] : undefined;
+  const colon = name === undefined ? -1 : text.indexOf(':', name);
+  return colon < 0 ? null : colon;
+}
+
+function spliceRemove(text: string, document: Document.Parsed, path: ValuePath, index: number): string | null {
+  const { node, pair } = find(document, path);
   if (isAlias(node)) throw new EditRefusal(`${describePath(path)} is an alias (*${node.source})`);
   if (!isSeq(node) || !pair) return null;
   const item = node.items[index];
@@ -173,13 +273,15 @@ function spliceRemove(text: string, document: Document.Parsed, path: readonly st
   if (text.slice(from, dash).trim() !== '') return null;
   const without = splice(text, from, nextLine(text, end), '');
   if (node.items.length > 1) return without;
-  const name = isScalar(pair.key) ? pair.key.range?.[1] : undefined;
-  const colon = name === undefined ? -1 : text.indexOf(':', name);
-  return colon < 0 ? null : splice(without, colon + 1, colon + 1, ' []');
+  const colon = colonOf(text, pair);
+  return colon === null ? null : splice(without, colon + 1, colon + 1, ' []');
 }
 
 const pairOf = (map: YAMLMap, name: string): Pair | undefined =>
   map.items.find(({ key }) => isScalar(key) && (key.source ?? key.value) === name);
+
+const isCollectionLike = (value: unknown) =>
+  isCollection(value) || (typeof value === 'object' && value !== null && !isScalar(value));
 
 const isNull = (node: Node): boolean => isScalar(node) && node.value === null;
 
@@ -274,21 +376,36 @@ function insertInto(tree: unknown, path: EditPath, value: unknown): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return value;
   if (step === APPEND) return [...(Array.isArray(tree) ? tree : []), insertInto(undefined, rest, value)];
+  if (typeof step === 'number')
+    return Array.isArray(tree) ? tree.with(step, insertInto(tree[step], rest, value)) : tree;
   const fields = isRecord(tree) ? tree : {};
   return { ...fields, [step]: insertInto(fields[step], rest, value) };
 }
 
-function removeFrom(tree: unknown, path: readonly string[], index: number): unknown {
-  const [step, ...rest] = path;
-  if (step === undefined) return Array.isArray(tree) ? tree.toSpliced(index, 1) : tree;
-  return isRecord(tree) ? { ...tree, [step]: removeFrom(tree[step], rest, index) } : tree;
-}
-
-function replaceIn(tree: unknown, path: readonly (string | number)[], value: string): unknown {
+/** As `insertInto`, of a path that is there. */
+function replaceIn(tree: unknown, path: ValuePath, value: unknown): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return value;
-  if (Array.isArray(tree)) return tree.map((item, i) => (i === step ? replaceIn(item, rest, value) : item));
+  if (typeof step === 'number') return Array.isArray(tree) ? tree.with(step, replaceIn(tree[step], rest, value)) : tree;
   return isRecord(tree) ? { ...tree, [step]: replaceIn(tree[step], rest, value) } : tree;
+}
+
+function withoutField(tree: unknown, path: ValuePath): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return tree;
+  if (typeof step === 'number') return Array.isArray(tree) ? tree.with(step, withoutField(tree[step], rest)) : tree;
+  if (!isRecord(tree)) return tree;
+  const { [step]: child, ...others } = tree;
+  if (rest.length > 0) return { ...tree, [step]: withoutField(child, rest) };
+  return others;
+}
+
+function removeFrom(tree: unknown, path: ValuePath, index: number): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return Array.isArray(tree) ? tree.toSpliced(index, 1) : tree;
+  if (typeof step === 'number')
+    return Array.isArray(tree) ? tree.with(step, removeFrom(tree[step], rest, index)) : tree;
+  return isRecord(tree) ? { ...tree, [step]: removeFrom(tree[step], rest, index) } : tree;
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
