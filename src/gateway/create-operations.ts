@@ -10,6 +10,7 @@ import { namePattern } from '../shared/wildcard.ts';
 import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
+import { groupReports } from './group-reports.ts';
 import { type History, lifetimeCosts, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
 import type { GatewayDeps } from './handle.ts';
 import type { ChatTools } from './job.ts';
@@ -146,12 +147,20 @@ export function createOperations(deps: OperationsDeps): Operations {
       const states = new Map(
         [...pools.values()].flatMap(({ credentials }) => credentials.map((each) => [each.id as string, each])),
       );
-      const keys = (await operations.keys()).map((key) => ({
-        ...key,
-        windows: (states.get(key.id)?.windows ?? []).map(windowReport),
-        caps: (states.get(key.id)?.caps ?? []).map(capReport),
-        today: used.key.of.get(key.id) ?? NO_USAGE,
-      }));
+      const models = deps.history.usage.models(since);
+      const byId = new Map(runtimes().map((runtime) => [runtime.id, runtime]));
+      const keys = (await operations.keys()).map((key) => {
+        const windows = (states.get(key.id)?.windows ?? []).map(windowReport);
+        const caps = (states.get(key.id)?.caps ?? []).map(capReport);
+        const scopeOf = (model: string) => byId.get(key.provider)?.pool.scopeOf(model) ?? `model:${model}`;
+        return {
+          ...key,
+          windows,
+          caps,
+          groups: groupReports({ ...key, windows, caps }, models.get(key.id) ?? new Map(), scopeOf),
+          today: used.key.of.get(key.id) ?? NO_USAGE,
+        };
+      });
       const providers = (await operations.providers()).map((view) => ({
         ...view,
         blocks: (pools.get(view.id)?.blocks ?? []).map(blockView),

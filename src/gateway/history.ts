@@ -8,6 +8,8 @@ export interface History {
       readonly rows: readonly (UsageCounts & { readonly name: string | null })[];
       readonly total: UsageCounts;
     };
+    /** Credential id → upstream model → use since a time. */
+    models(since: number): ReadonlyMap<string, ReadonlyMap<string, UsageCounts>>;
     /** Credential id → all that it has used, as far as it is written. */
     lifetime(): ReadonlyMap<string, Pick<UsageCounts, 'costUsd'>>;
   };
@@ -113,7 +115,7 @@ export function requestById(history: History, id: string): RequestView | null {
   return found && requestView(found);
 }
 
-function usageTotals(counts: UsageCounts): UsageTotals {
+export function usageTotals(counts: UsageCounts): UsageTotals {
   return {
     requests: counts.requests,
     failures: counts.failures,

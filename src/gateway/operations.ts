@@ -93,7 +93,21 @@ export type UsageTotals = {
 export type CredentialReport = CredentialView & {
   readonly windows: readonly WindowReport[];
   readonly caps: readonly CapReport[];
+  /** What of this is of one quota group, or of a model that is in none: where there is any of it, by name. */
+  readonly groups: readonly GroupReport[];
   /** Since the last daily reset; `usage` is everything since it was first used. */
+  readonly today: UsageTotals;
+};
+
+/** A quota group, or a model that is in none, on one credential. */
+export type GroupReport = {
+  /** `group:NAME` or `model:NAME`. */
+  readonly scope: string;
+  /** Those that were used since the last daily reset. */
+  readonly models: readonly string[];
+  readonly windows: readonly WindowReport[];
+  readonly blocks: readonly BlockView[];
+  readonly caps: readonly CapReport[];
   readonly today: UsageTotals;
 };
 

@@ -377,6 +377,10 @@ class CredentialPool implements Pool {
     this.#wake(now);
   }
 
+  scopeOf(model: string): string {
+    return scopeName(limitScope('model', model, this.#roster.groupOf(model)));
+  }
+
   explain(want: Want): readonly Explanation[] {
     const now = this.#now();
     this.#catchUp(now);

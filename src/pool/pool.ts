@@ -261,6 +261,8 @@ export interface Pool {
   settle(lease: Lease, settlement: Settlement): void;
   /** After a sibling served the request: these credentials failed with 5xx on it and rest `transient` on the model. */
   rest(credentials: Iterable<CredentialId>, model: string): void;
+  /** What a model's limits are named by: `group:NAME` of its quota group, `model:NAME` where it is in none. */
+  scopeOf(model: string): string;
   explain(want: Want): readonly Explanation[];
   status(): PoolStatus;
   /** Lifts every block of one credential, or of all. */

@@ -8,7 +8,14 @@ import { type KeptRequest, type LoggedRequest, type RequestQuery, requestLog } f
 import { responseTable } from './responses.ts';
 import { type Snapshot, snapshotTable } from './snapshots.ts';
 import { StoreError } from './store-error.ts';
-import { type Lifetime, type UsageQuery, type UsageRow, type UsageTotals, usageTable } from './usage-table.ts';
+import {
+  type Lifetime,
+  type UsageCounts,
+  type UsageQuery,
+  type UsageRow,
+  type UsageTotals,
+  usageTable,
+} from './usage-table.ts';
 import { type Batch, QueuedWriter, type StoreWriter, type WriterOptions } from './writer.ts';
 
 export type {
@@ -36,6 +43,8 @@ export type Store = {
   readonly usage: {
     /** Sums since a time, what the writer still holds included. */
     totals(query: UsageQuery): UsageTotals;
+    /** Credential id → upstream model → use since a time, what the writer still holds included. */
+    models(since: number): ReadonlyMap<string, ReadonlyMap<string, UsageCounts>>;
     /** Credential id → everything it has done since it was first used, as far as it is written. */
     lifetime(): ReadonlyMap<string, Lifetime>;
   };
@@ -158,6 +167,7 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
     writer,
     usage: {
       totals: (query) => guard(() => usage.totals(query, writer.pending)),
+      models: (since) => guard(() => usage.models(since, writer.pending)),
       lifetime: () => guard(() => usage.lifetime()),
     },
     requests: {

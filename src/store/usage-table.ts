@@ -175,6 +175,10 @@ export function usageTable(database: Database) {
     CountColumns & { readonly credential_id: string; readonly first_at: number; readonly last_at: number },
     []
   >('SELECT * FROM lifetime');
+  const selectModels = database.query<
+    CountColumns & { readonly credential_id: string; readonly model: string },
+    [number]
+  >(`SELECT credential_id, model, ${SUMS} FROM usage WHERE hour >= ? GROUP BY 1, 2`);
   const deleteOld = database.query(
     `DELETE FROM usage WHERE (hour, credential_id, model, client) IN
      (SELECT hour, credential_id, model, client FROM usage WHERE hour < ? ORDER BY hour LIMIT ?)`,
@@ -215,6 +219,21 @@ export function usageTable(database: Database) {
         rows: named.sort((a, b) => (by === 'day' ? compare(a, b) : b.requests - a.requests || compare(a, b))),
         total: [...sums.values()].reduce(addCounts, NOTHING),
       };
+    },
+
+    /** Credential id → upstream model → what it used. */
+    models(since: number, pending: PendingUsage): ReadonlyMap<string, ReadonlyMap<string, UsageCounts>> {
+      const from = since - (since % HOUR_MS);
+      const sums = new Map<string, Map<string, UsageCounts>>();
+      const count = (credential: string, model: string, counts: UsageCounts) => {
+        const models = sums.get(credential) ?? new Map<string, UsageCounts>();
+        sums.set(credential, models.set(model, addCounts(models.get(model) ?? NOTHING, counts)));
+      };
+      for (const row of selectModels.all(from)) count(row.credential_id, row.model, countsOf(row));
+      for (const { kind, counts } of pending.buckets()) {
+        if (kind.hour >= from) count(kind.credential, kind.model, counts);
+      }
+      return sums;
     },
 
     lifetime(): ReadonlyMap<string, Lifetime> {

@@ -251,3 +251,48 @@ describe('/admin/events', () => {
     expect(events[5]).toMatchObject({ credential: one?.id, outcome: 'success', input_tokens: 7, output_tokens: 3 });
   });
 });
+
+test('the status tells windows, blocks, caps and totals of each group and model of a credential', async () => {
+  const told = { 'x-ratelimit-limit-tokens': '40000', 'x-ratelimit-remaining-tokens': '30000' };
+  await using upstream = await startUpstream({
+    answer: ({ text }) =>
+      text.includes('"alone"') ? refusal(429, {}, { 'retry-after': '600' }) : answer('ok', {}, told),
+  });
+  await using rotator = await startRotator({
+    upstream,
+    keys: ['one', { key: 'two', enabled: false }],
+    clock: new LeapingClock(),
+    provider: {
+      quota_groups: { pro: ['pro-*'] },
+      caps: [
+        { models: ['pro'], max_requests: 3, window: 'daily' },
+        { models: ['alone'], max_requests: 9, window: '1h' },
+      ],
+    },
+  });
+  for (const model of ['pro-1', 'pro-2', 'pro-2', 'plain', 'alone']) {
+    await (await rotator.chat({ model: `mock/${model}` }, { headers: { 'x-rotator-timeout-ms': '2000' } })).text();
+  }
+  const { keys } = await read<StatusReport>(rotator, 'status');
+  expect(keys.map(({ groups }) => groups.map(({ scope }) => scope))).toEqual([
+    ['group:pro', 'model:alone', 'model:plain'],
+    // Nothing was used, but its caps are known.
+    ['group:pro', 'model:alone'],
+  ]);
+  const [pro, alone, plain] = keys[0]?.groups ?? [];
+  expect(pro).toMatchObject({
+    models: ['pro-1', 'pro-2'],
+    blocks: [{ kind: 'custom_cap', scope: 'group:pro', until: '2026-01-16T00:00:00.000Z' }],
+    caps: [{ scope: 'group:pro', used: 3, limit: 3, remaining: 0, reset_at: '2026-01-16T00:00:00.000Z' }],
+    windows: [{ scope: 'group:pro', name: 'tpm', used: 10_000, limit: 40_000, remaining: 30_000, source: 'learned' }],
+    today: { requests: 3, failures: 0, input_tokens: 21, output_tokens: 9 },
+  });
+  expect(alone).toMatchObject({
+    models: ['alone'],
+    blocks: [{ kind: 'rate_limit', scope: 'model:alone' }],
+    caps: [{ scope: 'model:alone', used: 1, limit: 9 }],
+    windows: [],
+    today: { requests: 1, failures: 1 },
+  });
+  expect(plain).toMatchObject({ blocks: [], caps: [], today: { requests: 1, input_tokens: 7 } });
+});

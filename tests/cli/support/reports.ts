@@ -55,6 +55,7 @@ export const key = (id: string, more: Partial<CredentialReport> = {}): Credentia
   blocks: [],
   windows: [],
   caps: [],
+  groups: [],
   today: used(),
   usage: { requests: 0, failures: 0, input_tokens: 0, output_tokens: 0, cost_usd: null },
   ...more,
