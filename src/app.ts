@@ -9,7 +9,7 @@ import { aliasesOf } from './gateway/aliases.ts';
 import { ClientBudgets } from './gateway/client-budgets.ts';
 import { createOperations } from './gateway/create-operations.ts';
 import { FirstByteTimes } from './gateway/first-byte-times.ts';
-import type { Gateway, ProviderRuntime } from './gateway/gateway.ts';
+import type { Gateway, GatewayCall, ProviderRuntime } from './gateway/gateway.ts';
 import { createModelSurface } from './gateway/create-model-surface.ts';
 import { countTokens } from './gateway/count.ts';
 import { createGateway, type GatewayDeps } from './gateway/handle.ts';
@@ -36,6 +36,7 @@ import { EventFeed } from './observe/event-feed.ts';
 import { LazyMetrics } from './observe/lazy-metrics.ts';
 import type { Log } from './observe/log.ts';
 import { requestLine } from './observe/request-line.ts';
+import { Transcripts } from './observe/transcripts.ts';
 import { createPool } from './pool/create-pool.ts';
 import type { CredentialId } from './pool/credential.ts';
 import { lastReset } from './pool/daily-reset.ts';
@@ -334,9 +335,17 @@ export async function createApp(sources: AppSources): Promise<App> {
     onBug: (error) => log.error('internal error', { error }),
   };
   const engine = createGateway(gatewayDeps);
+  const transcripts = stateDir === null ? null : new Transcripts({ stateDir, clock, log });
+  const withTranscript = (call: GatewayCall): GatewayCall => {
+    if (loaded.config.logging.requests !== 'bodies' || !transcripts) return call;
+    return { ...call, transcript: transcripts.begin({ headers: [...call.headers], body: call.body }) };
+  };
   const gateway: Gateway = {
     // The first request waits some milliseconds for what tells its cost; a server has it in memory by then.
-    handle: (call) => (catalogue.isLoaded ? engine.handle(call) : catalogue.load().then(() => engine.handle(call))),
+    handle: (call) => {
+      const watched = withTranscript(call);
+      return catalogue.isLoaded ? engine.handle(watched) : catalogue.load().then(() => engine.handle(watched));
+    },
   };
 
   function applyOverrides() {
@@ -492,6 +501,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       counter.close();
       // First: a pool that is closed knows of no credentials, and would be remembered so.
       store.close();
+      await transcripts?.close();
       for (const pool of pools.values()) pool.close();
       demo?.stop();
       transport.close();

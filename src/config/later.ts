@@ -6,7 +6,7 @@ import type { Path } from './problems.ts';
 import { isFields, isList, isWritten, type Tree, textOf } from './written.ts';
 
 /** Paths; `*` is any one name or place in a list. */
-const LATER_FIELDS = ['logging.requests=bodies', 'observe'] as const;
+const LATER_FIELDS = ['observe'] as const;
 
 /** Vendors that need more than a base URL and a key. With a `base_url` such a name is a server of the user's own. */
 export const LATER_PROVIDERS: ReadonlySet<string> = new Set(['antigravity', 'gemini_cli']);

@@ -786,7 +786,11 @@ export const configSchema = z.strictObject({
     .strictObject({
       level: field(choice(['debug', 'info', 'warn', 'error']), 'info', 'Least severe messages to show.'),
       format: field(choice(['auto', 'pretty', 'json']), 'auto', '`auto`: pretty on a terminal, json elsewhere.'),
-      requests: field(choice(['off', 'metadata']), 'metadata', 'One line per request, without its content.'),
+      requests: field(
+        choice(['off', 'metadata', 'bodies']),
+        'metadata',
+        'One line per request, without its content. `bodies`: also what was asked and answered, secrets redacted, in files under `<state>/logs`, for a week and up to 1 GB. `off` never stops the counting of use.',
+      ),
     })
     .prefault({})
     .meta({ description: 'What is logged, on standard error.' }),

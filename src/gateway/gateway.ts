@@ -1,3 +1,4 @@
+import type { Transcript } from '../observe/transcript.ts';
 import type { CredentialId } from '../pool/credential.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Codec, RequestPath } from '../protocols/codec.ts';
@@ -52,6 +53,8 @@ export type GatewayCall = {
   readonly timeoutMs: number | null;
   /** May this client see targets, credentials and attempts? */
   readonly showsRoute: boolean;
+  /** Where all that is said is written down; absent: nowhere. */
+  readonly transcript?: Transcript;
   /** Told once, when the request is over: every upstream call it made. */
   readonly onAttempts?: (attempts: readonly AttemptRecord[]) => void;
   /** Told once of a whole answer as the client got it, streamed or not, where its protocol carries it at the end. */

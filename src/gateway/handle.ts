@@ -17,6 +17,7 @@ import { type Outlet, relayBody, relayStream } from './relay.ts';
 import { reserveBudget, spentBy } from './reserve-budget.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
+import { watchUpstream } from './watch-upstream.ts';
 import type { Work } from './work.ts';
 
 export type GatewayDeps = ForwardTools & {
@@ -60,6 +61,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const loop = loopProblem(call, deps.instance);
       if (loop) return life.refuse(loop);
 
+      const { transcript } = call;
+      const watched = transcript ? { ...deps, upstream: watchUpstream(deps.upstream, transcript) } : deps;
       const { model, isStream } = work;
       const wish: PlanWish = { isStream, isFallbackOff: call.isFallbackOff, needs: () => work.needs };
       const along = (planned: Plan | Problem): Promise<Forwarded> => {
@@ -84,7 +87,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
           substitutes: () => ableTargets(planned.substitutes().candidates),
           furtherTargets: () => furtherTargets(model, planned, call, wish, deps),
         };
-        return work.send ? work.send(input, life.trace) : forward(input, life.trace, deps);
+        return work.send ? work.send(input, life.trace) : forward(input, life.trace, watched);
       };
       const planned = plan(model, call.client, deps.routes(), wish);
       const pending = isUnlisted(planned) ? planWithLists(model, call, deps, wish).then(along) : along(planned);
@@ -223,6 +226,7 @@ class RequestLife {
     this.#finish({ target: target.name, credential, status: 200, failure: null, usage });
     headers['content-length'] = `${attempted.bytes.length}`;
     this.#tellWhole(attempted.bytes);
+    this.#call.transcript?.sent(attempted.bytes);
     return new Response(attempted.bytes, { status: 200, headers });
   }
 
@@ -254,7 +258,7 @@ class RequestLife {
         heartbeat: () => this.#heartbeat(),
         onCancel: this.#onGone,
       },
-      (outlet) => this.#framed(outlet, (framed) => this.#produce(early, pending, work, framed)),
+      (outlet) => this.#framed(this.#watched(outlet), (framed) => this.#produce(early, pending, work, framed)),
     );
     return new Response(body, { status: 200, headers });
   }
@@ -263,6 +267,17 @@ class RequestLife {
     if (this.#call.framing === 'json-array') return '';
     const { early, running } = this.#call.codec.heartbeat;
     return this.#hasBegun ? running : early;
+  }
+
+  #watched(outlet: Outlet): Outlet {
+    const { transcript } = this.#call;
+    if (!transcript) return outlet;
+    return {
+      write: (bytes) => {
+        transcript.sent(bytes);
+        return outlet.write(bytes);
+      },
+    };
   }
 
   async #framed(outlet: Outlet, produce: (outlet: Outlet) => Promise<void>): Promise<void> {
@@ -418,7 +433,9 @@ class RequestLife {
       warnings: [],
     };
     const headers = this.#call.showsRoute && target !== null ? routeHeaders(route) : {};
-    return problemResponse(this.#call.codec, problem, this.#detail(problem, target), headers);
+    const detail = this.#detail(problem, target);
+    this.#call.transcript?.sent(this.#call.codec.encodeError(problem, detail).body);
+    return problemResponse(this.#call.codec, problem, detail, headers);
   }
 
   #detail(problem: Problem, target: string | null): ProblemDetail {
@@ -480,7 +497,7 @@ class RequestLife {
       this.#deps.clock.now(),
     );
     this.#call.onAttempts?.(attempts);
-    this.#deps.onFinished({
+    const record: RequestRecord = {
       id: this.#call.requestId,
       client: this.#call.client.name,
       model: this.#model,
@@ -502,6 +519,8 @@ class RequestLife {
       cachedTokens: end.usage?.cachedTokens ?? null,
       reasoningTokens: end.usage?.reasoningTokens ?? null,
       costUsd: end.usage?.costUsd ?? null,
-    });
+    };
+    this.#deps.onFinished(record);
+    this.#call.transcript?.end(record);
   }
 }
