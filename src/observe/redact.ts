@@ -56,12 +56,22 @@ const SHAPES: readonly (readonly [prefix: string, min: number])[] = [
   ['gh[opsur]_', 16],
   ['github_pat_', 16],
   ['glpat-', 12],
-  ['AKIA', 12],
+  ['A[KS]IA', 12],
+  ['ABSK', 20],
+  ['GOCSPX-', 12],
+  ['tgp_v1_', 12],
+  ['lsv2_(?:pt|sk)_', 12],
+  ['esecret_', 16],
+  ['xox[abeprs]-', 10],
+  ['sess-', 24],
+  ['sk_(?:live|test)_', 12],
+  // Words of a program begin so, too: a key has a digit before any further underscore.
+  [`(?:sk|rt|fw|jina|vck|flp|dop|rc)_(?=[A-Za-z]{0,19}[0-9])`, 20],
 ];
 
 /** One look that tells of most texts that they hold nothing of the kind. */
 const SUSPICIOUS = new RegExp(
-  `${SHAPES.map(([prefix]) => prefix).join('|')}|eyJ|bearer|basic|[?&][\\w.-]*=|authorization|api[-_ ]?key|token|secret|passw|cookie`,
+  `${SHAPES.map(([prefix]) => prefix).join('|')}|eyJ|[0-9a-f]{32}\\.|tid=|bearer|basic|[?&][\\w.-]*=|authorization|api[-_ ]?key|token|secret|passw|cookie`,
   'i',
 );
 
@@ -106,6 +116,10 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     /([?&](?:[\w.-]{0,40}[-_.])?(?:key|apikey|token|secret|password|passwd|pwd|sig|signature|auth|code|credential)=)[^&\s"'<>#\\]+/gi,
     `$1${MASK}`,
   ],
+  // Zhipu's: an id and its secret.
+  [/(?<![A-Za-z0-9])[0-9a-f]{32}\.[A-Za-z0-9]{16}(?![A-Za-z0-9])/g, MASK],
+  // GitHub Copilot's: what it is good for and until when, with a signature at the end.
+  [/(?<![A-Za-z0-9])(tid=)[0-9a-f]{8,}(?:;[\w.-]{1,40}=[^;\s"']{0,200}){1,40}/g, `$1${MASK}`],
   // A JWT, or an encrypted one.
   [/(?<![A-Za-z0-9_-])(eyJ)[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g, `$1${MASK}`],
   ...SHAPES.map(([prefix, min]) => shaped(prefix, min)),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { createLog } from '../../src/observe/log.ts';
 import { redact } from '../../src/observe/redact.ts';
 import { Secret } from '../../src/shared/secret.ts';
 
@@ -43,6 +44,18 @@ describe('redaction', () => {
       'task-management-systems risk-assessment-report',
     ],
     'leaves numbers of tokens': ['max_tokens=4096, total tokens: 123456', 'max_tokens=4096, total tokens: 123456'],
+    'leaves names of a program': [
+      'sk_learn_pipeline_of_the_second_step rt_polarity_dataset_v2_balanced fw_forward_pass_kernel_16x16',
+      'sk_learn_pipeline_of_the_second_step rt_polarity_dataset_v2_balanced fw_forward_pass_kernel_16x16',
+    ],
+    'leaves ids of calls, requests and answers': [
+      'call_abc123DEF456ghi789JKL toolu_01A09q90qw90lq917835lq9 chatcmpl-9x8y7z6w5v4u3t2s1r0q msg_01XFDUDYJgAACzvnptvVoYEL req_018EeWyXxfu5pfWkrYcMdjWG',
+      'call_abc123DEF456ghi789JKL toolu_01A09q90qw90lq917835lq9 chatcmpl-9x8y7z6w5v4u3t2s1r0q msg_01XFDUDYJgAACzvnptvVoYEL req_018EeWyXxfu5pfWkrYcMdjWG',
+    ],
+    'leaves hashes': [
+      'sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.',
+      'sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.',
+    ],
     'leaves short texts': ['sk-', 'sk-'],
   };
   for (const [name, [text, expected]] of Object.entries(rows)) {
@@ -85,7 +98,33 @@ const shapes: Record<string, fc.Arbitrary<[prefix: string, body: string]>> = {
   perplexity: fc.tuple(fc.constant('pplx-'), body(48)),
   replicate: fc.tuple(fc.constant('r8_'), body(37)),
   github: fc.tuple(fc.constantFrom('ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_', 'github_pat_'), body(36)),
-  aws: fc.tuple(fc.constant('AKIA'), body(16)),
+  aws: fc.tuple(fc.constantFrom('AKIA', 'ASIA'), body(16)),
+  bedrock: fc.tuple(fc.constant('ABSK'), body(100)),
+  googleClientSecret: fc.tuple(fc.constant('GOCSPX-'), body(28, '_-')),
+  together: fc.tuple(fc.constant('tgp_v1_'), body(43, '_-')),
+  langsmith: fc.tuple(fc.constantFrom('lsv2_pt_', 'lsv2_sk_'), body(32)),
+  anyscale: fc.tuple(fc.constant('esecret_'), body(26)),
+  slack: fc.tuple(fc.constantFrom('xoxb-', 'xoxp-'), body(24, '-')),
+  session: fc.tuple(fc.constant('sess-'), body(40)),
+  stripe: fc.tuple(fc.constantFrom('sk_live_', 'sk_test_'), body(24)),
+  kimi: fc.tuple(fc.constant('sk-kimi-'), body(48)),
+  // Random enough to hold a digit early; one without would be a word.
+  underscored: fc.tuple(
+    fc.constantFrom('fw_', 'jina_', 'vck_', 'flp_', 'rt_', 'sk_', 'rc_'),
+    fc.tuple(body(3), body(24)).map(([start, rest]) => `${start.slice(0, 3)}7${rest}`),
+  ),
+  zhipu: fc.tuple(
+    fc.constant(''),
+    fc
+      .tuple(fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 }), body(16))
+      .map(([id, secret]) => `${id}.${secret.slice(0, 16)}`),
+  ),
+  copilot: fc.tuple(
+    fc.constant('tid='),
+    fc
+      .tuple(fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 }), body(40))
+      .map(([id, signature]) => `${id};exp=1700000000;sku=free;8kp=1:${signature}`),
+  ),
   bearer: fc.tuple(
     fc.constantFrom('Bearer ', 'bearer '),
     body(20, '_~+/').map((text) => `${text}7`),
@@ -135,12 +174,39 @@ describe('no known key survives', () => {
   }
 });
 
+describe('no known key reaches a log line', () => {
+  const write = (text: string, format: 'json' | 'pretty'): string => {
+    const lines: string[] = [];
+    const log = createLog({ level: 'debug', format, write: (line) => lines.push(line) });
+    log.warn(`upstream said ${text}`, { error: new Error(text), nested: { list: [text] }, text });
+    return lines.join('\n');
+  };
+  for (const [name, shape] of Object.entries(shapes)) {
+    test(name, () => {
+      fc.assert(
+        fc.property(
+          around,
+          shape,
+          behind,
+          fc.constantFrom('json', 'pretty'),
+          (before, [prefix, secret], after, format) => {
+            expect(write(before + prefix + secret + after, format)).not.toContain(secret.replace(/@$/, ''));
+          },
+        ),
+        { numRuns: 40 },
+      );
+    });
+  }
+});
+
 test('redacting twice changes nothing more, whatever the text', () => {
   const piece = fc.oneof(
     fc.constantFrom(...'*@.:/?&="\' -…'),
     fc.constantFrom(
       'sk-',
       'sk-proj-',
+      'rt_7',
+      'tid=',
       'eyJ',
       'bearer ',
       'Authorization:',
@@ -187,6 +253,11 @@ test('a long text of any kind is done in linear time', () => {
     'token=',
     'é',
     '-',
+    'rt_',
+    'rt_a',
+    'tid=00000000;a=',
+    '0123456789abcdef0123456789abcdef.',
+    'f',
   ];
   // Quadratic patterns would take minutes here; the runner's own time limit is the assertion.
   for (const unit of units) for (const start of ['', '@ sk- ']) redact(start + unit.repeat(300_000 / unit.length));
