@@ -18,7 +18,7 @@ import { rememberedAbilities } from './gateway/remembered-abilities.ts';
 import { startQuotaPoller } from './gateway/quota-poller.ts';
 import { Pins } from './gateway/pins.ts';
 import { ReasoningMemory } from './gateway/reasoning-memory.ts';
-import { MemoryResponses, readKept, type ResponseStore } from './gateway/response-store.ts';
+import { MemoryResponses, itemIds, readKept, type ResponseStore } from './gateway/response-store.ts';
 import { OutputMeans } from './gateway/token-estimate.ts';
 import { NO_EDITS } from './gateway/user-edits.ts';
 import { createCatalogue } from './models/catalogue.ts';
@@ -433,9 +433,13 @@ export async function createApp(sources: AppSources): Promise<App> {
       const json = store.responses.find(client, id, responseLimits().ttlMs);
       return json === null ? null : readKept(json);
     },
+    findByItem(client, item) {
+      const json = store.responses.findByItem(client, item, responseLimits().ttlMs);
+      return json === null ? null : readKept(json);
+    },
     keep(client, id, kept) {
       try {
-        store.responses.keep(client, id, JSON.stringify(kept), responseLimits());
+        store.responses.keep(client, id, JSON.stringify(kept), itemIds(kept), responseLimits());
       } catch (error) {
         // The answer is with its client; only the way back to it is lost.
         log.warn(`an answer could not be kept for previous_response_id: ${reasonOf(error)}`);

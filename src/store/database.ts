@@ -58,7 +58,16 @@ export type Store = {
   /** Answers that clients may come back to, as JSON text: written and read at once. Times are milliseconds. */
   readonly responses: {
     find(client: string, id: string, ttlMs: number): string | null;
-    keep(client: string, id: string, json: string, limits: { readonly ttlMs: number; readonly maxBytes: number }): void;
+    /** The answer that said this item. */
+    findByItem(client: string, item: string, ttlMs: number): string | null;
+    /** `items`: ids of what it said. */
+    keep(
+      client: string,
+      id: string,
+      json: string,
+      items: readonly string[],
+      limits: { readonly ttlMs: number; readonly maxBytes: number },
+    ): void;
     remove(client: string, id: string): boolean;
   };
   /** Provider → the last state of its pool. */
@@ -176,9 +185,10 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
     },
     responses: {
       find: (client, id, ttlMs) => guard(() => responses.find(client, id, clock.now(), ttlMs)),
-      keep: (client, id, json, limits) =>
+      findByItem: (client, item, ttlMs) => guard(() => responses.findByItem(client, item, clock.now(), ttlMs)),
+      keep: (client, id, json, items, limits) =>
         guard(() => {
-          responses.keep(client, id, json, clock.now());
+          responses.keep(client, id, json, items, clock.now());
           responses.shrink(clock.now(), limits);
         }),
       remove: (client, id) => guard(() => responses.remove(client, id)),

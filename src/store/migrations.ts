@@ -80,6 +80,17 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (client, id)
    ) STRICT;
    CREATE INDEX responses_by_use ON responses (used_at)`,
+  // Which answer said an item: clients name items of earlier answers instead of repeating them.
+  `CREATE TABLE response_items (
+     client TEXT NOT NULL,
+     item TEXT NOT NULL,
+     response TEXT NOT NULL,
+     PRIMARY KEY (client, item)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX response_items_by_response ON response_items (client, response);
+   CREATE TRIGGER response_items_go AFTER DELETE ON responses BEGIN
+     DELETE FROM response_items WHERE client = old.client AND response = old.id;
+   END`,
 ];
 
 /** Brings the schema up to date. Of several processes that start at once one does it and the others find it done. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { MemoryResponses, readKept } from '../../src/gateway/response-store.ts';
+import { itemIds, type KeptResponse, MemoryResponses, readKept } from '../../src/gateway/response-store.ts';
 import { openStore } from '../../src/store/database.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -20,8 +20,12 @@ const stores = {
         const json = responses.find(client, id, limits.ttlMs);
         return json === null ? null : readKept(json);
       },
-      keep: (client: string, id: string, value: ReturnType<typeof kept>) =>
-        responses.keep(client, id, JSON.stringify(value), limits),
+      findByItem: (client: string, item: string) => {
+        const json = responses.findByItem(client, item, limits.ttlMs);
+        return json === null ? null : readKept(json);
+      },
+      keep: (client: string, id: string, value: KeptResponse) =>
+        responses.keep(client, id, JSON.stringify(value), itemIds(value), limits),
       remove: (client: string, id: string) => responses.remove(client, id),
     };
   },
@@ -37,6 +41,18 @@ describe.each(Object.entries(stores))('answers kept in %s', (_name, open) => {
     expect(store.remove('a', 'resp_1')).toBe(true);
     expect(store.find('a', 'resp_1')).toBeNull();
     expect(store.remove('a', 'resp_1')).toBe(false);
+  });
+
+  test('are found by what they said, as long as they are kept', () => {
+    const store = open(new ManualClock());
+    const said = (text: string) => ({ ...kept(text), response: { id: text, output: [{ id: `msg_${text}` }, {}] } });
+    store.keep('a', 'resp_1', said('one'));
+    store.keep('a', 'resp_2', said('two'));
+    expect(store.findByItem('a', 'msg_two')).toEqual(said('two'));
+    expect(store.findByItem('b', 'msg_two')).toBeNull();
+    expect(store.remove('a', 'resp_2')).toBe(true);
+    expect(store.findByItem('a', 'msg_two')).toBeNull();
+    expect(store.findByItem('a', 'msg_one')).toEqual(said('one'));
   });
 
   test('are replaced under the same id', () => {

@@ -276,7 +276,7 @@ describe('a file of an older version', () => {
     expect(store.writer.flush()).toBe(true);
     store.close();
     const file = new Database(path, { readonly: true });
-    expect(file.query('PRAGMA user_version').get()).toEqual({ user_version: 4 });
+    expect(file.query('PRAGMA user_version').get()).toEqual({ user_version: 5 });
     expect(file.query('SELECT * FROM overrides').all()).toEqual([
       { credential_id: 'groq-1', is_enabled: 0, changed_at: 1234 },
     ]);

@@ -1,9 +1,9 @@
-import { expandedInput, inputItems } from '../../protocols/openai-responses/input-items.ts';
+import { expandedInput, inputItems, referencedId } from '../../protocols/openai-responses/input-items.ts';
 import { codecOf } from '../../protocols/index.ts';
 import type { JsonRecord } from '../../protocols/ir.ts';
-import { objectsIn } from '../../shared/json-shape.ts';
+import { isObject, objectsIn } from '../../shared/json-shape.ts';
 import { JsonIndex } from '../../shared/json-bytes.ts';
-import type { ResponseStore } from '../../gateway/response-store.ts';
+import type { KeptResponse, ResponseStore } from '../../gateway/response-store.ts';
 import { jsonResponse } from '../json-response.ts';
 import { isRefusal, type Refusal, refuse } from '../refusal.ts';
 import { type CallForm, callModel } from './model-call.ts';
@@ -48,15 +48,16 @@ function create(exchange: Exchange): Promise<Response> | Refusal {
   return isRefusal(form) ? form : callModel(exchange, codecOf('openai-responses'), form);
 }
 
-function withHistory({ body, client }: Exchange, store: ResponseStore | null): CallForm | Refusal {
+function withHistory({ body: sent, client }: Exchange, store: ResponseStore | null): CallForm | Refusal {
+  const body = store ? withItems(sent, (item) => itemOf(store.findByItem(client.id, item), item)) : sent;
   const index = JsonIndex.of(body);
   // The codec says what is wrong with it.
   if (!index) return {};
   const previous = index.get('previous_response_id');
   const isKept = index.get('store') !== false;
   if (previous === undefined || previous === null) {
-    if (!store || !isKept) return {};
-    return { onAnswer: keeper(store, client.id, () => inputItems(index.get('input'))) };
+    if (!store || !isKept) return { body };
+    return { body, onAnswer: keeper(store, client.id, () => inputItems(index.get('input'))) };
   }
   if (typeof previous !== 'string') return wrong('previous_response_id must be a string');
   if (!store) return wrong('previous_response_id needs kept answers, and responses.store is off here');
@@ -68,6 +69,28 @@ function withHistory({ body, client }: Exchange, store: ResponseStore | null): C
     ...(isKept && { onAnswer: keeper(store, client.id, () => input) }),
   };
 }
+
+/**
+ * Clients that believe in a vendor's memory name the items of earlier answers instead of repeating them. Of vendors that
+ * know nothing of them, and of another key of the vendor that does, the conversation would have lost what was said.
+ */
+function withItems(body: Uint8Array, itemCalled: (id: string) => JsonRecord | null): Uint8Array {
+  if (!Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes('"id"')) return body;
+  const index = JsonIndex.of(body);
+  const input = index?.get('input');
+  if (!index || !Array.isArray(input)) return body;
+  let isChanged = false;
+  const items = input.map((item: unknown) => {
+    const id = isObject(item) ? referencedId(item) : null;
+    const known = id === null ? null : itemCalled(id);
+    isChanged ||= known !== null;
+    return known ?? item;
+  });
+  return isChanged ? index.edit({ set: { input: items } }) : body;
+}
+
+const itemOf = (kept: KeptResponse | null, id: string): JsonRecord | null =>
+  objectsIn(kept?.response.output).find((item) => item.id === id) ?? null;
 
 function keeper(
   store: ResponseStore,
