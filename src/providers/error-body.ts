@@ -34,7 +34,9 @@ export function readError(reply: ErrorReply): ErrorFacts {
   const error = body ? innermost(body) : null;
   const isPage = body === null && /^\s*(<!doctype|<html|<head|<\?xml|<body)/i.test(reply.text);
   const text = (error && body && words(error, body)) || (isPage ? pageTitle(reply.text) : plain(whole, body));
-  const code = firstText(error?.code, body?.code);
+  // Anthropic's finer codes stand among the details.
+  const finer = isObject(error?.details) ? error.details.error_code : undefined;
+  const code = firstText(error?.code, body?.code, finer);
   const type = firstText(error?.type, body?.type === 'error' ? null : body?.type, body?.error_type);
   const label = firstText(error?.status, body?.status);
   return {

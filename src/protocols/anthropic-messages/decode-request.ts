@@ -34,10 +34,20 @@ const FIELDS = new Set([
   'service_tier',
 ]);
 
+/** Clients that are told so in this way send the whole conversation instead, of their own accord. */
+const noThread: Problem = {
+  kind: 'bad-request',
+  status: 400,
+  message: 'thread: this model’s provider holds no conversations; send the whole one, without `thread`',
+  code: 'thread_unsupported_request',
+  param: 'thread',
+};
+
 /** The neutral form of a request for a message. */
 export function decodeRequest(envelope: Envelope): Warned<ChatRequest> | Problem {
   const body = parseJson(new TextDecoder().decode(envelope.index.bytes));
   if (!isObject(body)) return wrong('the request body is not a valid JSON object');
+  if (isObject(body.thread)) return noThread;
   const messages = Array.isArray(body.messages) ? body.messages : [];
   const odd = messages.findIndex((message) => !isObject(message));
   if (odd >= 0) return wrong(`messages[${odd}] must be an object`, 'messages');

@@ -28,6 +28,8 @@ const TYPES: Readonly<Record<ProblemKind, string>> = {
   internal: 'api_error',
 };
 
+const IS_ABOUT_REQUEST: ReadonlySet<ProblemKind> = new Set(['bad-request', 'upstream-rejected']);
+
 /** Anthropic's own status for an overload; its SDKs know it. */
 const OVERLOADED = 529;
 
@@ -45,7 +47,12 @@ function envelope(problem: Problem, detail: ProblemDetail | null): WireEvent {
   const isTooLarge = problem.kind === 'upstream-rejected' && problem.status === 413;
   return {
     type: 'error',
-    error: { type: isTooLarge ? 'request_too_large' : TYPES[problem.kind], message: problem.message },
+    error: {
+      type: isTooLarge ? 'request_too_large' : TYPES[problem.kind],
+      message: problem.message,
+      // What its own vendor calls it; SDKs go by that.
+      ...(IS_ABOUT_REQUEST.has(problem.kind) && problem.code && { details: { error_code: problem.code } }),
+    },
     ...(detail && {
       rotator: {
         request_id: detail.requestId,
