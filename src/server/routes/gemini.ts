@@ -6,16 +6,25 @@ import { countFor } from './count-call.ts';
 import { callModel } from './model-call.ts';
 import type { Exchange, Route } from './route.ts';
 
+const METHODS = ['generateContent', 'streamGenerateContent', 'countTokens'] as const;
+
 /**
  * Gemini's methods stand behind the last `:` of the path. Newer SDKs call `/v1/models/…`, older ones and the command line
- * client `/v1beta/models/…`.
+ * client `/v1beta/models/…`. The AI SDK leaves `models/` out before a name with a slash in it, as ours are.
  */
-export const geminiRoutes: readonly Route[] = ['/v1beta/models/{id}', '/v1/models/{id}'].map((path) => ({
-  method: 'POST',
-  path,
-  access: 'client',
-  answer: callMethod,
-}));
+export const geminiRoutes: readonly Route[] = [
+  ...['/v1beta/models/{id}', '/v1/models/{id}'].map(
+    (path): Route => ({ method: 'POST', path, access: 'client', answer: callMethod }),
+  ),
+  ...METHODS.map(
+    (method): Route => ({
+      method: 'POST',
+      path: `/v1beta/{id}:${method}`,
+      access: 'client',
+      answer: (exchange) => callMethod({ ...exchange, id: `${exchange.id}:${method}` }),
+    }),
+  ),
+];
 
 function callMethod(exchange: Exchange): Promise<Response | Refusal> | Refusal {
   const { model, method } = splitMethod(exchange.id);
