@@ -2,6 +2,7 @@
 // With `--check` it writes nothing and fails when a file is not what the code says.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import pairCells from '../tests/integration/pairs/cells.json' with { type: 'json' };
 import { commandsDoc } from '../src/cli/commands-doc.ts';
 import { configurationDoc, exampleYaml } from '../src/config/reference.ts';
 import { configJsonSchema } from '../src/config/schema.ts';
@@ -15,6 +16,13 @@ const root = dirname(import.meta.dir);
 
 const tableMarks = (name: string) =>
   [`<!-- ${name}: written by \`npm run generate\` -->`, `<!-- /${name} -->`] as const;
+
+const PROTOCOLS = {
+  'openai-chat': 'OpenAI chat',
+  'openai-responses': 'OpenAI Responses',
+  'anthropic-messages': 'Anthropic Messages',
+  gemini: 'Gemini',
+} as const;
 
 await main();
 
@@ -42,7 +50,10 @@ async function files(): Promise<readonly (readonly [path: string, text: string])
     ['docs/configuration.md', configurationDoc()],
     ['docs/commands.md', commandsDoc()],
     ['docs/providers.md', providersDoc()],
-    ['README.md', withTable('providers', providerTable(), await readText('README.md'))],
+    [
+      'README.md',
+      withTable('pairs', pairTable(), withTable('providers', providerTable(), await readText('README.md'))),
+    ],
     ['docs/accounts.md', withTable('services', serviceTable(), await readText('docs/accounts.md'))],
   ];
 }
@@ -54,6 +65,30 @@ function withTable(name: string, table: string, page: string): string {
   const end = page.indexOf(endMark);
   if (start < 0 || end < start) throw new Error(`a page has lost the marks ${startMark} and ${endMark}`);
   return `${page.slice(0, start)}${startMark}\n${table}\n${page.slice(end)}`;
+}
+
+/** What `tests/integration/pairs` proves of each pair; a cell that is not is a note with its reason. */
+function pairTable(): string {
+  const reasons: string[] = [];
+  const noted = (reason: string) => {
+    if (!reasons.includes(reason)) reasons.push(reason);
+    return `[${reasons.indexOf(reason) + 1}]`;
+  };
+  const ids = ['openai-chat', 'openai-responses', 'anthropic-messages', 'gemini'] as const;
+  const rows = ids.flatMap((client) =>
+    ids.map((upstream) => {
+      const claims = Object.entries<boolean | string>(pairCells[client][upstream]);
+      const told = claims.map(([, claim]) => (claim === true ? '✓' : `– ${noted(String(claim))}`));
+      return `| ${[PROTOCOLS[client], PROTOCOLS[upstream], ...told].join(' | ')} |`;
+    }),
+  );
+  const features = Object.keys(pairCells['openai-chat']['openai-chat']);
+  return [
+    `| client speaks | provider speaks | ${features.join(' | ')} |`,
+    `|---|---|${features.map(() => '---|').join('')}`,
+    ...rows,
+    ...reasons.map((reason, at) => `\n[${at + 1}] ${reason}`),
+  ].join('\n');
 }
 
 function providerTable(): string {

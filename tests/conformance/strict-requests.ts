@@ -133,13 +133,12 @@ const rules: Readonly<Record<ProtocolId, (body: Json, must: Must) => void>> = {
     const calls = new Set<string>();
     const answered = new Set<string>();
     for (const item of objectsIn(body.input)) {
-      switch (item.type) {
+      switch (item.type ?? (isText(item.role) ? 'message' : undefined)) {
         case 'message': {
           const wanted = item.role === 'assistant' ? /^(output_text|refusal)$/ : /^input_/;
-          must(objectsIn(item.content).length > 0, 'an empty message');
+          must(isText(item.content) || objectsIn(item.content).length > 0, 'an empty message');
           for (const part of objectsIn(item.content)) {
             must(wanted.test(text(part.type)), `${String(part.type)} of ${String(item.role)}`);
-            if (part.type === 'input_image') must(isText(part.detail), 'an image without detail');
           }
           break;
         }
