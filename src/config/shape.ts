@@ -34,11 +34,13 @@ export function shapeOf(schema: Schema): Shape {
 
 /** Names of the fields that can stand in the mapping at a path. */
 export function fieldNamesAt(path: readonly PropertyKey[]): readonly string[] {
-  const shape = path.reduce<Shape | undefined>(
-    (at, step) => (at ? stepInto(at, step) : undefined),
-    shapeOf(configSchema),
-  );
+  const shape = shapeAt(path);
   return shape ? namesOf(shape) : [];
+}
+
+/** What may stand at a path; undefined: no such field. */
+export function shapeAt(path: readonly PropertyKey[]): Shape | undefined {
+  return path.reduce<Shape | undefined>((at, step) => (at ? stepInto(at, step) : undefined), shapeOf(configSchema));
 }
 
 function stepInto(shape: Shape, step: PropertyKey): Shape | undefined {

@@ -214,7 +214,12 @@ function spliceAssign(text: string, document: Document.Parsed, path: ValuePath, 
   const end = endOf(node);
   if (start === undefined || end === undefined) return null;
   const isBlock = (isMap(node) || isSeq(node)) && !node.flow;
-  if (!isBlock) return splice(text, start, end, inline(value));
+  if (!isBlock) {
+    const { node: around } = find(document, path.slice(0, -1));
+    if (!isCollectionLike(value) || !isSeq(around) || around.flow) return splice(text, start, end, inline(value));
+    const column = start - (text.lastIndexOf('\n', start) + 1);
+    return splice(text, start, end, block(value, column).join(newlineOf(text)).trimStart());
+  }
   if (isCollectionLike(value))
     return splice(text, start, end, block(value, columnOf(node)).join(newlineOf(text)).trimStart());
   const colon = colonOf(text, pair);
@@ -231,6 +236,7 @@ function spliceField(text: string, document: Document.Parsed, path: ValuePath): 
   const end = endOfPair(pair);
   if (start === undefined || end === undefined) return null;
   if (map.flow) {
+    if (map.items.length === 1 && map.range) return splice(text, map.range[0], map.range[1], '{}');
     const after = startOf(map.items[index + 1]?.key);
     if (after !== undefined) return splice(text, start, after, '');
     const before = map.items[index - 1];
@@ -376,8 +382,9 @@ function insertInto(tree: unknown, path: EditPath, value: unknown): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return value;
   if (step === APPEND) return [...(Array.isArray(tree) ? tree : []), insertInto(undefined, rest, value)];
+  // A place that is not there is refused where the text is looked at.
   if (typeof step === 'number')
-    return Array.isArray(tree) ? tree.with(step, insertInto(tree[step], rest, value)) : tree;
+    return Array.isArray(tree) && step < tree.length ? tree.with(step, insertInto(tree[step], rest, value)) : tree;
   const fields = isRecord(tree) ? tree : {};
   return { ...fields, [step]: insertInto(fields[step], rest, value) };
 }

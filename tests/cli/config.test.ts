@@ -132,3 +132,51 @@ describe('config init', () => {
     }
   });
 });
+
+describe('config set and unset', () => {
+  test('show what changes, write it, and leave everything else alone', async () => {
+    home.config('# mine\nserver: { port: 9000 } # here\n');
+    const set = await home.run(['config', 'set', 'server.port', '9001']);
+    expect(set).toEqual({
+      exitCode: 0,
+      stdout: '',
+      stderr: `  # mine\n- server: { port: 9000 } # here\n+ server: { port: 9001 } # here\nchanged ${home.configPath}\nserver.port takes effect when the server is started again\n`,
+    });
+    expect(home.readConfig()).toBe('# mine\nserver: { port: 9001 } # here\n');
+    expect((await home.run(['config', 'unset', 'server.port'])).exitCode).toBe(0);
+    expect(home.readConfig()).toBe('# mine\nserver: {} # here\n');
+  });
+
+  test('--dry-run shows and writes nothing', async () => {
+    home.config(CONFIG);
+    const { exitCode, stderr } = await home.run(['config', 'set', 'rotation.mode', 'sequential', '--dry-run']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('+   mode: sequential');
+    expect(home.readConfig()).toBe(CONFIG);
+  });
+
+  test('a value that the field does not take is exit 2 and changes nothing', async () => {
+    home.config(CONFIG);
+    const { exitCode, stderr } = await home.run(['config', 'set', 'rotation.mode', 'balancd']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('rotation.mode: expected one of balanced, sequential');
+    expect(stderr).toContain('Did you mean "balanced"?');
+    expect(home.readConfig()).toBe(CONFIG);
+  });
+
+  test('without a file one is made for its owner alone', async () => {
+    const { exitCode, stderr } = await home.run(['config', 'set', 'chat.model', 'groq/x']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(`created ${home.configPath}`);
+    expect(statSync(home.configPath).mode & 0o777).toBe(0o600);
+  });
+
+  test('--json says what was changed', async () => {
+    home.config(CONFIG);
+    const outcome = await home.run(['config', 'set', 'providers.groq.keys[0]', 'gsk_fedcba9876543210', '--json']);
+    expect(home.json(outcome)).toMatchObject({ path: home.configPath, field: 'providers.groq.keys[0]', changed: true });
+    expect(outcome.stdout + outcome.stderr).not.toMatch(/fedcba9876543210|0123456789abcdef/);
+    const again = await home.run(['config', 'set', 'providers.groq.keys[0]', 'gsk_fedcba9876543210', '--json']);
+    expect(home.json(again)).toMatchObject({ changed: false, difference: [] });
+  });
+});

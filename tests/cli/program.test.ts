@@ -66,6 +66,8 @@ describe('the help', () => {
       'rotator config path',
       'rotator config schema',
       'rotator config init',
+      'rotator config set',
+      'rotator config unset',
       'rotator import',
       'rotator setup',
       'rotator completion',
@@ -159,8 +161,6 @@ describe('what a later version brings', () => {
   test.each([
     [['status', '--watch'], '--watch'],
     [['status', '--url', 'http://127.0.0.1:8000'], '--url'],
-    [['config', 'set', 'a', 'b'], 'config set'],
-    [['config', 'unset', 'a'], 'config unset'],
   ])('%j is refused by name', async (argv, name) => {
     expect(await home.run(argv)).toEqual({
       exitCode: 2,

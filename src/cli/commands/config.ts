@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import type { Context, Start } from '../context.ts';
-import { reserveCommand } from '../later.ts';
 import { readConfig } from '../place.ts';
+import { defineConfigSet } from './config-set.ts';
 
 export function addConfig(program: Command, start: Start): void {
   const config = program
     .command('config')
-    .description('check, show and create the config file')
+    .description('check, show, create and change the config file')
     .addHelpText('after', '\nExamples:\n  $ rotator config check\n  $ $EDITOR "$(rotator config path)"');
   config
     .command('check')
@@ -38,8 +38,7 @@ export function addConfig(program: Command, start: Start): void {
     .description('create a commented config file')
     .addHelpText('after', '\nExamples:\n  $ rotator config init\n  $ rotator config init --config ./rotator.yaml')
     .action((_: unknown, command: Command) => init(start(command)));
-  reserveCommand(config, 'set', 'config set');
-  reserveCommand(config, 'unset', 'config unset');
+  defineConfigSet(config, start);
 }
 
 async function check(context: Context): Promise<void> {
