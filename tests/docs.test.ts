@@ -41,7 +41,13 @@ describe('the README', () => {
   const readme = read('README.md');
 
   test('shows configs that are valid', () => {
-    const env = { GEMINI_API_KEY: 'a', GROQ_API_KEY_1: 'b', GROQ_API_KEY_2: 'c', OPENROUTER_API_KEY: 'd' };
+    const env = {
+      AZURE_API_KEY: 'z',
+      GEMINI_API_KEY: 'a',
+      GROQ_API_KEY_1: 'b',
+      GROQ_API_KEY_2: 'c',
+      OPENROUTER_API_KEY: 'd',
+    };
     const digest = `sha256:${'0'.repeat(64)}`;
     for (const yaml of blocks(readme, 'yaml')) {
       const text = yaml.replaceAll('sha256:…', digest);

@@ -216,6 +216,7 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
         ? (bytes) => tools.pins.note(bytes, target.runtime.id, input.access.id)
         : null,
     dropsUsageFrame: prepared.dropsUsageFrame,
+    rewrite: prepared.codec.isPlain ? null : (provider.rewriteStream?.(prepared.context) ?? null),
     adapt: prepared.codec.isPlain ? null : eventAdapter(provider, prepared.context),
     signal: leash.signal,
     clock: tools.clock,

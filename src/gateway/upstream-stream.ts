@@ -1,6 +1,6 @@
 import type { FrameFacts, StreamProgress, StreamReader, Usage } from '../protocols/codec.ts';
 import type { AnswerReader } from '../protocols/plain-json.ts';
-import type { JsonObject } from '../providers/provider.ts';
+import type { JsonObject, StreamRewriter } from '../providers/provider.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { SseFrame } from '../shared/sse.ts';
 import { SseFramer } from '../transport/sse.ts';
@@ -33,6 +33,8 @@ export type StreamRules = {
   readonly note: ((bytes: Uint8Array) => void) | null;
   /** The usage frame was asked for by rotator, not by the client. */
   readonly dropsUsageFrame: boolean;
+  /** For a vendor whose stream is not its protocol's own; null: it is. Everything else sees what comes out of it. */
+  readonly rewrite: StreamRewriter | null;
   /** A provider's change of one frame's JSON, in place; true when it changed something. */
   readonly adapt: ((event: JsonObject) => boolean) | null;
   /** Aborts when rotator itself ends the upstream call. */
@@ -103,7 +105,11 @@ export class UpstreamStream {
       chunk = await this.#source.read();
     } catch (error) {
       // Everything had been said: how the connection ended no longer matters.
-      if (!this.#rules.signal.aborted && this.#reader.end().state === 'complete') return this.#end(out);
+      if (!this.#rules.signal.aborted) {
+        const step = this.#read(this.#rules.rewrite?.end() ?? [], out);
+        if (step) return step;
+        if (this.#reader.end().state === 'complete') return this.#end(out);
+      }
       throw error;
     }
     if (!chunk.done) {
@@ -120,12 +126,14 @@ export class UpstreamStream {
       const step = this.#take(last, out);
       if (step) return step;
     }
-    return this.#end(out);
+    return this.#read(this.#rules.rewrite?.end() ?? [], out) ?? this.#end(out);
   }
 
   /** The step that ends an answer which is whole although its connection does not say so; null when it is not. */
   wholeEnd(): StreamStep | null {
-    return this.#reader.end().state === 'complete' ? this.#end(new Output()) : null;
+    const out = new Output();
+    this.#read(this.#rules.rewrite?.end() ?? [], out);
+    return this.#reader.end().state === 'complete' ? this.#end(out) : null;
   }
 
   /** Stops reading. The upstream call itself is ended by its abort signal. */
@@ -144,8 +152,20 @@ export class UpstreamStream {
     return encoder.encode(`${name}data: ${JSON.stringify(facts.json)}\n\n`);
   }
 
-  /** Collects what goes on. A step only when one of the frames ends the stream. */
   #take(frames: readonly SseFrame[], out: Output): StreamStep | null {
+    const { rewrite } = this.#rules;
+    if (!rewrite) return this.#read(frames, out);
+    for (const frame of frames) {
+      const rewritten = rewrite.push(frame);
+      if (rewritten.length !== 1 || rewritten[0] !== frame) this.#isAdapted = true;
+      const step = this.#read(rewritten, out);
+      if (step) return step;
+    }
+    return null;
+  }
+
+  /** Collects what goes on. A step only when one of the frames ends the stream. */
+  #read(frames: readonly SseFrame[], out: Output): StreamStep | null {
     for (const frame of frames) {
       const facts = this.#reader.push(frame);
       if (facts.json !== undefined) {

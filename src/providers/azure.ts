@@ -2,6 +2,7 @@ import { openAiEmbeddings, withoutInputType } from './embeddings.ts';
 import { ENDPOINT_PATHS } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { modelMissing } from './failure-from.ts';
+import { editForReasoning } from './openai-reasoning.ts';
 import type { ApplicationLogin, Provider } from './provider.ts';
 import type { Application, VendorSettings } from './vendor-settings.ts';
 
@@ -34,6 +35,7 @@ export const azure = {
   ],
   authorize: (headers, key) => headers.set('api-key', key.reveal()),
   configure,
+  editFields: editForReasoning,
   classify: (reply) => {
     const error = readError(reply);
     // What is not deployed is not there, also where the resource could have it.

@@ -1,3 +1,4 @@
+import { COHERE_FIELDS, COHERE_NAMES, editForCohere, readCohereReply, rewriteCohereStream } from './cohere-chat.ts';
 import { cohereEmbeddings } from './cohere-embeddings.ts';
 import { compatible } from './compatible.ts';
 import { readError } from './error-body.ts';
@@ -6,7 +7,9 @@ import { isObject, objectsIn } from './json-shape.ts';
 import { readRows } from './model-list.ts';
 import { readWaitHint } from './wait-hint.ts';
 
-// The compatibility layer has no model list; Cohere's own stands beside it on the same host.
+// Below the compatibility layer's address, under which other things may be asked for; chat and models are Cohere's own,
+// which stand beside it on the same host.
+const CHAT = '/../../v2/chat';
 const MODELS = '/../../v1/models?page_size=1000&endpoint=chat';
 
 export const cohere = compatible({
@@ -17,9 +20,14 @@ export const cohere = compatible({
   key: 'required',
   tier: 3,
   keyUrl: 'https://dashboard.cohere.com/api-keys',
-  paths: { models: MODELS },
-  // `stream_options` is an error; the last chunk has the usage anyway.
+  paths: { 'openai-chat': CHAT, models: MODELS },
+  // The last event has the usage, unasked.
   streamUsage: false,
+  bodyRules: { rename: COHERE_NAMES, allow: COHERE_FIELDS },
+  editFields: editForCohere,
+  replyMarks: ['"finish_reason"'],
+  adaptReply: readCohereReply,
+  rewriteStream: (context) => (context.protocol === 'openai-chat' ? rewriteCohereStream(context) : undefined),
   // On a trial key's successes; its refusals carry none.
   rateHeaders: { requestsPerMinute: 'x-trial-endpoint-call-*' },
   embeddings: cohereEmbeddings,

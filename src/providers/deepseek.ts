@@ -65,36 +65,49 @@ const saysSomething = (message: unknown): boolean =>
     (value) => (typeof value === 'string' || Array.isArray(value)) && value.length > 0,
   );
 
-export const deepseek = compatible({
-  id: 'deepseek',
-  title: 'DeepSeek',
-  baseUrl: 'https://api.deepseek.com/v1',
-  keyEnv: ['DEEPSEEK_API_KEY'],
-  key: 'required',
-  // Only its beta has them.
-  endpoints: { completions: '/../beta/completions' },
-  wantsReasoningBack: true,
-  tier: null,
-  keyUrl: 'https://platform.deepseek.com/api_keys',
-  bodyRules: { allow: FIELDS },
-  editFields: editThinking,
-  replyMarks: ['"insufficient_system_resource"'],
-  adaptReply: (reply) => {
-    let isChanged = false;
-    for (const choice of objectsIn(reply.choices)) {
-      if (adaptFinish(choice, saysSomething(choice.message))) isChanged = true;
-    }
-    return isChanged;
-  },
-  adaptEvents: () => {
-    const spoken = new Set<unknown>();
-    return (event) => {
+export const deepseek = compatible(
+  {
+    id: 'deepseek',
+    title: 'DeepSeek',
+    baseUrl: 'https://api.deepseek.com/v1',
+    keyEnv: ['DEEPSEEK_API_KEY'],
+    key: 'required',
+    // Only its beta has them.
+    endpoints: { completions: '/../beta/completions' },
+    wantsReasoningBack: true,
+    tier: null,
+    keyUrl: 'https://platform.deepseek.com/api_keys',
+    bodyRules: { allow: FIELDS },
+    editFields: editThinking,
+    replyMarks: ['"insufficient_system_resource"'],
+    adaptReply: (reply) => {
       let isChanged = false;
-      for (const choice of objectsIn(event.choices)) {
-        if (saysSomething(choice.delta)) spoken.add(choice.index);
-        if (adaptFinish(choice, spoken.has(choice.index))) isChanged = true;
+      for (const choice of objectsIn(reply.choices)) {
+        if (adaptFinish(choice, saysSomething(choice.message))) isChanged = true;
       }
       return isChanged;
-    };
+    },
+    adaptEvents: () => {
+      const spoken = new Set<unknown>();
+      return (event) => {
+        let isChanged = false;
+        for (const choice of objectsIn(event.choices)) {
+          if (saysSomething(choice.delta)) spoken.add(choice.index);
+          if (adaptFinish(choice, spoken.has(choice.index))) isChanged = true;
+        }
+        return isChanged;
+      };
+    },
   },
-});
+  [
+    {
+      // Beside calls of tools they must be sent back; anywhere else they are thoughts of another question.
+      marks: ['"reasoning_content"'],
+      apply: (message) => {
+        if (!Object.hasOwn(message, 'reasoning_content') || objectsIn(message.tool_calls).length > 0) return undefined;
+        delete message.reasoning_content;
+        return 'messages[].reasoning_content removed';
+      },
+    },
+  ],
+);

@@ -1,6 +1,7 @@
 import { compatible } from './compatible.ts';
 import { endpointsAt } from './endpoints.ts';
 import { isObject } from './json-shape.ts';
+import { OPENAI_ONLY, withoutThoughts } from './openai-only.ts';
 import type { JsonObject } from './provider.ts';
 import { requestLargerThanMinute } from './request-too-large.ts';
 
@@ -22,7 +23,7 @@ export const groq = compatible(
     tier: 2,
     keyUrl: 'https://console.groq.com/keys',
     // Each of these is answered with 400; `n` is only accepted as 1, which is the default.
-    bodyRules: { drop: ['logprobs', 'logit_bias', 'top_logprobs', 'n'] },
+    bodyRules: { drop: ['logprobs', 'logit_bias', 'top_logprobs', 'n', ...OPENAI_ONLY] },
     replyMarks: ['"x_groq"'],
     adaptReply: liftUsage,
     adaptEvents: () => liftUsage,
@@ -31,6 +32,7 @@ export const groq = compatible(
     classify: requestLargerThanMinute,
   },
   [
+    withoutThoughts,
     {
       marks: ['"name"'],
       apply: (message) => {

@@ -1,5 +1,6 @@
 import { compatible } from './compatible.ts';
 import { countOf, objectsIn } from './json-shape.ts';
+import { OPENAI_ONLY } from './openai-only.ts';
 import { modelRows, readRows } from './model-list.ts';
 
 /** The router in front of many inference providers; a model id may end in `:provider`, `:fastest` or `:cheapest`. */
@@ -11,6 +12,8 @@ export const huggingface = compatible({
   key: 'required',
   tier: null,
   keyUrl: 'https://huggingface.co/settings/tokens',
+  // What is behind the router is strict or not, as it happens.
+  bodyRules: { drop: OPENAI_ONLY },
   readModels: (page) => ({
     models: readRows(modelRows(page), (row) => {
       // Each provider behind the router has its own window; the router can reach the largest.

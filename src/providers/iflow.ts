@@ -1,6 +1,32 @@
+import type { JsonIndex } from '../shared/json-bytes.ts';
 import { compatible } from './compatible.ts';
 import { together } from './field-edits.ts';
+import { isObject } from './json-shape.ts';
+import type { FieldEdit } from './provider.ts';
 import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './qwen-body.ts';
+import { rewriteQwenStream } from './qwen-stream.ts';
+import { effortOf, isOff } from './reasoning-effort.ts';
+import { liftThinking, THINK_MARKS } from './think-tags.ts';
+
+/** An effort is not known here: thinking is on or off, by a name of each family's own. */
+function thinkingEdit(index: JsonIndex, model: string): FieldEdit | undefined {
+  const effort = effortOf(index);
+  if (effort === null) return undefined;
+  const isThinking = !isOff(effort);
+  const remove = ['reasoning_effort'];
+  if (/minimax/i.test(model)) {
+    const changes = ['reasoning_effort → reasoning_split'];
+    return { set: { reasoning_split: isThinking }, remove, changes };
+  }
+  const own = index.get('chat_template_kwargs');
+  const wish = { enable_thinking: isThinking, ...(/^glm/i.test(model) && isThinking && { clear_thinking: false }) };
+  return {
+    // The client's own arguments say more than an effort does.
+    set: { chat_template_kwargs: { ...wish, ...(isObject(own) && own) } },
+    remove,
+    changes: ['reasoning_effort → chat_template_kwargs'],
+  };
+}
 
 /** Closed by its operator on 2026-04-17; kept for keys and mirrors that still answer. */
 export const iflow = compatible({
@@ -14,9 +40,14 @@ export const iflow = compatible({
   keyUrl: 'https://platform.iflow.cn/profile?tab=apiKey',
   // `stream_options` is answered with 406.
   streamUsage: false,
-  editFields: (index) =>
+  wantsReasoningBack: true,
+  editFields: (index, { model }) =>
     together(
       leadWithOneSystem(index),
       index.has('tools') && !hasTools(index) ? addDummyTool() : stripToolSchemas(index),
+      thinkingEdit(index, model),
     ),
+  replyMarks: THINK_MARKS,
+  adaptReply: liftThinking,
+  rewriteStream: ({ protocol }) => (protocol === 'openai-chat' ? rewriteQwenStream() : undefined),
 });

@@ -1,6 +1,13 @@
 import { compatible } from './compatible.ts';
 import { readError } from './error-body.ts';
 import { billing } from './failure-from.ts';
+import { effortOf, isOff } from './reasoning-effort.ts';
+
+/** Two steps, and from K3 on a third above them. */
+function levelOf(effort: string, hasMax: boolean): string {
+  if (effort === 'minimal' || effort === 'low') return 'low';
+  return hasMax && (effort === 'max' || effort === 'xhigh') ? 'max' : 'high';
+}
 
 export const moonshot = compatible({
   id: 'moonshot',
@@ -26,7 +33,20 @@ export const moonshot = compatible({
       set.temperature = 1;
       changes.push(`temperature ${temperature} → 1`);
     }
-    return changes.length > 0 ? { set, changes } : undefined;
+    const remove: string[] = [];
+    const effort = effortOf(index);
+    if (effort !== null && isOff(effort)) {
+      set.thinking = { type: 'disabled' };
+      remove.push('reasoning_effort');
+      changes.push('reasoning_effort → thinking disabled');
+    } else if (effort !== null) {
+      const level = levelOf(effort, /^kimi-k[3-9]/.test(context.model));
+      if (level !== effort) {
+        set.reasoning_effort = level;
+        changes.push(`reasoning_effort ${effort} → ${level}`);
+      }
+    }
+    return changes.length > 0 ? { set, remove, changes } : undefined;
   },
   classify: (reply) => {
     const error = readError(reply);

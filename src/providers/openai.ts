@@ -1,6 +1,7 @@
 import { openAiEmbeddings, withoutInputType } from './embeddings.ts';
 import { endpointsAt } from './endpoints.ts';
 import { together } from './field-edits.ts';
+import { editForReasoning } from './openai-reasoning.ts';
 import type { Provider } from './provider.ts';
 import { requestLargerThanMinute } from './request-too-large.ts';
 
@@ -18,7 +19,7 @@ const ENDPOINTS = endpointsAt(
   'moderations',
 );
 
-/** The protocols' own author: nothing to adapt. */
+/** The protocols' own author: nothing to adapt but what its models that think refuse. */
 export const openai = {
   id: 'openai',
   title: 'OpenAI',
@@ -41,5 +42,6 @@ export const openai = {
     },
   },
   endpoints: ENDPOINTS,
+  editFields: editForReasoning,
   classify: requestLargerThanMinute,
 } satisfies Provider;

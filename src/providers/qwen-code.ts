@@ -3,6 +3,8 @@ import { readError } from './error-body.ts';
 import { rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
 import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './qwen-body.ts';
+import { rewriteQwenStream } from './qwen-stream.ts';
+import { liftThinking, THINK_MARKS } from './think-tags.ts';
 import { readWaitHint } from './wait-hint.ts';
 
 /** Qwen by key, on Alibaba Model Studio (DashScope). Its free sign-in ended on 2026-04-15. */
@@ -19,6 +21,9 @@ export const qwenCode = compatible({
   keyUrl: 'https://modelstudio.console.alibabacloud.com/',
   editFields: (index, context) =>
     together(leadWithOneSystem(index), context.isStream && !hasTools(index) ? addDummyTool() : stripToolSchemas(index)),
+  replyMarks: THINK_MARKS,
+  adaptReply: liftThinking,
+  rewriteStream: ({ protocol }) => (protocol === 'openai-chat' ? rewriteQwenStream() : undefined),
   classify: (reply) => {
     const error = readError(reply);
     // Said with 403 or 429 and the code that elsewhere means "out of money": here it is the day's free allowance.

@@ -28,6 +28,12 @@ export type ProviderFixture = {
     readonly events: readonly JsonObject[];
     readonly adapted: readonly (JsonObject | null)[];
   }[];
+  /** Streams that are not the protocol's own: their data, and that of what becomes of them. */
+  readonly rewrites?: readonly {
+    readonly name: string;
+    readonly frames: readonly unknown[];
+    readonly rewritten: readonly unknown[];
+  }[];
   readonly models: readonly {
     readonly page: unknown;
     readonly models: readonly ListedModel[];

@@ -6,6 +6,7 @@ import type { AdaptContext, JsonObject, Provider } from '../../src/providers/pro
 import { authorize, callUrl, downstreamHeaders, modelsUrl, upstreamHeaders } from '../../src/providers/request.ts';
 import { JsonIndex } from '../../src/shared/json-bytes.ts';
 import { Secret } from '../../src/shared/secret.ts';
+import type { SseFrame } from '../../src/shared/sse.ts';
 import { RECORDED_AT, recorded } from './provider-fixture.ts';
 
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -110,6 +111,37 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
     expect(seen).toEqual([...stream.adapted]);
   });
 
+  test.each((fixture.rewrites ?? []).map((stream) => [stream.name, stream] as const))(
+    'stream of its own: %s',
+    (_name, { frames, rewritten }) => {
+      const rewriter = provider.rewriteStream?.(spoken(provider, 'm', true));
+      const sent = [...frames.map(frameOf).flatMap((frame) => rewriter?.push(frame) ?? []), ...(rewriter?.end() ?? [])];
+      expect(sent.map(({ data }) => readData(data))).toEqual([...rewritten]);
+      for (const { bytes, data } of sent) expect(new TextDecoder().decode(bytes)).toBe(`data: ${data}\n\n`);
+    },
+  );
+
+  test('a rewritten stream stands among its recorded ones, and odd frames pass through it', () => {
+    expect([provider.id, (fixture.rewrites ?? []).length > 0]).toEqual([
+      provider.id,
+      provider.rewriteStream?.(spoken(provider, 'm', true)) !== undefined,
+    ]);
+    const rewriter = provider.rewriteStream?.(spoken(provider, 'm', true));
+    const odd = [
+      null,
+      '',
+      'x',
+      '{',
+      '[]',
+      '{"choices":null}',
+      '{"choices":[null,1,{"delta":"x"}]}',
+      '{"type":1}',
+      '[DONE]',
+    ];
+    for (const data of odd) expect(() => rewriter?.push({ bytes: new Uint8Array(0), event: null, data })).not.toThrow();
+    expect(provider.rewriteStream?.({ model: 'm', isStream: true, protocol: 'gemini' })).toBeUndefined();
+  });
+
   test('event hooks take anything that is a JSON object', () => {
     const adapt = eventAdapter(provider, spoken(provider, 'm', true));
     const odd: JsonObject[] = [
@@ -188,6 +220,14 @@ describe('the recorded bodies', () => {
     }
   });
 });
+
+/** Text stands for itself, as end marks do. */
+function frameOf(value: unknown): SseFrame {
+  const data = typeof value === 'string' ? value : JSON.stringify(value);
+  return { bytes: new TextEncoder().encode(`data: ${data}\n\n`), event: null, data };
+}
+
+const readData = (data: string | null): unknown => (data === null ? null : (parse(data) ?? data));
 
 function parse(text: string): unknown {
   try {

@@ -205,6 +205,130 @@ describe('a gpt4free server', () => {
   });
 });
 
+describe('Cohere', () => {
+  const v2 = (event: { type: string; [name: string]: unknown }) =>
+    `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+  const frames = [
+    v2({ type: 'message-start', id: 's1', delta: { message: { role: 'assistant' } } }),
+    v2({ type: 'content-start', index: 0, delta: { message: { content: { type: 'text', text: '' } } } }),
+    v2({ type: 'content-delta', index: 0, delta: { message: { content: { text: 'Lakes are wet.' } } } }),
+    v2({ type: 'content-end', index: 0 }),
+    v2({
+      type: 'message-end',
+      delta: { finish_reason: 'COMPLETE', usage: { tokens: { input_tokens: 71, output_tokens: 9 } } },
+    }),
+  ];
+  const whole = {
+    id: 'c1',
+    message: { role: 'assistant', content: [{ type: 'text', text: 'Lakes are wet.' }] },
+    finish_reason: 'COMPLETE',
+    usage: { tokens: { input_tokens: 71, output_tokens: 9 } },
+  };
+  const start = async () => {
+    const upstream = await startUpstream({
+      answer: ({ text }) => (text.includes('"stream":true') ? stream(frames) : reply(200, whole)),
+    });
+    const rotator = await startRotator({
+      providers: { cohere: { base_url: `${upstream.origin}/compatibility/v1`, keys: ['co-1'] } },
+    });
+    return { upstream, rotator, [Symbol.asyncDispose]: async () => (await rotator.stop(), upstream.close()) };
+  };
+
+  test('answers in its own protocol, and the client hears OpenAI’s, whole and streamed', async () => {
+    await using it = await start();
+    const documents = [{ data: { text: 'Lakes are wet.' } }];
+    const answered: unknown = await (await it.rotator.chat({ model: 'cohere/command-a-03-2025', documents })).json();
+    expect(answered).toMatchObject({
+      object: 'chat.completion',
+      choices: [{ message: { content: 'Lakes are wet.' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 71, completion_tokens: 9 },
+    });
+    const [call] = it.upstream.calls;
+    expect([call?.path, call?.key]).toEqual(['/v2/chat', 'co-1']);
+    expect(JSON.parse(call?.text ?? '')).toMatchObject({ documents });
+    const text = await (await it.rotator.stream({ model: 'cohere/command-a-03-2025' })).text();
+    expect(text).toContain('"content":"Lakes are wet."');
+    expect(text).not.toContain('message-');
+    expect(text).toEndWith('data: [DONE]\n\n');
+    expect((await it.rotator.status()).today).toMatchObject({ requests: 2, input_tokens: 142, output_tokens: 18 });
+  });
+
+  test('and a client of Anthropic’s hears that', async () => {
+    await using it = await start();
+    const ask = async (isStream: boolean) =>
+      await fetch(`${it.rotator.url}/v1/messages`, {
+        method: 'POST',
+        headers: { 'x-api-key': clientKey, 'content-type': 'application/json', 'anthropic-version': '2023-06-01' },
+        body: JSON.stringify({
+          model: 'cohere/command-a-03-2025',
+          max_tokens: 50,
+          stream: isStream,
+          messages: [{ role: 'user', content: 'hello' }],
+        }),
+      });
+    expect(await (await ask(false)).json()).toMatchObject({
+      content: [{ type: 'text', text: 'Lakes are wet.' }],
+      stop_reason: 'end_turn',
+      usage: { input_tokens: 71, output_tokens: 9 },
+    });
+    const text = await (await ask(true)).text();
+    expect(text).toContain('Lakes are wet.');
+    expect(text).toContain('event: message_stop');
+  });
+
+  test('a stream that ends before its last event is broken', async () => {
+    await using upstream = await startUpstream({ answer: () => stream(frames.slice(0, 4)) });
+    await using rotator = await startRotator({
+      providers: { cohere: { base_url: `${upstream.origin}/compatibility/v1`, keys: ['co-1'] } },
+    });
+    const text = await (await rotator.stream({ model: 'cohere/m' })).text();
+    expect(text).toContain('Lakes are wet.');
+    expect(text).toContain('"error"');
+  });
+});
+
+describe('Qwen and iFlow', () => {
+  const counted = `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 } })}\n\n`;
+
+  test.each(['qwen_code', 'iflow'])(
+    '%s: thoughts leave their tags, and usage comes with the finish reason',
+    async (id) => {
+      await using upstream = await startUpstream({
+        keys: {
+          k: stream([
+            roleFrame(),
+            textFrame('<thi'),
+            textFrame('nk>hm</think>\n\nLake'),
+            finishFrame(),
+            counted,
+            doneFrame(),
+          ]),
+        },
+      });
+      await using rotator = await startRotator({ providers: { [id]: { base_url: upstream.baseUrl, keys: ['k'] } } });
+      const text = await (await rotator.stream({ model: `${id}/m` })).text();
+      const chunks = text.split('\n\n').filter((line) => line.startsWith('data: {'));
+      expect(text).toContain('"content":"Lake"');
+      expect(text).toContain('"reasoning_content":"hm"');
+      expect(text).not.toContain('think>');
+      expect(chunks.at(-1)).toContain('"finish_reason":"stop"');
+      expect(chunks.at(-1)).toContain('"usage":{"prompt_tokens":7');
+      expect((await rotator.status()).today).toMatchObject({ input_tokens: 7, output_tokens: 3 });
+    },
+  );
+
+  test('a connection that breaks behind the finish reason leaves the answer whole', async () => {
+    await using upstream = await startUpstream({
+      keys: { k: stream([roleFrame(), textFrame('Lake'), finishFrame()], { framing: 'until-close', end: 'fin' }) },
+    });
+    await using rotator = await startRotator({ providers: { iflow: { base_url: upstream.baseUrl, keys: ['k'] } } });
+    const text = await (await rotator.stream({ model: 'iflow/m' })).text();
+    expect(text).toContain('"finish_reason":"stop"');
+    expect(text).not.toContain('"error"');
+    expect(text).toEndWith('data: [DONE]\n\n');
+  });
+});
+
 describe('a vendor of the long tail', () => {
   test('is used by writing keys alone, and its URL takes an account from the config', async () => {
     await using upstream = await startUpstream({ keys: { k: answer('from the tail') }, models: ['a', 'b'] });
