@@ -638,7 +638,7 @@ describe('a client that goes away', () => {
 describe('a slow reader', () => {
   test('holds the upstream back: a stream takes bounded memory, and loses nothing', async () => {
     const line = textFrame('x'.repeat(64 * 1024));
-    const frames = 1024;
+    const frames = 1536;
     let written = 0;
     const large: Answer = async (wire) => {
       await wire.head(200, { 'content-type': 'text/event-stream', 'transfer-encoding': 'chunked' });
@@ -665,8 +665,10 @@ describe('a slow reader', () => {
       before = written;
       return quiet > 60;
     });
-    // Two socket buffers on each of two connections, and 2 MB of rotator's own.
-    expect(written).toBeLessThan(24 * 1024 * 1024);
+    // Two socket buffers on each of two connections, and 2 MB of rotator's own. A busy machine may have let the client
+    // read a good part before it was paused; that is held nowhere.
+    expect(written - client.size).toBeLessThan(24 * 1024 * 1024);
+    expect(written).toBeLessThan((line.length * frames * 3) / 4);
     client.resume();
     await client.ended;
     expect(client.size).toBeGreaterThan(line.length * frames);
