@@ -116,6 +116,7 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
       {
         ...input,
         deadline: Math.min(deadline, deadlineOf(target, input)),
+        isOver: () => tools.clock.now() >= deadline,
         prospectsAfter: () => prospectsOf(tried + 1 < input.maxTargets ? comingUp(i) : [], input.inputTokens),
       },
       spent,
@@ -149,8 +150,10 @@ const deadlineOf = ({ runtime }: Target, { arrivedAt, timeoutMs }: ForwardInput)
   arrivedAt + Math.min(runtime.timeouts.requestMs, timeoutMs ?? Number.POSITIVE_INFINITY);
 
 type TargetInput = ForwardInput & {
-  /** Milliseconds since the epoch. */
+  /** Of this target; milliseconds since the epoch. */
   readonly deadline: number;
+  /** The time of the whole request is up, and not that of this target alone. */
+  readonly isOver: () => boolean;
   readonly prospectsAfter: () => Prospects;
 };
 
@@ -265,7 +268,7 @@ async function forwardTo(
       else if (clock.now() >= deadline) failures.push(pastDeadline(target));
       return failed(
         leased.cause === 'excluded' ? { ...leased, retryAt: soonestReturn(pool, want) } : leased,
-        leased.cause === 'aborted' || clock.now() >= deadline,
+        leased.cause === 'aborted' || input.isOver(),
       );
     }
     const lease = leased;
@@ -350,12 +353,12 @@ async function forwardTo(
     });
     if (failure.kind === 'upstream-error' || failure.kind === 'overloaded') suspects.add(lease.credentialId);
     if (isMaybeBilled(failure)) spent.maybeBilled++;
-    if (failure.kind === 'timeout' && failure.phase !== 'connect') spent.timeouts++;
+    if (isSilence(failure)) spent.timeouts++;
     if (failure.kind === 'not-sent' || (failure.kind === 'timeout' && failure.phase === 'connect')) notSent++;
     const sameCredential: number = repeat?.id === lease.credentialId ? repeat.count : 0;
     switch (nextStep(failure, { sameCredential, notSent, ...spent }, retriesSameKey)) {
       case 'give-up':
-        return failed(null, true);
+        return failed(null, failure.kind !== 'deadline' || input.isOver() || spent.timeouts > 1);
       case 'next-target':
         return failed(null, false);
       case 'same-credential': {
@@ -364,7 +367,7 @@ async function forwardTo(
         if (input.clientSignal.aborted) failures.push(clientGone());
         else if (clock.now() >= deadline) failures.push(pastDeadline(target));
         else break;
-        return failed(null, true);
+        return failed(null, input.clientSignal.aborted || input.isOver());
       }
       case 'next-credential':
         repeat = null;
@@ -398,6 +401,10 @@ const SLOWNESS: readonly Failure['kind'][] = [
   'stream-broken',
   'empty',
 ];
+
+/** It was sent, and the time for an answer ran out. */
+const isSilence = (failure: Failure) =>
+  failure.kind === 'deadline' || (failure.kind === 'timeout' && failure.phase !== 'connect');
 
 /** A request that is wrong was read and not worked on: what was reserved for it is free again. */
 const isRefusedAtOnce = ({ kind }: Failure) => kind === 'bad-request' || kind === 'context-too-long';

@@ -272,6 +272,20 @@ describe.each(ways)('a %s answer whose target fails', (_, isStream) => {
     expect([first.calls.length, second.calls.length]).toEqual([1, 1]);
   });
 
+  test('because the time of that target alone is up, comes from the next', async () => {
+    await using first = await one(broken);
+    await using second = await one(silence);
+    await using third = await serving('from third');
+    await using rotator = await route({
+      first: { upstream: first, tier: 1 },
+      second: { upstream: second, tier: 2, more: { timeouts: { request: '300ms' } } },
+      third: { upstream: third, tier: 3 },
+    });
+    const response = await ask(rotator);
+    expect(response.headers.get('x-rotator-attempts')).toBe('3');
+    expect(await contentOf(response, isStream)).toBe('from third');
+  });
+
   test('through an alias comes from the next target, whatever its tier', async () => {
     await using first = await one(broken);
     await using second = await serving('from second', ['other']);

@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test';
+import { aliasesOf } from '../../src/gateway/aliases.ts';
 import type { CredentialAccess, Gateway, ProviderRuntime } from '../../src/gateway/gateway.ts';
+import type { RequestRecord } from '../../src/observe/request-line.ts';
 import { createGateway } from '../../src/gateway/handle.ts';
 import { FirstByteTimes } from '../../src/gateway/first-byte-times.ts';
 import { Pins } from '../../src/gateway/pins.ts';
@@ -8,7 +10,7 @@ import { OutputMeans } from '../../src/gateway/token-estimate.ts';
 import { NO_EDITS } from '../../src/gateway/user-edits.ts';
 import { bareRoutes } from '../gateway/routes-fixture.ts';
 import { createPool } from '../../src/pool/create-pool.ts';
-import type { Block, Pool } from '../../src/pool/pool.ts';
+import type { Block } from '../../src/pool/pool.ts';
 import { openAiChat } from '../../src/protocols/openai-chat/index.ts';
 import { ownProvider } from '../../src/providers/index.ts';
 import type { Clock } from '../../src/shared/clock.ts';
@@ -19,9 +21,10 @@ import { credential, NO_LIMITS, withSettings } from '../pool/pool-fixture.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /**
- * The real loop of a request under virtual time, in worlds drawn from a seed: a real pool of a few keys and an upstream
- * that answers, streams, breaks off, refuses, is slow or hangs, with clients that come at any time and leave when they
- * like. What must hold of every request, whatever its upstream did, is checked on what the client was given.
+ * The real loop of a request under virtual time, in worlds drawn from a seed: one to three providers, each a real pool of
+ * a few keys and an upstream that answers, streams, breaks off, refuses, is slow or hangs; they stand in for one another by
+ * tier or in an alias, and clients come at any time and leave when they like. What must hold of every request, whatever
+ * its upstreams did, is checked on what the client was given, on the calls that were made and on what the log tells.
  *
  * One world alone: `SIMULATION_SEED=42 bun test ./tests/simulation/gateway.test.ts`. Fewer: `SIMULATION_GATEWAY_WORLDS=50`;
  * others: `SIMULATION_FROM=20001`.
@@ -37,9 +40,12 @@ const MARGIN_MS = 5;
 /** How long the tail of an upstream's stream is read behind its end mark. */
 const DRAIN_MS = 1000;
 const MODELS = ['m1', 'm2'] as const;
+const VENDORS = ['one', 'two', 'three'] as const;
+/** Every target of the world, in an order of its own, under models of its own. */
+const ALIAS = 'any';
 
 test(`in ${ONLY === undefined ? `${WORLDS} worlds` : `world ${ONLY}`} every request ends as it must`, async () => {
-  const totals = { calls: 0, served: 0, streams: 0, broken: 0, failed: 0, aborted: 0 };
+  const totals = { calls: 0, fallbacks: 0, served: 0, streams: 0, broken: 0, failed: 0, aborted: 0 };
   const seeds = ONLY === undefined ? Array.from({ length: WORLDS }, (_, index) => FROM + index) : [Number(ONLY)];
   for (const seed of seeds) {
     const world = new World(seed);
@@ -52,6 +58,8 @@ test(`in ${ONLY === undefined ? `${WORLDS} worlds` : `world ${ONLY}`} every requ
     }
     totals.calls += world.calls.length;
     for (const request of world.requests) {
+      totals.fallbacks +=
+        new Set(world.calls.filter((call) => call.request === request.id).map(({ target }) => target)).size > 1 ? 1 : 0;
       if (request.isAborted) totals.aborted++;
       else if (request.status !== 200) totals.failed++;
       else if (!request.isStream) totals.served++;
@@ -108,7 +116,8 @@ class WatchedClock implements Clock {
 type Request = {
   readonly id: string;
   readonly isStream: boolean;
-  readonly model: string;
+  /** Targets in the order in which they may be tried. */
+  readonly route: readonly Place[];
   readonly deadline: number;
   readonly client: AbortController;
   isAborted: boolean;
@@ -119,12 +128,25 @@ type Request = {
   text: string;
   isOver: boolean;
   finished: number;
+  logged: RequestRecord['attempts'];
 };
+
+/** A provider of a world. */
+type Vendor = {
+  readonly id: string;
+  readonly runtime: ProviderRuntime;
+  readonly tier: number | null;
+  readonly lists: readonly string[];
+};
+
+type Place = { readonly vendor: Vendor; readonly model: string; readonly name: string };
 
 /** One call of the upstream, and what became of it. */
 type Call = {
   readonly id: string;
   readonly request: string;
+  readonly target: string;
+  readonly key: string;
   readonly kind: string;
   /** Whole bodies: the text. Streams: the pieces of content. */
   body: string | readonly string[] | null;
@@ -143,6 +165,12 @@ const FAULTS = [
   ...['not-sent', 'lost', 'connect-timeout', 'hang'],
 ];
 
+/** After these another target may serve as well as this one. */
+const GOES_ON = [
+  ...['rate-limited', 'billing', 'key-rejected', 'forbidden', 'overloaded'],
+  ...['upstream-error', 'unclassified', 'empty', 'not-sent'],
+];
+
 class World {
   readonly diary: string[] = [];
   readonly requests: Request[] = [];
@@ -157,78 +185,25 @@ class World {
   /** By credential: when a block last came upon it. */
   readonly #blockedAt = new Map<string, number>();
   readonly #broken: string[] = [];
-  readonly #pool: Pool;
+  readonly #vendors: readonly Vendor[];
+  readonly #alias: readonly Place[];
+  readonly #maxTargets: number;
   readonly #gateway: Gateway;
-  readonly #requestMs: number;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
     this.#faultShare = this.#pick([0, 0.2, 0.5, 0.8]);
     this.#slownessMs = this.#pick([50, 400, 2500]);
-    this.#requestMs = this.#pick([1500, 4000, 10_000]);
-    const names = Array.from({ length: 1 + this.#upTo(6) }, (_, index) => `own-${index}`);
-    const credentials = names.map((name) =>
-      credential(name, {
-        priority: this.#pick([10, 10, 20]),
-        limits: {
-          ...NO_LIMITS,
-          concurrency: this.#pick([null, 1, 2]),
-          requestsPerMinute: this.#pick([null, null, 3]),
-        },
-      }),
-    );
-    this.#pool = createPool({
-      provider: 'own',
-      credentials,
-      clock: this.#pools,
-      random: this.#random,
-      settings: withSettings({
-        mode: this.#pick(['balanced', 'sequential']),
-        maxWaiting: this.#pick([2, 1000]),
-        cooldowns: { ladderMs: [500, 2000], rateLimitMs: 1500, authMs: 3000, transientMs: 700 },
-        concurrency: { maxPerKey: this.#pick([0, 1, 3]) },
-      }),
-      onEvent: (event) => {
-        if (event.kind === 'credential-blocked') this.#blockedAt.set(event.credential, event.at);
-      },
-    });
-    const access = (id: CredentialAccess['id']): CredentialAccess => ({
-      id,
-      label: null,
-      key: new Secret(`key-of-${id}`),
-      proxy: null,
-      source: 'config',
-      sourceName: null,
-      isEnabledInConfig: true,
-      priority: 10,
-    });
-    const runtime: ProviderRuntime = {
-      id: 'own',
-      provider: ownProvider('own', 'openai-chat'),
-      baseUrl: 'http://127.0.0.1:1/v1',
-      headers: {},
-      isHttp2: false,
-      asksStreamUsage: this.#chance(0.5),
-      timeouts: {
-        acquireMs: this.#pick([300, 2000]),
-        connectMs: 300,
-        firstByteMs: this.#pick([600, 2000]),
-        totalMs: this.#pick([900, 3000]),
-        idleMs: this.#pick([500, 1500]),
-        requestMs: this.#requestMs,
-      },
-      retriesSameKey: this.#upTo(3),
-      waitSameKeyMs: this.#pick([0, 800, 3000]),
-      pool: this.#pool,
-      credentials: new Map(credentials.map(({ id }) => [id, access(id)])),
-      allow: [],
-      deny: [],
-      define: new Map(),
-      tier: null,
-      edits: NO_EDITS,
-    };
+    this.#vendors = VENDORS.slice(0, this.#pick([1, 2, 3])).map((id) => this.#newVendor(id));
+    this.#maxTargets = this.#pick([1, 2, 5]);
+    const places = this.#vendors.map((vendor) => placeOf(vendor, this.#pick(MODELS)));
+    this.#alias = places.toSorted(() => this.#random() - 0.5);
     const holdMs = this.#pick([100, 800, 20_000]);
     const heartbeatMs = this.#pick([0, 250]);
+    const lists = new Map(this.#vendors.map(({ id, lists: models }) => [id, models.map((model) => ({ id: model }))]));
+    const aliases = aliasesOf({
+      [ALIAS]: { targets: this.#alias.map(({ name }) => name), strategy: 'order', on_context: 'next' },
+    });
     this.#gateway = createGateway({
       upstream: (call) => this.#answer(call),
       clock: this.#gateways,
@@ -247,19 +222,132 @@ class World {
       firstByteTimes: new FirstByteTimes(),
       routes: () => ({
         ...bareRoutes,
-        runtimes: new Map([['own', runtime]]),
-        knownId: (name) => (name === 'own' ? name : null),
-        listed: () => [],
+        runtimes: new Map(this.#vendors.map(({ id, runtime }) => [id, runtime])),
+        knownId: (name) => this.#vendors.find(({ id }) => id === name)?.id ?? null,
+        listed: ({ id }) => lists.get(id) ?? [],
         providerNames: () => [],
+        fallback: { isEnabled: true, maxTargets: this.#maxTargets },
+        aliases,
       }),
       warmLists: async () => {},
       onFinished: (record) => {
         const request = this.requests.find(({ id }) => id === record.id);
-        if (request) request.finished++;
+        if (request) this.#finished(request, record);
         else this.#fault(`an unknown request ${record.id} finished`);
       },
       onBug: (bug) => this.#fault(`a bug: ${bug instanceof Error ? bug.stack : String(bug)}`),
     });
+  }
+
+  #newVendor(id: string): Vendor {
+    const names = Array.from({ length: 1 + this.#upTo(this.#pick([2, 6])) }, (_, index) => `${id}-${index}`);
+    const credentials = names.map((name) =>
+      credential(name, {
+        priority: this.#pick([10, 10, 20]),
+        limits: {
+          ...NO_LIMITS,
+          concurrency: this.#pick([null, 1, 2]),
+          requestsPerMinute: this.#pick([null, null, 3]),
+        },
+      }),
+    );
+    const pool = createPool({
+      provider: id,
+      credentials,
+      clock: this.#pools,
+      random: this.#random,
+      settings: withSettings({
+        mode: this.#pick(['balanced', 'sequential']),
+        maxWaiting: this.#pick([2, 1000]),
+        cooldowns: { ladderMs: [500, 2000], rateLimitMs: 1500, authMs: 3000, transientMs: 700 },
+        concurrency: { maxPerKey: this.#pick([0, 1, 3]) },
+      }),
+      onEvent: (event) => {
+        if (event.kind === 'credential-blocked') this.#blockedAt.set(event.credential, event.at);
+      },
+    });
+    const access = (key: CredentialAccess['id']): CredentialAccess => ({
+      id: key,
+      label: null,
+      key: new Secret(`key-of-${key}`),
+      proxy: null,
+      source: 'config',
+      sourceName: null,
+      isEnabledInConfig: true,
+      priority: 10,
+    });
+    const tier = this.#pick([1, 2, 3, null]);
+    const runtime: ProviderRuntime = {
+      id,
+      provider: ownProvider(id, 'openai-chat'),
+      baseUrl: `http://127.0.0.1:1/${id}`,
+      headers: {},
+      isHttp2: false,
+      asksStreamUsage: this.#chance(0.5),
+      timeouts: {
+        acquireMs: this.#pick([300, 2000]),
+        connectMs: 300,
+        firstByteMs: this.#pick([600, 2000]),
+        totalMs: this.#pick([900, 3000]),
+        idleMs: this.#pick([500, 1500]),
+        requestMs: this.#pick([1500, 4000, 10_000]),
+      },
+      retriesSameKey: this.#upTo(3),
+      waitSameKeyMs: this.#pick([0, 800, 3000]),
+      pool,
+      credentials: new Map(credentials.map((one) => [one.id, access(one.id)])),
+      allow: [],
+      deny: [],
+      define: new Map(),
+      tier,
+      edits: NO_EDITS,
+    };
+    return { id, runtime, tier, lists: this.#pick([MODELS, MODELS, ['m1']]) };
+  }
+
+  /** A name that is asked for, and where it may lead, as the words of the contract have it. */
+  #newWish(): { readonly name: string; readonly route: readonly Place[] } {
+    if (this.#chance(0.3)) {
+      // What its provider does not list is passed over, where another one is listed.
+      const listed = this.#alias.filter(({ vendor, model }) => vendor.lists.includes(model));
+      return { name: ALIAS, route: listed.length > 0 ? listed : this.#alias };
+    }
+    const vendor = this.#pick(this.#vendors);
+    const place = placeOf(vendor, this.#pick(MODELS));
+    const { tier } = vendor;
+    const isBelow = (other: Vendor) => other !== vendor && tier !== null && other.tier !== null && other.tier >= tier;
+    // In one alias with it, or listed under the same name.
+    const modelsOf = (other: Vendor) => [
+      ...(other.lists.includes(place.model) ? [place.model] : []),
+      ...(this.#alias.some(({ name }) => name === place.name)
+        ? this.#alias.filter((one) => one.vendor === other).map(({ model }) => model)
+        : []),
+    ];
+    const others = this.#vendors
+      .filter(isBelow)
+      .toSorted((a, b) => (a.tier ?? 0) - (b.tier ?? 0) || (a.id < b.id ? -1 : 1))
+      .flatMap((other) =>
+        modelsOf(other)
+          .slice(0, 1)
+          .map((model) => placeOf(other, model)),
+      );
+    return { name: place.name, route: [place, ...others] };
+  }
+
+  /** The log's word on a request, at the moment of its end. */
+  #finished(request: Request, record: RequestRecord): void {
+    request.finished++;
+    request.logged = record.attempts;
+    const last = request.route.at(-1);
+    const failure = record.attempts.at(-1)?.failure;
+    const isOpen =
+      record.attempts.length === 0 || (failure !== undefined && failure !== null && GOES_ON.includes(failure));
+    const tried = new Set(record.attempts.map(({ target }) => target));
+    if (record.status === 200 || !isOpen || !last || tried.has(last.name) || tried.size >= this.#maxTargets) return;
+    if (request.isAborted || this.#time.now() >= request.deadline) return;
+    if (last.vendor.runtime.pool.isReadyFor({ model: last.model, tokens: 0 })) {
+      this.#fault(`${request.id} failed although ${last.name} stood ready and was not asked`);
+    }
   }
 
   async run(): Promise<void> {
@@ -284,10 +372,12 @@ class World {
     await settle();
     for (const request of this.requests) this.#judge(request);
     expect(lives.length).toBe(count);
-    const status = this.#pool.status();
-    const inFlight = status.credentials.reduce((sum, one) => sum + one.inFlight, 0);
-    if (inFlight !== 0) this.#fault(`${inFlight} leases were left out`);
-    if (status.waiting !== 0) this.#fault(`${status.waiting} requests were left waiting in the pool`);
+    for (const { runtime } of this.#vendors) {
+      const { credentials, waiting } = runtime.pool.status();
+      const inFlight = credentials.reduce((sum, one) => sum + one.inFlight, 0);
+      if (inFlight !== 0) this.#fault(`${inFlight} leases were left out`);
+      if (waiting !== 0) this.#fault(`${waiting} requests were left waiting in the pool`);
+    }
     if (this.#gateways.due.size > 0) this.#fault(`${this.#gateways.due.size} timers of the gateway were left`);
     for (const call of this.calls) if (!call.isOver) this.#fault(`call ${call.id} (${call.kind}) was left open`);
     this.#check();
@@ -297,11 +387,14 @@ class World {
   async #live(index: number): Promise<void> {
     const arrivedAt = this.#time.now();
     const timeoutMs = this.#chance(0.2) ? 200 + this.#upTo(2000) : null;
+    const wish = this.#newWish();
+    const isFallbackOff = this.#chance(0.15);
+    const requestMs = wish.route[0]?.vendor.runtime.timeouts.requestMs ?? 0;
     const request: Request = {
       id: `r${index}`,
       isStream: this.#chance(0.6),
-      model: this.#pick(MODELS),
-      deadline: arrivedAt + Math.min(this.#requestMs, timeoutMs ?? Number.POSITIVE_INFINITY),
+      route: isFallbackOff ? wish.route.slice(0, 1) : wish.route,
+      deadline: arrivedAt + Math.min(requestMs, timeoutMs ?? Number.POSITIVE_INFINITY),
       client: new AbortController(),
       isAborted: false,
       status: null,
@@ -310,9 +403,10 @@ class World {
       text: '',
       isOver: false,
       finished: 0,
+      logged: [],
     };
     this.requests.push(request);
-    this.#note(`${request.id} comes${request.isStream ? ' for a stream' : ''}`);
+    this.#note(`${request.id} comes for ${wish.name}${request.isStream ? ', a stream' : ''}`);
     // Some just stop reading, others say so as well.
     const isCancelling = this.#chance(0.5);
     const left = Promise.withResolvers<null>();
@@ -327,7 +421,7 @@ class World {
       });
     }
     const body = JSON.stringify({
-      model: `own/${request.model}`,
+      model: wish.name,
       messages: [{ role: 'user', content: request.id }],
       ...(request.isStream && { stream: true }),
     });
@@ -342,7 +436,7 @@ class World {
         client: { id: '', name: null, models: [] },
         signal: request.client.signal,
         arrivedAt,
-        isFallbackOff: false,
+        isFallbackOff,
         timeoutMs,
         showsRoute: true,
       });
@@ -378,6 +472,8 @@ class World {
     const { id, text } = request;
     if (!request.isOver) return this.#fault(`${id} never ended`);
     if (request.finished !== 1) this.#fault(`${id} finished ${request.finished} times`);
+    const calls = this.calls.filter((call) => call.request === id);
+    this.#judgeRoute(request, calls);
     if (request.isAborted) return;
     const latest = request.deadline + MARGIN_MS;
     if ((request.answeredAt ?? 0) > latest) this.#fault(`${id} was answered after its deadline`);
@@ -385,7 +481,6 @@ class World {
       if (!text.includes('"error":{')) this.#fault(`${id} got ${request.status} without an error: ${text}`);
       return;
     }
-    const calls = this.calls.filter((call) => call.request === id);
     if (!request.isStream) {
       if (!calls.some(({ body }) => body === text)) this.#fault(`${id} got a body that nobody sent: ${text}`);
       return;
@@ -402,6 +497,37 @@ class World {
     if (!isComplete && !text.includes('"error":{')) this.#fault(`${id} got half an answer for a whole one: ${text}`);
   }
 
+  /** Targets come in their order, each once; never one of a better tier; and the log has the calls that were made. */
+  #judgeRoute({ id, route, logged, isAborted }: Request, calls: readonly Call[]): void {
+    const told = logged.map(({ target, credential: key }) => `${target} ${key}`);
+    const made = calls.map(({ target, key }) => `${target} ${key}`);
+    // What was given up before it could leave is told, too.
+    const isTold = isAborted ? told.join().startsWith(made.join()) : told.join() === made.join();
+    if (!isTold) this.#fault(`${id} made the calls ${made.join()}, and the log has ${told.join()}`);
+    for (const [index, { status }] of logged.entries()) {
+      const { kind } = calls[index] ?? {};
+      const sent = kind === undefined ? null : (/^\d{3}/.exec(kind)?.[0] ?? '200');
+      // An error inside a 200 has a status of its own.
+      if (status !== null && String(status) !== sent && kind !== 'sse-error')
+        this.#fault(`${id}: ${kind} is told as ${status}`);
+    }
+    const order = [...new Set(calls.map(({ target }) => target))];
+    const places = order.map((target) => route.findIndex(({ name }) => name === target));
+    const isInOrder = places.every((place, index) => place >= 0 && place > (places[index - 1] ?? -1));
+    const isOnceEach = calls.every(
+      ({ target }, index) =>
+        index === 0 ||
+        target === calls[index - 1]?.target ||
+        calls.findIndex((call) => call.target === target) === index,
+    );
+    if (!isInOrder || !isOnceEach) {
+      this.#fault(
+        `${id} may go ${route.map(({ name }) => name).join()}, and went ${calls.map(({ target }) => target).join()}`,
+      );
+    }
+    if (order.length > this.#maxTargets) this.#fault(`${id} tried ${order.length} targets of ${this.#maxTargets}`);
+  }
+
   async #answer(upstreamCall: UpstreamCall): Promise<Response> {
     const sent = new TextDecoder().decode(upstreamCall.body ?? undefined);
     const request = this.requests.find(({ id }) => sent.includes(`"content":"${id}"`));
@@ -409,19 +535,29 @@ class World {
     const key = upstreamCall.headers.get('authorization')?.replace('Bearer key-of-', '') ?? '';
     // Nothing leaves with a signal that has already aborted.
     if (upstreamCall.signal.aborted) throw upstreamCall.signal.reason;
-    this.#mayCall(key, request);
+    const place = request.route.find(
+      ({ vendor, model }) =>
+        upstreamCall.url.startsWith(`${vendor.runtime.baseUrl}/`) && sent.includes(`"model":"${model}"`),
+    );
+    if (!place)
+      throw new Error(
+        `${request.id} went to ${upstreamCall.url} ${sent}, which is not on its way ${JSON.stringify(request.route.map(({ name }) => name))} ${JSON.stringify(this.#vendors.map((v) => [v.id, v.tier, v.lists]))} ${JSON.stringify(this.#alias.map((v) => v.name))}`,
+      );
+    this.#mayCall(key, request, place);
     const isFault = this.#chance(this.#faultShare);
     const kind = this.#pick(isFault ? FAULTS : request.isStream ? STREAM_KINDS : WHOLE_KINDS);
     const call: Call = {
       id: `c${this.calls.length}`,
       request: request.id,
+      target: place.name,
+      key,
       kind,
       body: null,
       isOver: false,
       isRefused: false,
     };
     this.calls.push(call);
-    this.#note(`${call.id} of ${call.request} with ${key}: ${kind}`);
+    this.#note(`${call.id} of ${call.request} to ${place.name} with ${key}: ${kind}`);
     const { signal } = upstreamCall;
     signal.addEventListener('abort', () => (call.isOver = true), { once: true });
     if (kind === 'hang') await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
@@ -544,19 +680,19 @@ class World {
   }
 
   /** A call that its key's blocks or the request's own history forbid is a fault. */
-  #mayCall(key: string, request: Request): void {
+  #mayCall(key: string, request: Request, { vendor, model }: Place): void {
     const now = this.#time.now();
     if (this.calls.some((call) => call.request === request.id && call.isRefused)) {
       this.#fault(`${request.id} was sent again after a 400`);
     }
     if (request.isAborted) this.#fault(`${request.id} was sent although its client is gone`);
-    const status = this.#pool.status();
+    const status = vendor.runtime.pool.status();
     const known = status.credentials.find(({ id }) => id === key);
     if (!known) return this.#fault(`${request.id} was sent with an unknown key "${key}"`);
     if (known.inFlight < 1) this.#fault(`${key} was called without a lease`);
     // A sibling's answer can come between the lease and its call.
     if (this.#blockedAt.get(key) === now) return;
-    const scopes = ['key', `model:${request.model}`, 'provider', `provider+model:${request.model}`];
+    const scopes = ['key', `model:${model}`, 'provider', `provider+model:${model}`];
     const forbids = ({ scope, until }: Block) => scopes.includes(scope) && (until === null || until > now);
     const block = known.blocks.find(forbids);
     if (block) this.#fault(`${key} was called in spite of ${JSON.stringify(block)}`);
@@ -590,6 +726,8 @@ class World {
     return this.#random() < share;
   }
 }
+
+const placeOf = (vendor: Vendor, model: string): Place => ({ vendor, model, name: `${vendor.id}/${model}` });
 
 function wholeBody(id: string): string {
   return JSON.stringify({
