@@ -11,6 +11,7 @@ import type { Clock } from '../shared/clock.ts';
 import type { Secret } from '../shared/secret.ts';
 import { bodyFailure } from '../transport/fetch-upstream.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
+import { type AnswerStream, ByteStream } from './byte-stream.ts';
 import type { CredentialAccess } from './gateway.ts';
 import { callWith, type Prepared } from './lane.ts';
 import { issuesState, type Pins } from './pins.ts';
@@ -56,7 +57,7 @@ export type CommittedStream = {
   readonly held: readonly Uint8Array[];
   /** The step that committed it, to be relayed next. */
   readonly step: StreamStep;
-  readonly stream: UpstreamStream;
+  readonly stream: AnswerStream;
   /** What a read error of the stream means. */
   readonly failureOf: (error: unknown) => Failure;
   /** Reads an error that the upstream reports inside its stream. */
@@ -112,6 +113,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
     const isAnswer = response.status >= 200 && response.status < 300;
     if (!isAnswer) attempted = await refusalOf(response, input, tools);
     else if (isStream && isEventStream(response)) attempted = await streamOf(response, input, leash, tools);
+    else if (prepared.relaysBytes && isOpaque(response)) attempted = await bytesOf(response, input, leash, tools);
     else attempted = replyOf(response, await readWhole(response), input, tools);
   } catch (error) {
     const cause = leash.cause;
@@ -237,20 +239,40 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
     return {
       kind: 'stream',
       headers: downstreamHeaders(provider, response.headers),
-      committed: {
-        held,
-        step,
-        stream,
-        failureOf: (error) => {
-          const { cause } = leash;
-          return cause ? stoppedFailure(cause, target.name) : brokenFailure(error, true, target.name);
-        },
-        classify: (error) => classify(response, '', error, input, tools),
-        leash,
-        close: (isOver) => leash.release(isOver),
-      },
+      committed: committed({ held, step, stream }, response, input, leash, tools),
     };
   }
+}
+
+/** Reads up to the first byte, which commits. */
+async function bytesOf(response: Response, input: AttemptInput, leash: Leash, tools: AttemptTools): Promise<Result> {
+  const { target } = input;
+  const stream = new ByteStream(response.body ?? new ReadableStream({ start: (c) => c.close() }));
+  const step = await stream.next();
+  if (step.kind !== 'frames') return failed(emptyFailure('the reply is empty', target.name));
+  leash.commit();
+  const headers = downstreamHeaders(target.runtime.provider, response.headers);
+  return { kind: 'stream', headers, committed: committed({ held: [], step, stream }, response, input, leash, tools) };
+}
+
+function committed(
+  begun: Pick<CommittedStream, 'held' | 'step' | 'stream'>,
+  response: Response,
+  input: AttemptInput,
+  leash: Leash,
+  tools: AttemptTools,
+): CommittedStream {
+  const { name } = input.target;
+  return {
+    ...begun,
+    failureOf: (error) => {
+      const { cause } = leash;
+      return cause ? stoppedFailure(cause, name) : brokenFailure(error, true, name);
+    },
+    classify: (error) => classify(response, '', error, input, tools),
+    leash,
+    close: (isOver) => leash.release(isOver),
+  };
 }
 
 /** `data:`, `event:` or a comment: no JSON text begins so. */
@@ -279,6 +301,10 @@ function isEventStream(response: Response): boolean {
   // Some servers name no type at all; what says it is JSON or a page is no stream.
   return !/\b(json|html)\b/i.test(response.headers.get('content-type') ?? '');
 }
+
+/** Neither JSON, which may be an error, nor a page. */
+const isOpaque = (response: Response): boolean =>
+  !/\b(?:json|html)\b/i.test(response.headers.get('content-type') ?? 'application/json');
 
 async function readText(response: Response, maxBytes: number): Promise<string> {
   if (!response.body) return '';

@@ -5,6 +5,7 @@ import type { Codec, RequestPath } from '../protocols/codec.ts';
 import type { GeminiMethod } from '../protocols/embeddings/gemini.ts';
 import type { JsonRecord } from '../protocols/ir.ts';
 import type { AttemptRecord } from '../protocols/problem.ts';
+import type { EndpointName } from '../providers/endpoints.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
@@ -26,7 +27,8 @@ export type Client = {
 /** What a surface asks for besides chats. */
 export type Endpoint =
   | { readonly kind: 'embeddings' }
-  | { readonly kind: 'gemini-embeddings'; readonly method: GeminiMethod };
+  | { readonly kind: 'gemini-embeddings'; readonly method: GeminiMethod }
+  | { readonly kind: 'passthrough'; readonly name: EndpointName };
 
 /** One call of a model surface, authenticated and read. */
 export type GatewayCall = {

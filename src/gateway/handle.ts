@@ -4,6 +4,7 @@ import type { Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
+import type { CommittedStream } from './attempt.ts';
 import type { ClientBudgets, ClientReservation } from './client-budgets.ts';
 import { type Forwarded, type ForwardInput, type ForwardTools, forward, Trace } from './forward.ts';
 import { type BatchSettings, EmbeddingBatcher } from './embeddings/embedding-batcher.ts';
@@ -13,7 +14,7 @@ import { JsonArrayOutlet } from './json-array.ts';
 import { VIA_HEADER } from './lane.ts';
 import { ableTargets, isPlan, type Plan, type PlanWish, plan, type Routes, type Target } from './plan.ts';
 import { readWork, type WorkTools } from './read-work.ts';
-import { type Outlet, relayBody, relayStream } from './relay.ts';
+import { type Outlet, relayBody, relayBytes, relayStream } from './relay.ts';
 import { reserveBudget, spentBy } from './reserve-budget.ts';
 import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
@@ -164,7 +165,7 @@ class RequestLife {
   #model: string | null = null;
   #operation: RequestRecord['operation'] = 'chat';
   #isStream = false;
-  /** Only of a stream: its client is gone, too, when it cancels the body it was given. */
+  /** Only of what comes piece by piece: its client is gone, too, when it cancels the body it was given. */
   #gone: AbortController | null = null;
   #firstByteMs: number | null = null;
   #overhead: number | null = null;
@@ -184,11 +185,11 @@ class RequestLife {
   }
 
   /** The request could be read. */
-  begin({ operation, model, isStream }: Work): void {
+  begin({ operation, model, isStream, relaysBytes }: Work): void {
     this.#operation = operation;
     this.#model = model;
     this.#isStream = isStream;
-    if (!isStream) return;
+    if (!isStream && !relaysBytes) return;
     const { signal } = this.#call;
     this.#gone = new AbortController();
     if (signal.aborted) this.#gone.abort();
@@ -220,7 +221,7 @@ class RequestLife {
   whole(forwarded: Forwarded): Response {
     if (forwarded.kind === 'problem') return this.#failed(forwarded);
     const { attempted, lease, target, credential } = forwarded;
-    if (attempted.kind !== 'reply') throw new Error('a stream came back for a request without streaming');
+    if (attempted.kind === 'stream') return this.#relayed(forwarded, attempted.committed);
     const usage = lease.settle(null, attempted.usage);
     const headers = this.#headersOf(forwarded);
     this.#finish({ target: target.name, credential, status: 200, failure: null, usage });
@@ -228,6 +229,27 @@ class RequestLife {
     this.#tellWhole(attempted.bytes);
     this.#call.transcript?.sent(attempted.bytes);
     return new Response(attempted.bytes, { status: 200, headers });
+  }
+
+  /** What comes in no frames goes on as it comes; where it breaks off, so does the client's. */
+  #relayed(served: Served, committed: CommittedStream): Response {
+    const { target, credential, lease } = served;
+    this.#firstByteMs ??= performance.now() - this.#startedAt;
+    const end = (failure: Failure | null) => {
+      if (this.#isTakenOver) return;
+      this.#isTakenOver = true;
+      committed.close(failure === null);
+      const usage = lease.settle(failure, committed.stream.usage);
+      this.#noteBroken(failure, served);
+      this.#finish({ target: target.name, credential, status: 200, failure: failure?.kind ?? null, usage });
+    };
+    const headers = this.#headersOf(served);
+    const body = relayBytes(committed, target.name, end);
+    // A body that nobody reads any more is not always cancelled.
+    const onGone = () => end({ kind: 'client-gone', status: null, message: 'the client went away' });
+    if (this.signal.aborted) onGone();
+    else this.signal.addEventListener('abort', onGone, { once: true });
+    return new Response(body, { status: 200, headers });
   }
 
   /** The status line leaves at the commit point, or after `hold` with heartbeats until then. */

@@ -34,6 +34,10 @@ export type Prepared = {
   readonly isRestored: boolean;
   /** Null: nobody needs to know what is answered. */
   readonly watch: Watch | null;
+  /** Absent: JSON. */
+  readonly contentType?: string;
+  /** An answer that is neither frames nor JSON goes on as it comes. */
+  readonly relaysBytes?: true;
 };
 
 /** Learns from an answer without changing it. */
@@ -108,6 +112,7 @@ export function callWith(
     protocol: prepared.context.protocol,
     isTranslated: !prepared.isSameProtocol,
   });
+  if (prepared.contentType !== undefined) headers.set('content-type', prepared.contentType);
   // The transport asks for it anyway, but would have to copy all of them to add it.
   if (!headers.has('accept-encoding')) headers.set('accept-encoding', 'identity');
   authorize(runtime.provider, headers, access.key);

@@ -17,20 +17,22 @@ export class Leash {
   readonly signal: AbortSignal = this.#abort.signal;
   readonly #client: AbortSignal;
   readonly #idleMs: number;
-  /** Of a stream only. Told of every chunk; fires first for the first byte, later for a pause. */
-  readonly silence: IdleTimer | null;
+  readonly #clock: Clock;
+  /** Of what comes piece by piece. Told of every chunk; fires first for the first byte, later for a pause. */
+  #silence: IdleTimer | null;
   readonly #cancelDeadline: () => void;
   readonly #onClientGone = () => this.#stop('client-gone');
   #hasEvents = false;
 
   constructor(client: AbortSignal, { timeouts, isStream, deadline }: LeashLimits, clock: Clock) {
     this.#client = client;
+    this.#clock = clock;
     this.#idleMs = timeouts.idleMs;
     if (client.aborted) this.#onClientGone();
     else client.addEventListener('abort', this.#onClientGone);
     const leftMs = deadline - clock.now();
     // A whole reply has one limit, the nearer of the two; a stream is watched for silence besides its deadline.
-    this.silence = isStream
+    this.#silence = isStream
       ? new IdleTimer(clock, timeouts.firstByteMs, () => this.#stop(this.#hasEvents ? 'idle' : 'first-byte'))
       : null;
     const isTotalNearer = !isStream && timeouts.totalMs < leftMs;
@@ -47,30 +49,32 @@ export class Leash {
 
   /** Something came: the time for the first byte is over, or the time of silence starts anew. */
   touch(): void {
-    if (this.#hasEvents) this.silence?.touch();
+    if (this.#hasEvents) this.#silence?.touch();
     else {
       this.#hasEvents = true;
-      this.silence?.restart(this.#idleMs);
+      this.#silence?.restart(this.#idleMs);
     }
   }
 
   /** The client takes its time to read: that is not the upstream's silence. */
   hold(): void {
-    this.silence?.hold();
+    this.#silence?.hold();
   }
 
   unhold(): void {
-    this.silence?.release();
+    this.#silence?.release();
   }
 
-  /** The answer begins: the deadline no longer holds. */
+  /** The answer begins: the deadline no longer holds, and only silence ends what comes piece by piece. */
   commit(): void {
     this.#cancelDeadline();
+    this.#silence ??= new IdleTimer(this.#clock, this.#idleMs, () => this.#stop('idle'));
+    this.#hasEvents = true;
   }
 
   /** Ends timers and listeners; aborts the call unless it is over by itself. */
   release(isOver: boolean): void {
-    this.silence?.stop();
+    this.#silence?.stop();
     this.#cancelDeadline();
     this.#client.removeEventListener('abort', this.#onClientGone);
     if (!isOver) this.#stop('client-gone');

@@ -4,6 +4,7 @@ import type { EmbeddingBatcher } from './embeddings/embedding-batcher.ts';
 import { embeddingWork, geminiEmbeddingWork } from './embeddings/embedding-work.ts';
 import type { GatewayCall } from './gateway.ts';
 import type { ChatTools } from './job.ts';
+import { passthroughWork } from './passthrough/passthrough-work.ts';
 import { chatWork, type Work } from './work.ts';
 
 export type WorkTools = { readonly chat: ChatTools; readonly batcher: EmbeddingBatcher };
@@ -17,6 +18,8 @@ export function readWork(call: GatewayCall, tools: WorkTools): Work | Problem {
       return embeddingWork(call, tools.batcher);
     case 'gemini-embeddings':
       return geminiEmbeddingWork(call, endpoint.method, tools.batcher);
+    case 'passthrough':
+      return passthroughWork(call, endpoint.name);
     default:
       return assertNever(endpoint);
   }

@@ -106,6 +106,42 @@ export async function relayStream(committed: CommittedStream, outlet: Outlet, ta
   }
 }
 
+/** A response body of what comes in no frames. It breaks off where the upstream does; `onEnd` is told once or more. */
+export function relayBytes(
+  committed: CommittedStream,
+  target: string,
+  onEnd: (failure: Failure | null) => void,
+): ReadableStream<Uint8Array> {
+  let first: StreamStep | null = committed.step;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      committed.leash.unhold();
+      const step = first ?? (await nextStep(committed));
+      first = null;
+      committed.leash.hold();
+      const failure = endOf(step, target);
+      if (failure) {
+        onEnd(failure);
+        // The status line has left with a promise: a clean end would be a lie.
+        controller.error(new Error(failure.message));
+        return;
+      }
+      for (const piece of 'failure' in step ? [] : step.bytes) controller.enqueue(piece);
+      if ('failure' in step || step.kind !== 'complete') return;
+      onEnd(null);
+      controller.close();
+    },
+    cancel(): void {
+      onEnd({ kind: 'client-gone', status: null, message: 'the client went away' });
+    },
+  });
+}
+
+function endOf(step: StreamStep | { readonly failure: Failure }, target: string): Failure | null {
+  if ('failure' in step) return step.failure;
+  return step.kind === 'broken' || step.kind === 'error' ? brokenStream(`${target}: the answer broke off`) : null;
+}
+
 /** A client that reads slowly is not an upstream that is silent. */
 async function writeAll(pieces: readonly Uint8Array[], committed: CommittedStream, outlet: Outlet): Promise<void> {
   if (pieces.length === 0) return;

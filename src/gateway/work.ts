@@ -23,6 +23,8 @@ export type Work = {
   job(reasoning: ReasoningWish | null): Job;
   /** A whole reply as the stream that was wanted, for an upstream that ignored the wish. */
   streamOf(reply: Uint8Array): string;
+  /** What an upstream answers in no frames and no JSON goes on as it comes. */
+  readonly relaysBytes?: true;
   /** Another way through the loop than alone. */
   readonly send?: (input: ForwardInput, trace: Trace) => Promise<Forwarded>;
 };

@@ -153,14 +153,8 @@ function noRoute(found: Exclude<Match, { kind: 'route' }>, method: string, path:
     const message = `${path} does not answer ${method}; it answers ${found.allow}`;
     return refuse({ kind: 'method-not-allowed', status: 405, message }, { allow: found.allow });
   }
-  if (LATER.test(path)) {
-    return refuse({ kind: 'route-not-found', status: 404, message: `${path} is not supported by this version` });
-  }
   return refuse({ kind: 'route-not-found', status: 404, message: `there is no ${method} ${path}${suggestion(path)}` });
 }
-
-/** Surfaces that clients may expect, and that a later version brings. */
-const LATER = /^\/v1\/(?:completions|images|audio|rerank|moderations)(?:\/|$)/;
 
 const SUGGESTED = routes.filter((route) => route.access === 'client').map((route) => route.path);
 

@@ -11,8 +11,12 @@ const NOTHING: FrameFacts = {
 };
 const END: FrameFacts = { ...NOTHING, isEnd: true };
 
-/** Reads a stream of `chat.completion.chunk` frames. Complete means: every choice that was seen has its finish reason. */
-export function streamReader(): StreamReader {
+/** Reads a stream of `chat.completion.chunk` frames. */
+export const streamReader = (): StreamReader =>
+  chunkReader(({ delta, message }) => hasContent(delta) || hasContent(message));
+
+/** Reads chunks of choices. Complete means: every choice that was seen has its finish reason. */
+export function chunkReader(holdsContent: (choice: { readonly [key: string]: unknown }) => boolean): StreamReader {
   const finished = new Map<number, boolean>();
   let usage: Usage | null = null;
   let finishReason: string | null = null;
@@ -27,7 +31,7 @@ export function streamReader(): StreamReader {
         finished.set(index, true);
         finishReason ??= choice.finish_reason;
       } else if (!finished.has(index)) finished.set(index, false);
-      isContent = hasContent(choice.delta) || hasContent(choice.message) || isContent;
+      isContent = holdsContent(choice) || isContent;
     }
     return isContent;
   }

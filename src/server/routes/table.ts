@@ -15,6 +15,7 @@ import { geminiModelRoutes } from './gemini-models.ts';
 import { healthRoutes } from './health.ts';
 import { messagesRoutes } from './messages.ts';
 import { modelRoutes } from './models.ts';
+import { passthroughRoutes } from './passthrough.ts';
 import { providersRoute } from './providers.ts';
 import { responsesRoutes } from './responses.ts';
 import type { Route } from './route.ts';
@@ -27,6 +28,7 @@ export const routes: readonly Route[] = [
   ...messagesRoutes,
   ...responsesRoutes,
   embeddingsRoute,
+  ...passthroughRoutes,
   ...geminiRoutes,
   ...geminiModelRoutes,
   ...modelRoutes,
