@@ -34,6 +34,7 @@ import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts
 import { engineState } from './engine-state.ts';
 import { EventFeed } from './observe/event-feed.ts';
 import { LazyMetrics } from './observe/lazy-metrics.ts';
+import { LazyTraces } from './observe/lazy-traces.ts';
 import type { Log } from './observe/log.ts';
 import { requestLine } from './observe/request-line.ts';
 import { Transcripts } from './observe/transcripts.ts';
@@ -293,6 +294,8 @@ export async function createApp(sources: AppSources): Promise<App> {
   const counter = createTokenCounter({ clock });
 
   const metrics = new LazyMetrics({ version, startedAt, isListed: isListedTarget });
+  const traces = new LazyTraces({ version, clock, log });
+  traces.configure(loaded.config.observe.otlp);
   const cancelMetrics = clock.schedule(METRICS_DELAY_MS, () => void metrics.load());
 
   const gatewayDeps: GatewayDeps = {
@@ -327,6 +330,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     onFinished: (record) => {
       for (const row of usageRows(record)) store.writer.usage(row);
       metrics.finished(record);
+      traces.finished(record);
       if (feed.hasReaders) feed.publish(finishedEvent(record, clock.now()));
       if (loaded.config.logging.requests === 'off') return;
       store.writer.request(record);
@@ -419,6 +423,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       throw error;
     }
     directory.invalidate(withCredentials());
+    traces.configure(next.config.observe.otlp);
     publicCatalogue.wake();
     for (const warning of next.warnings) log.warn(warning);
   }
@@ -505,7 +510,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       counter.close();
       // First: a pool that is closed knows of no credentials, and would be remembered so.
       store.close();
-      await transcripts?.close();
+      await Promise.all([transcripts?.close(), traces.close()]);
       for (const pool of pools.values()) pool.close();
       demo?.stop();
       transport.close();

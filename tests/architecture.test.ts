@@ -76,6 +76,10 @@ const owners: Readonly<Record<string, readonly Room[]>> = {
   '@pydantic/genai-prices': ['models'],
   'gpt-tokenizer': ['models'],
   'prom-client': ['observe'],
+  '@opentelemetry/api': ['observe'],
+  '@opentelemetry/exporter-trace-otlp-http': ['observe'],
+  '@opentelemetry/resources': ['observe'],
+  '@opentelemetry/sdk-trace': ['observe'],
 };
 
 /** What is imported and is no code. */

@@ -6,9 +6,8 @@ import { isReadableByOthers, readConfigFile, shownPath } from './config-file.ts'
 import { credentialsOf, optimalPerKey } from './credentials.ts';
 import { type ParsedDocument, parseDocument } from './document.ts';
 import type { Env } from './environment.ts';
-import { removeLater } from './later.ts';
 import { configPath, expandHome, type Surroundings } from './places.ts';
-import { ConfigError, formatPath, formatProblem, NOT_YET, type Path, type Problem } from './problems.ts';
+import { ConfigError, formatPath, formatProblem, type Path, type Problem } from './problems.ts';
 import { checkRules } from './rules.ts';
 import type { Config } from './schema.ts';
 import { checkNeeds } from './needs.ts';
@@ -72,21 +71,8 @@ export function readConfig(
     throw new ConfigError(shown, [{ path: '', place: document.place([], 'value'), message }]);
   }
 
-  const later = removeLater(tree);
-  const { findings, warnings, skipped } = checkReferences(
-    tree,
-    document,
-    shown,
-    later.map(({ path: at }) => at),
-  );
+  const { findings, warnings, skipped } = checkReferences(tree, document, shown);
   const outside = applyOutside(tree, options.env, options.overrides ?? {});
-  findings.push(
-    ...later.map(({ path: at, value }): Finding => {
-      return value === null
-        ? { path: at, part: 'name', message: NOT_YET }
-        : { path: at, part: 'value', message: `"${value}" is ${NOT_YET}` };
-    }),
-  );
   findings.push(...checkRules(tree));
   const result = validate(tree);
   if ('findings' in result) findings.push(...result.findings);
@@ -144,7 +130,6 @@ function checkReferences(
   tree: TreeFields,
   document: ParsedDocument,
   shown: string | null,
-  refused: readonly Path[],
 ): { findings: Finding[]; warnings: string[]; skipped: readonly SkippedKey[] } {
   const findings: Finding[] = [];
   const warnings: string[] = [];
@@ -160,7 +145,6 @@ function checkReferences(
     warnings.push(formatProblem(shown, { path: formatPath(at), place, message: `skipped, because ${why}` }));
   };
   for (const { path: at, name } of document.unset) {
-    if (refused.some((path) => path.every((step, i) => at[i] === step))) continue;
     const [section, provider, field, index] = at;
     if (section === 'providers' && field === 'keys' && typeof index === 'number') {
       skip(String(provider), index, `${name} is not set`);

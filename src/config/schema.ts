@@ -794,6 +794,20 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'What is logged, on standard error.' }),
+  observe: z
+    .strictObject({
+      otlp: baseUrl()
+        .nullable()
+        .default(null)
+        .meta({
+          description:
+            'An OpenTelemetry collector: one span for each request and each upstream call goes to `/v1/traces` below it, as OTLP over HTTP. What it asks for in headers is taken from `OTEL_EXPORTER_OTLP_HEADERS`.',
+          default: null,
+          examples: ['http://127.0.0.1:4318'],
+        }),
+    })
+    .prefault({})
+    .meta({ description: 'Traces.' }),
   storage: z
     .strictObject({
       dir: absent(

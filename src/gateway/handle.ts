@@ -529,6 +529,7 @@ class RequestLife {
       attempts: this.#loggedAttempts(),
       fallbacks: fallbacksOf(this.trace.passed, end.failure === null ? end.target : null),
       operation: this.#operation,
+      traceParent: this.#call.headers.get('traceparent'),
       status: end.status,
       failure: end.failure,
       isStream: this.#isStream,

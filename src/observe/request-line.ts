@@ -19,6 +19,8 @@ export type RequestRecord = {
   readonly fallbacks: readonly { readonly from: string; readonly to: string; readonly reason: string }[];
   /** What OpenTelemetry calls it: `chat`, `embeddings`. */
   readonly operation: string;
+  /** W3C's header of the client's own trace, as it came; null: none did. */
+  readonly traceParent: string | null;
   readonly status: number;
   /** The kind of failure; null for an answer. A stream can fail with status 200. */
   readonly failure: string | null;

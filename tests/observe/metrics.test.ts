@@ -21,6 +21,7 @@ const record = (change: Partial<RequestRecord> = {}): RequestRecord => ({
   attempts: [],
   fallbacks: [],
   operation: 'chat',
+  traceParent: null,
   status: 200,
   failure: null,
   isStream: false,

@@ -25,6 +25,7 @@ const record: RequestRecord = {
   ],
   fallbacks: [],
   operation: 'chat',
+  traceParent: null,
   status: 200,
   failure: null,
   isStream: true,

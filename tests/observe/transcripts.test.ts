@@ -50,6 +50,7 @@ const record = (id = 'req-1', at = START): RequestRecord => ({
   attempts: [],
   fallbacks: [],
   operation: 'chat',
+  traceParent: null,
   status: 200,
   failure: null,
   isStream: false,
