@@ -340,4 +340,30 @@ describe('a vendor of the long tail', () => {
     expect(JSON.parse(upstream.calls[0]?.text ?? '')).toMatchObject({ model: 'a', max_tokens: 7 });
     expect(await listed(rotator)).toEqual(['together/a', 'together/b']);
   });
+
+  test('is spoken to in Anthropic’s protocol where that is what it speaks', async () => {
+    const message = {
+      id: 'msg_1',
+      type: 'message',
+      role: 'assistant',
+      model: 'MiniMax-M2',
+      content: [{ type: 'text', text: 'from the tail' }],
+      stop_reason: 'end_turn',
+      stop_sequence: null,
+      usage: { input_tokens: 7, output_tokens: 3 },
+    };
+    await using upstream = await startUpstream({ answer: () => reply(200, message) });
+    await using rotator = await startRotator({
+      providers: { minimax: { keys: ['mm-1'], base_url: `${upstream.origin}/anthropic/v1` } },
+    });
+    const answered: unknown = await (await rotator.chat({ model: 'minimax/MiniMax-M2' })).json();
+    expect(answered).toMatchObject({ choices: [{ message: { content: 'from the tail' }, finish_reason: 'stop' }] });
+    const [call] = upstream.calls;
+    expect([call?.path, call?.headers.get('x-api-key'), call?.headers.get('authorization')]).toEqual([
+      '/anthropic/v1/messages',
+      'mm-1',
+      null,
+    ]);
+    expect(call?.headers.get('anthropic-version')).toBe('2023-06-01');
+  });
 });
