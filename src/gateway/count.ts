@@ -51,6 +51,9 @@ export async function countTokens(call: CountCall, deps: CountDeps): Promise<Cou
   return deps.countHere(target.model, countedInput(decoded.value));
 }
 
+/** A counter that takes longer is as good as none. */
+const MAX_ASK_MS = 10_000;
+
 /** Null: the vendor could not be asked, or did not say. Counting here is always possible. */
 async function askVendor(
   call: CountCall,
@@ -67,7 +70,9 @@ async function askVendor(
       headers: call.headers,
       clientSignal: call.signal,
       arrivedAt: call.arrivedAt,
-      timeoutMs: call.timeoutMs,
+      timeoutMs: Math.min(call.timeoutMs ?? MAX_ASK_MS, MAX_ASK_MS),
+      // Nobody waits in line for a number that can be had here.
+      patienceMs: 0,
       targets: [target],
       maxTargets: 1,
       onContext: 'stop',

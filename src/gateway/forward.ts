@@ -45,6 +45,8 @@ export type ForwardInput = {
   readonly furtherTargets: () => Promise<readonly Target[]>;
   /** The conversation it belongs to; null: none. */
   readonly affinity: Affinity | null;
+  /** The longest wait for a credential, where it is shorter than the provider's own. */
+  readonly patienceMs?: number;
 };
 
 export type ForwardTools = AttemptTools & {
@@ -239,7 +241,7 @@ async function forwardTo(
     if (isRefusal(leased)) {
       // Nobody else can read what it carries.
       const prospects = pin?.isFirm ? 'none' : input.prospectsAfter();
-      const patienceMs = patienceOf(prospects, target.runtime);
+      const patienceMs = Math.min(patienceOf(prospects, target.runtime), input.patienceMs ?? Number.POSITIVE_INFINITY);
       leased = await pool.acquire(asked, {
         deadline: Math.min(deadline, askedAt + patienceMs),
         // A first look may wait as long as for any credential; after a failure only a short pause is worth it.

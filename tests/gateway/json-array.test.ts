@@ -20,6 +20,10 @@ test('events are elements, whatever pieces they come in', async () => {
   }
 });
 
+test('a heartbeat in front of everything opens the array, so that its client sees a status', async () => {
+  expect(await written(': rotator\n\n', ': rotator\n\n', 'data: {"a":1}\n\n')).toBe('[{"a":1}]');
+});
+
 test('nothing at all is an empty array', async () => {
   expect(await written()).toBe('[]');
   expect(await written(': rotator\n\n')).toBe('[]');
