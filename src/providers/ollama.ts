@@ -1,6 +1,7 @@
 import { compatible } from './compatible.ts';
 import { textEmbeddings } from './embeddings.ts';
 import { endpointsAt } from './endpoints.ts';
+import { isObject } from './json-shape.ts';
 
 export const ollama = compatible({
   id: 'ollama',
@@ -10,6 +11,16 @@ export const ollama = compatible({
   key: 'optional',
   isLocal: true,
   tier: null,
+  // Thinking is a switch there, by a name of its own.
+  editFields: (index) => {
+    const thinking = index.get('thinking');
+    if (!isObject(thinking)) return undefined;
+    return {
+      set: { think: thinking.type !== 'disabled' },
+      remove: ['thinking'],
+      changes: ['thinking → think'],
+    };
+  },
   embeddings: textEmbeddings,
   endpoints: endpointsAt('completions'),
 });

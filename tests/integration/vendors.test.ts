@@ -182,6 +182,20 @@ describe('a gpt4free server', () => {
     expect((await rotator.stream({ model: 'g4f/gpt-4o-mini' })).status).toBeGreaterThanOrEqual(500);
   });
 
+  test('is never asked for embeddings', async () => {
+    await using upstream = await startUpstream({ answer: () => reply(200, { data: [] }) });
+    await using rotator = await startRotator(g4f(upstream.origin));
+    const response = await fetch(`${rotator.url}/v1/embeddings`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'g4f/text-embedding-3-small', input: 'x' }),
+    });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    readError(await response.json());
+    expect(upstream.calls).toEqual([]);
+  });
+
   test('tells usage that nobody counted, and says so; a call of a tool is no end', async () => {
     const counted = `data: ${JSON.stringify({
       choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: 'stop' }],
