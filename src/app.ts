@@ -161,7 +161,6 @@ export async function createApp(sources: AppSources): Promise<App> {
 
   function configure() {
     const settings = serverSettings(loaded, keys, boundHost);
-    budgets.configure(limitedClients(settings.clientKeys), clock.now());
     const credentials = credentialsOf(loaded.config, env, keys.client ? [keys.client.reveal()] : []);
     const plans = [...credentials.providers.values()].map((each) => planOf(each, loaded.config.requests));
     if (demo) plans.push(demo.plan(loaded));
@@ -177,6 +176,8 @@ export async function createApp(sources: AppSources): Promise<App> {
     }
     const prices = priceOverrides(loaded.config.pricing.overrides);
     const aliases = aliasesOf(loaded.config.aliases);
+    // Last: a config that is refused above must not make a client's counts be forgotten.
+    budgets.configure(limitedClients(settings.clientKeys), clock.now());
     return { settings, plans, runtimes, aliases, prices, found: credentials.found, notes: credentials.notes };
   }
 

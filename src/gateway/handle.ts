@@ -515,7 +515,13 @@ class RequestLife {
     if (this.#gone) this.#call.signal.removeEventListener('abort', this.#onGone);
     const { attempts } = this.trace;
     this.#reservation?.end(
-      spentBy({ attempts: attempts.length, status: end.status, usage: end.usage, pieces: this.#pieces }),
+      spentBy({
+        attempts: attempts.length,
+        status: end.status,
+        isWhole: end.failure === null,
+        usage: end.usage,
+        pieces: this.#pieces,
+      }),
       this.#deps.clock.now(),
     );
     this.#call.onAttempts?.(attempts);

@@ -23,18 +23,22 @@ export function reserveBudget(
   return tools.budgets.reserve(client, { inputTokens, tokens, usd: usd ?? null }, tools.clock.now());
 }
 
-/** What a request turned out to use. `pieces`: of content that reached us in a stream; each is a token at least. */
+/**
+ * What a request turned out to use. `isWhole`: the answer came to its end, and what it says of its usage is the truth.
+ * `pieces`: of content that reached us in a stream; each is a token at least.
+ */
 export function spentBy(end: {
   readonly attempts: number;
   readonly status: number;
+  readonly isWhole: boolean;
   readonly usage: Usage | null;
   readonly pieces: number;
 }): Spent {
   if (end.attempts === 0) return { kind: 'nothing' };
   const { inputTokens = null, outputTokens = null, costUsd = null } = end.usage ?? {};
-  if (inputTokens !== null && outputTokens !== null) {
-    return { kind: 'known', tokens: inputTokens + outputTokens, usd: costUsd };
-  }
+  // Some protocols tell the input at the beginning: of an answer that broke off, more may have been seen than was told.
+  const isTold = inputTokens !== null && (end.isWhole || end.pieces <= (outputTokens ?? 0));
+  if (isTold) return { kind: 'known', tokens: inputTokens + (outputTokens ?? 0), usd: costUsd };
   // 499: the upstream was at work when the client left.
   const hasBegun = end.status === 200 || end.status === 499;
   return hasBegun ? { kind: 'unknown', outputTokens: end.pieces } : { kind: 'known', tokens: 0, usd: 0 };
