@@ -20,6 +20,18 @@ async function ask(rotator: Rotator, body: object, headers: Record<string, strin
   await response.text();
 }
 
+/** A name is for people: whoever gives none still has a key of their own. */
+const twoClients: [string, object[]][] = [
+  [
+    'with names',
+    [
+      { name: 'test', key: clientKey },
+      { name: 'other', key: 'sk-rotator-other-client' },
+    ],
+  ],
+  ['without names', [{ key: clientKey }, { key: 'sk-rotator-other-client' }]],
+];
+
 const distinct = (calls: readonly (string | null)[]) => new Set(calls).size;
 
 describe('a conversation that the client names stays with one key', () => {
@@ -81,14 +93,9 @@ describe('a conversation that the client names stays with one key', () => {
     expect(distinct(upstream.keysUsed)).toBe(2);
   });
 
-  test('not across client keys, and not across conversations', async () => {
+  test.each(twoClients)('not across client keys %s, and not across conversations', async (_, client_keys) => {
     await using upstream = await startUpstream({ answer: ok });
-    const server = {
-      client_keys: [
-        { name: 'test', key: clientKey },
-        { name: 'other', key: 'sk-rotator-other-client' },
-      ],
-    };
+    const server = { client_keys };
     await using rotator = await startRotator({ upstream, keys, rotation, server });
     const named = { 'x-session-id': 's' };
     await ask(rotator, {}, named);
@@ -237,14 +244,9 @@ describe('a conversation that is only inferred', () => {
     expect(other).not.toBe(one ?? null);
   });
 
-  test('is no other client’s', async () => {
+  test.each(twoClients)('is no other client’s: keys %s', async (_, client_keys) => {
     await using upstream = await startUpstream({ answer: ok });
-    const server = {
-      client_keys: [
-        { name: 'test', key: clientKey },
-        { name: 'other', key: 'sk-rotator-other-client' },
-      ],
-    };
+    const server = { client_keys };
     await using rotator = await startRotator({ upstream, keys, rotation, server });
     await ask(rotator, { messages: first });
     await ask(rotator, { messages: next }, {}, 'sk-rotator-other-client');
