@@ -199,6 +199,7 @@ const IMPLIED: Readonly<Record<string, number>> = {
   NOT_FOUND: 404,
   rate_limit_error: 429,
   rate_limit_exceeded: 429,
+  usage_limit_reached: 429,
   too_many_requests_error: 429,
   RESOURCE_EXHAUSTED: 429,
   overloaded_error: 529,

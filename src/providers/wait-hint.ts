@@ -94,11 +94,15 @@ function fromDetails(error: ErrorFacts, now: number): WaitHint | null {
   return null;
 }
 
-/** `resets_at`, `resets_in_seconds`, `retry_after` and Hugging Face's `estimated_time` beside or inside `error`. */
+/**
+ * `resets_at`, `resets_in_seconds`, `retry_after` and Hugging Face's `estimated_time` beside or inside
+ * `error`, which stands inside `response` where a stream of Responses fails.
+ */
 function fromBody(reply: ErrorReply, now: number): WaitHint | null {
   const outer = Array.isArray(reply.json) ? reply.json[0] : reply.json;
   if (!isObject(outer)) return null;
-  for (const holder of [isObject(outer.error) ? outer.error : {}, outer]) {
+  const failed = isObject(outer.response) ? outer.response.error : undefined;
+  for (const holder of [outer.error, failed, outer].filter(isObject)) {
     const at = untilMoment(holder.resets_at, now);
     if (at !== null) return hint(at, 'resets-at');
     for (const key of ['resets_in_seconds', 'retry_after', 'estimated_time']) {

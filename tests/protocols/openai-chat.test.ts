@@ -158,6 +158,16 @@ describe('a reply', () => {
     ['no choices', { choices: [] }, 'unreadable'],
     ['an error inside a 200', { error: { message: 'm', code: 429 } }, 'error'],
     ['an error beside no choices', { choices: [], error: { message: 'm' } }, 'error'],
+    [
+      'an error inside a choice that has ended',
+      { choices: [{ error: { code: 502 }, finish_reason: 'error', message: { content: '' } }] },
+      'error',
+    ],
+    [
+      'an answer that speaks of an "error"',
+      { choices: [{ finish_reason: 'stop', message: { content: '"error"' } }] },
+      'answer',
+    ],
     ['an error inside the choice', { choices: [{ error: { code: 502 }, message: { content: '' } }] }, 'error'],
     ['an error in a list', [{ error: { message: 'm' } }], 'error'],
     ['a page', '<html></html>', 'unreadable'],

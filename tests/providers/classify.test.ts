@@ -116,6 +116,16 @@ describe('a long wait', () => {
   });
 });
 
+test('a usage limit that ends a response inside a 200 is a quota until its reset', () => {
+  const error = { code: 'usage_limit_reached', message: 'The usage limit has been reached', resets_in_seconds: 7200 };
+  const failed = { type: 'response.failed', response: { id: 'r', status: 'failed', error } };
+  expect(classifyReply(own, reply(200, failed))).toMatchObject({
+    kind: 'rate-limited',
+    isQuota: true,
+    wait: { ms: 7_200_000, source: 'resets-in-seconds' },
+  });
+});
+
 describe('the message', () => {
   test('is one line of at most 500 characters', () => {
     const failure = classifyReply(own, reply(500, { error: { message: `a\n\tb\r\n\u0000${'x'.repeat(5000)}` } }));

@@ -66,6 +66,12 @@ describe('a wait is read', () => {
       'quota-reset-time',
     ],
     ['from resets_at', { json: { error: { resets_at: NOW / 1000 + 90 } } }, 90_000, 'resets-at'],
+    [
+      'from resets_at of a response that failed',
+      { json: { type: 'response.failed', response: { error: { resets_at: NOW / 1000 + 7200 } } } },
+      7_200_000,
+      'resets-at',
+    ],
     ['from resets_in_seconds', { json: { error: { resets_in_seconds: 12345 } } }, 12_345_000, 'resets-in-seconds'],
     ['from estimated_time', { json: { error: 'loading', estimated_time: 20.5 } }, 20_500, 'estimated-time'],
     ['from "quota will reset after 2s"', message('Your quota will reset after 2s.'), 2000, 'message'],

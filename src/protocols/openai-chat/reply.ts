@@ -21,7 +21,7 @@ export function readReply(bytes: Uint8Array): ReplyFacts {
     return { state: 'unreadable', reason: 'the reply has no choices' };
   }
   const usage = usageOf({ usage: index.get('usage'), x_groq: index.get('x_groq') });
-  if (choices.length > EMPTY_CHECK_BYTES || (hasFinishReason(choices) && !index.has('error'))) {
+  if (choices.length > EMPTY_CHECK_BYTES || (holds(choices, FINISH) && !holds(choices, ERROR) && !index.has('error'))) {
     return { state: 'answer', usage };
   }
   const first = (index.get('choices') as readonly unknown[] | undefined)?.find(isObject);
@@ -37,10 +37,11 @@ export function readReply(bytes: Uint8Array): ReplyFacts {
 }
 
 const FINISH = Buffer.from('"finish_reason":"');
+const ERROR = Buffer.from('"error"');
 
 /** A look at the bytes that saves most answers a parse. Words of the answer itself have their quotes escaped. */
-function hasFinishReason(choices: Uint8Array): boolean {
-  return Buffer.from(choices.buffer, choices.byteOffset, choices.byteLength).includes(FINISH);
+function holds(choices: Uint8Array, words: Buffer): boolean {
+  return Buffer.from(choices.buffer, choices.byteOffset, choices.byteLength).includes(words);
 }
 
 /** One chunk per choice with all of its message, one with the finish reasons, the usage where it was asked for. */
