@@ -46,8 +46,15 @@ const faults: readonly (readonly [number, string, readonly (readonly [file: stri
       ['engine-sequence', 'never comes back to a key that is rejected, nor to one with a bare 429, while they rest'],
     ],
   ],
-  // 5, embeddings: not part of this version; the route is 404.
-  [5, 'a surface is advertised that does not work', [['engine-faults', 'a surface that is not there says so']]],
+  [
+    5,
+    'embeddings are advertised and do not work',
+    [
+      ['embeddings', 'rotate, and are counted'],
+      ['embeddings', 'of many requests at once go together, each with its own vector and its own share of the usage'],
+      ['engine-faults', 'a surface that is not there says so'],
+    ],
+  ],
   [
     6,
     'a stream is repeated in the middle',
@@ -134,7 +141,15 @@ const faults: readonly (readonly [number, string, readonly (readonly [file: stri
     'a finish reason is lost',
     [['engine-faults', 'a finish reason arrives, with usage behind it, before it, or none']],
   ],
-  [21, 'costs are counted twice or as nothing', [['engine-faults', 'a cost that nobody knows is null, never 0']]],
+  [
+    21,
+    'costs are counted twice or as nothing',
+    [
+      ['costs', 'stands in the request log, the totals, the status and the log line'],
+      ['costs', 'of a stream comes from its usage frame, which the client did not ask for'],
+      ['engine-faults', 'a cost that nobody knows is null, never 0'],
+    ],
+  ],
   [
     22,
     'settings have no effect',
@@ -170,7 +185,7 @@ test.each(faults.map(([number, fault, proofs]) => [number, fault, proofs] as con
 test('a surface that is not there says so', async () => {
   await using upstream = await startUpstream({ answer: () => answer('ok') });
   await using rotator = await startRotator({ upstream, keys: ['one'] });
-  const response = await fetch(`${rotator.url}/v1/embeddings`, {
+  const response = await fetch(`${rotator.url}/v1/batches`, {
     method: 'POST',
     headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'mock/m', input: 'x' }),
