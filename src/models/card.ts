@@ -72,8 +72,8 @@ const perToken = (usd: number) => Number((usd / 1_000_000).toPrecision(12));
 /** What a model is for. */
 export type ModelMode = 'chat' | 'embedding' | 'image' | 'audio';
 
-export function modeOf(id: string, facts: SourcedFacts): ModelMode {
-  const gives = facts.outputModalities ?? ['text'];
+export function modeOf(id: string, facts: SourcedFacts | undefined): ModelMode {
+  const gives = facts?.outputModalities ?? ['text'];
   if (/embed/i.test(id)) return 'embedding';
   if (gives.includes('text')) return 'chat';
   return gives.includes('image') ? 'image' : gives.includes('audio') ? 'audio' : 'chat';

@@ -319,6 +319,19 @@ describe('Gemini’s own methods', () => {
   });
 });
 
+test('models for embeddings say so in Gemini’s list', async () => {
+  await using upstream = await startUpstream({ models: ['text-embedding-3-small', 'gpt-4o'] });
+  await using rotator = await startRotator({ providers: { openai: { base_url: upstream.baseUrl, keys: ['k'] } } });
+  const { models } = (await (await rotator.get('/v1beta/models')).json()) as {
+    models: { name: string; supportedGenerationMethods: string[] }[];
+  };
+  const methods = Object.fromEntries(models.map((model) => [model.name, model.supportedGenerationMethods]));
+  expect(methods).toEqual({
+    'models/openai/text-embedding-3-small': ['embedContent', 'batchEmbedContents'],
+    'models/openai/gpt-4o': ['generateContent', 'streamGenerateContent', 'countTokens'],
+  });
+});
+
 describe('embeddings of Cohere', () => {
   test('are asked for in its own words, and a document is meant where nothing is said', async () => {
     const answer = reply(200, {

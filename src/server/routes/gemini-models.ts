@@ -1,4 +1,4 @@
-import type { ModelCard } from '../../models/card.ts';
+import { type ModelCard, modeOf } from '../../models/card.ts';
 import { jsonResponse } from '../json-response.ts';
 import { refuse } from '../refusal.ts';
 import type { Route } from './route.ts';
@@ -44,6 +44,11 @@ function geminiModel(card: ModelCard): object {
     displayName: card.id,
     ...(card.contextLength !== undefined && { inputTokenLimit: card.contextLength }),
     ...(card.maxOutputTokens !== undefined && { outputTokenLimit: card.maxOutputTokens }),
-    supportedGenerationMethods: ['generateContent', 'streamGenerateContent', 'countTokens'],
+    supportedGenerationMethods: methodsOf(card),
   };
 }
+
+const methodsOf = ({ id, facts }: ModelCard): readonly string[] =>
+  modeOf(id, facts) === 'embedding'
+    ? ['embedContent', 'batchEmbedContents']
+    : ['generateContent', 'streamGenerateContent', 'countTokens'];
