@@ -7,7 +7,7 @@ const WEIGHT = 0.3;
 /** An attempt that failed took its time and gave nothing: as slow as nobody wants it. */
 const FAILED_MS = 60_000;
 
-type Seen = { readonly ms: number; readonly at: number };
+type Seen = { ms: number; at: number };
 
 export class FirstByteTimes {
   readonly #seen = new Map<string, Seen>();
@@ -24,17 +24,29 @@ export class FirstByteTimes {
   add(target: string, isStream: boolean, ms: number | null, now: number): void {
     const key = keyOf(target, isStream);
     const known = this.#seen.get(key);
-    this.#seen.delete(key);
-    if (this.#seen.size >= this.#maxTargets)
-      for (const oldest of this.#seen.keys()) {
-        this.#seen.delete(oldest);
-        break;
-      }
     const value = ms ?? FAILED_MS;
     const before = known === undefined ? value : decayed(known, now);
     // A failure counts whole: nobody waits for a third one to believe it.
     const mean = ms === null ? Math.max(before, value) : before + (value - before) * WEIGHT;
+    if (known) {
+      // Changed in place: this is done for every request.
+      known.ms = mean;
+      known.at = now;
+      return;
+    }
+    if (this.#seen.size >= this.#maxTargets) this.#forgetStalest();
     this.#seen.set(key, { ms: mean, at: now });
+  }
+
+  #forgetStalest(): void {
+    let stalest: string | null = null;
+    let since = Number.POSITIVE_INFINITY;
+    for (const [key, { at }] of this.#seen) {
+      if (at >= since) continue;
+      stalest = key;
+      since = at;
+    }
+    if (stalest !== null) this.#seen.delete(stalest);
   }
 
   /**

@@ -56,7 +56,7 @@ export class ChatJob implements Job {
   readonly #codec: Codec;
   readonly #envelope: Envelope;
   readonly #client: string;
-  readonly #seed: string;
+  readonly #requestId: string;
   readonly #reasoning: ReasoningWish | null;
   readonly #tools: ChatTools;
   #decoded: Warned<ChatRequest> | Problem | null = null;
@@ -77,9 +77,14 @@ export class ChatJob implements Job {
     this.#codec = codec;
     this.#envelope = envelope;
     this.#client = call.client;
-    this.#seed = call.requestId.replace(/[^A-Za-z0-9]/g, '');
+    this.#requestId = call.requestId;
     this.#reasoning = call.reasoning;
     this.#tools = tools;
+  }
+
+  /** Ids that the answer needs are made from it. */
+  get #seed(): string {
+    return this.#requestId.replace(/[^A-Za-z0-9]/g, '');
   }
 
   estimateTokens(meanOutput: number | null): number {

@@ -28,6 +28,18 @@ const MASK = '***';
 const SECRET_FIELD =
   /^(?:proxy-?)?authorization$|^(?:x-)?(?:goog-)?api[-_]?key$|^(?:.*[-_])?(?:token|secret|password|passwd)$|^(?:set-)?cookie$|^key$/i;
 
+const secretFields = new Map<string, boolean>();
+
+/** Names come from the code, and from the fields of what it logs: few, and always the same. */
+function isSecretField(name: string): boolean {
+  const known = secretFields.get(name);
+  if (known !== undefined) return known;
+  if (secretFields.size >= MAX_HARMLESS) secretFields.clear();
+  const isSecret = SECRET_FIELD.test(name);
+  secretFields.set(name, isSecret);
+  return isSecret;
+}
+
 export function createLog({ level: lowest, format, write, paint, clock = systemClock }: LogOptions): Log {
   const at = (level: LogLevel) => {
     if (RANK[level] < RANK[lowest]) return () => undefined;
@@ -75,7 +87,7 @@ function plainFields(fields: LogFields): Record<string, unknown> {
 function plainValue(name: string, value: unknown, depth: number): unknown {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return value;
   if (value instanceof Secret) return MASK;
-  if (typeof value === 'string') return SECRET_FIELD.test(name) ? MASK : clean(value);
+  if (typeof value === 'string') return isSecretField(name) ? MASK : clean(value);
   if (value instanceof Error) return clean(errorText(value));
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (typeof value === 'object') {
@@ -93,7 +105,22 @@ function errorText(error: Error): string {
   return error.cause instanceof Error ? `${own}\ncaused by ${error.cause.name}: ${error.cause.message}` : own;
 }
 
+// Clients, models and credentials are named again in every line: what was once found harmless is not looked at again.
+const harmless = new Set<string>();
+const MAX_HARMLESS = 2000;
+const MAX_REMEMBERED_LENGTH = 100;
+
 function clean(text: string): string {
+  if (harmless.has(text)) return text;
+  const cleaned = cleanOnce(text);
+  if (cleaned === text && text.length <= MAX_REMEMBERED_LENGTH) {
+    if (harmless.size >= MAX_HARMLESS) harmless.clear();
+    harmless.add(text);
+  }
+  return cleaned;
+}
+
+function cleanOnce(text: string): string {
   if (text.length <= MAX_TEXT) return redact(text);
   // Redacted with a margin, so that a key that lies across the cut does not show its beginning.
   return `${redact(text.slice(0, MAX_TEXT + 500)).slice(0, MAX_TEXT)}…`;
