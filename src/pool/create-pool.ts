@@ -1080,7 +1080,9 @@ function statusOf(roster: Roster, member: Member, now: number): CredentialStatus
           ? 'busy'
           : 'ready',
     inFlight,
-    blocks: [...blocksOf(state), ...member.capped.values()].sort(bySoonest).map(plain),
+    blocks: [...(credential.hold ? [credential.hold] : []), ...blocksOf(state), ...member.capped.values()]
+      .sort(bySoonest)
+      .map(plain),
     windows: [...(member.limits?.views(now) ?? []), ...polledViews(member.polled, now)],
     caps: member.caps?.views(now, roster.basisOf(member, now), roster.capScope) ?? [],
     usage: {

@@ -1,4 +1,5 @@
 import type { NamePattern } from '../shared/wildcard.ts';
+import type { Block } from './block.ts';
 
 /** Id of a credential: `provider-` and ten hex digits, never revealing the key. */
 export type CredentialId = string & { readonly brand: 'CredentialId' };
@@ -20,7 +21,15 @@ export type PoolCredential = {
   readonly quotaPool: string | null;
   /** False when the user's config or the operator's override says so. */
   readonly isEnabled: boolean;
+  /**
+   * What keeps it from use whatever the pool itself knows, such as an account that needs a login. Whoever set it lifts it,
+   * by another `update`. Absent: nothing.
+   */
+  readonly hold?: Block;
 };
+
+/** Neither the user nor anything outside the pool keeps it from use. */
+export const isInUse = ({ isEnabled, hold }: PoolCredential): boolean => isEnabled && hold === undefined;
 
 /** The user's own limits for one key, below the vendor's; null: none. */
 export type KeyLimits = {

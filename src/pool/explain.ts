@@ -104,8 +104,9 @@ function verdictOf(
 
 function blocksOn(member: Member, ledger: ModelLedger, shared: readonly Block[]): readonly Block[] {
   const { state } = member;
+  const { hold } = member.credential;
   const { model, unit } = ledger;
-  const own = state.key.blocks;
+  const own: readonly Block[] = hold ? [hold, ...state.key.blocks] : state.key.blocks;
   const capped = cappedBy(ledger, member);
   const onGroup = (unit.group === null ? undefined : state.groups.get(unit.group)?.blocks) ?? [];
   const onModel = state.models.get(model)?.blocks ?? [];

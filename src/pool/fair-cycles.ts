@@ -1,5 +1,5 @@
 import { endOf } from './blocks.ts';
-import type { CredentialId } from './credential.ts';
+import { type CredentialId, isInUse } from './credential.ts';
 import type { Due } from './due-heap.ts';
 import { type Cycle, type CyclePeer, exhaust, type FairCycleRules, review } from './fair-cycle.ts';
 import { cappedBy } from './outlook.ts';
@@ -179,7 +179,7 @@ export class FairCycles {
     for (const rank of this.#roster.ranks) {
       if (tier !== null && rank.priority !== tier) continue;
       for (const member of rank.members) {
-        if (!member.credential.isEnabled || !this.#isOf(member, scope)) continue;
+        if (!isInUse(member.credential) || !this.#isOf(member, scope)) continue;
         yield { id: member.credential.id, blockedUntil: this.#blockedUntil(member, scope) };
       }
     }

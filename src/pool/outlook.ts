@@ -34,6 +34,7 @@ export function prospectOf(
     isAnybodyLeft = true;
     if (!isBenchOpen && isBenched(ledger, member)) continue;
     const { key, groups, models } = member.state;
+    const { hold } = member.credential;
     const onModel = models.get(ledger.model);
     const onGroup = group === null ? undefined : groups.get(group);
     let end = Math.max(
@@ -44,6 +45,7 @@ export function prospectOf(
     );
     const capped = cappedBy(ledger, member);
     for (const { until } of capped) end = Math.max(end, until ?? Number.POSITIVE_INFINITY);
+    if (hold) end = Math.max(end, hold.until ?? Number.POSITIVE_INFINITY);
     const roomAt = member.limits?.roomAt(scope, want.tokens, now) ?? now;
     if (end === Number.NEGATIVE_INFINITY) {
       // Its requests, or its probe, may end at any moment.
@@ -53,6 +55,7 @@ export function prospectOf(
     }
     if (roomAt > now) firstRoomAt = Math.min(firstRoomAt, roomAt);
     soonest = Math.min(soonest, Math.max(end, roomAt));
+    if (hold) listed.add(hold);
     for (const block of key.blocks) listed.add(block);
     for (const block of onModel?.blocks ?? []) listed.add(block);
     for (const block of onGroup?.blocks ?? []) listed.add(block);

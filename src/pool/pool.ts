@@ -1,9 +1,12 @@
 import type { NamePattern } from '../shared/wildcard.ts';
+import type { Block } from './block.ts';
 import type { Cap } from './cap.ts';
 import type { CredentialId, PoolCredential } from './credential.ts';
 import type { FairCycleRules } from './fair-cycle.ts';
 import type { Settlement } from './outcome.ts';
 import type { PolledQuota } from './polled-quota.ts';
+
+export type { Block, BlockKind } from './block.ts';
 
 /** What a request wants of a pool. */
 export type Want = {
@@ -29,35 +32,6 @@ export type Affinity = {
   readonly isExplicit: boolean;
   /** False: only recorded. An inferred conversation without an assistant turn may be another one's beginning. */
   readonly isHonoured: boolean;
-};
-
-export type BlockKind =
-  | 'rate_limit'
-  | 'quota'
-  | 'auth'
-  | 'forbidden'
-  | 'billing'
-  | 'ladder'
-  | 'lockout'
-  | 'transient'
-  | 'overload'
-  | 'unreachable'
-  | 'model_missing'
-  | 'custom_cap';
-
-/** A reason why a credential may not be used now. */
-export type Block = {
-  /**
-   * `key`, `group:NAME`, `model:NAME`; pool-level ones are `provider+model:NAME` and `provider`. A cap on several models
-   * is on `models:` and its patterns.
-   */
-  readonly scope: string;
-  readonly kind: BlockKind;
-  /** Milliseconds since the epoch; null: until a probe or the operator lifts it. */
-  readonly until: number | null;
-  readonly reason: string;
-  /** Where the end was read: `retry-after`, `guess`, `operator`… */
-  readonly source: string;
 };
 
 /** One in-flight use of a credential. Settled exactly once. */

@@ -16,7 +16,7 @@ import type { Cap } from './cap.ts';
 import { type CapBasis, capBasis } from './cap-basis.ts';
 import { CapReach } from './cap-reach.ts';
 import { CredentialCaps } from './credential-caps.ts';
-import type { CredentialId, PoolCredential } from './credential.ts';
+import { type CredentialId, isInUse, type PoolCredential } from './credential.ts';
 import type { Due } from './due-heap.ts';
 import { type CredentialLimits, createLimits } from './limits.ts';
 import type { PolledQuota } from './polled-quota.ts';
@@ -98,7 +98,7 @@ export class Member implements Due {
 
   /** Something keeps it from use for every model. */
   get isBlocked(): boolean {
-    if (this.state.key.blocks.length > 0) return true;
+    if (this.state.key.blocks.length > 0 || this.credential.hold) return true;
     if (this.capped.size === 0) return false;
     for (const cap of this.capped.keys()) if (cap.models.length === 0) return true;
     return false;
@@ -256,7 +256,7 @@ export class Roster {
       if (members.has(credential.id)) continue;
       const known = before.get(credential.id) ?? this.#leaving.get(credential.id);
       const member = known ?? new Member(credential);
-      if (!before.has(credential.id) || (credential.isEnabled && !member.credential.isEnabled)) arrived.add(member);
+      if (!before.has(credential.id) || (isInUse(credential) && !isInUse(member.credential))) arrived.add(member);
       member.credential = credential;
       const factor = concurrency.priorityMultipliers[credential.priority] ?? 1;
       const own = credential.limits.concurrency;
@@ -588,7 +588,7 @@ export class Roster {
   /** Nobody else is there to serve this model. */
   isOnly(member: Member, model: string): boolean {
     for (const other of this.#members.values()) {
-      if (other !== member && other.credential.isEnabled && this.allows(other, model)) return false;
+      if (other !== member && isInUse(other.credential) && this.allows(other, model)) return false;
     }
     return true;
   }
@@ -795,7 +795,7 @@ export class Roster {
     let least = Number.POSITIVE_INFINITY;
     let leastUsd = Number.POSITIVE_INFINITY;
     for (const peer of member.rank?.members ?? []) {
-      if (arrived.has(peer) || !peer.credential.isEnabled) continue;
+      if (arrived.has(peer) || !isInUse(peer.credential)) continue;
       least = Math.min(least, useOf(ledger, peer) / peer.credential.weight);
       leastUsd = Math.min(leastUsd, (ledger.spots.get(peer)?.cost.usd ?? 0) / peer.credential.weight);
       if (least === 0 && leastUsd === 0) return;
@@ -882,7 +882,7 @@ export function sequentialView(
     isExcluded: isExcludedAt,
     isExhausted: (slot) => {
       const member = rank.members[slot];
-      if (!member?.credential.isEnabled || member.state.key.blocks.length > 0) return true;
+      if (!member || !isInUse(member.credential) || member.state.key.blocks.length > 0) return true;
       if (isCapped(ledger, member) || isBenched(ledger, member)) return true;
       if (member.over.has('') || member.over.has(ledger.unit.scope)) return true;
       const { group } = ledger.unit;
