@@ -130,7 +130,8 @@ function cells(provider: Provider): readonly string[] {
   const link = provider.keyUrl ?? provider.docUrl;
   const title = link ? `[${provider.title}](${link})` : provider.title;
   const names = provider.keyEnv.map((name) => `\`${name}\``).join(', ');
-  const key = provider.key === 'optional' ? `${names || '–'} (optional)` : names;
+  const login = provider.accounts ? `\`rotator oauth login ${provider.id}\`` : '';
+  const key = provider.key === 'optional' ? `${names || '–'} (optional)` : [names, login].filter(Boolean).join(', ');
   return [`\`${provider.id}\``, title, key, (provider.names ?? []).map((name) => `\`${name}\``).join(', ')];
 }
 

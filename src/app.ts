@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { accountCredential } from './account-credentials.ts';
+import { accountSettings, usesEnvironment } from './config/account-settings.ts';
 import { credentialId, credentialsOf } from './config/credentials.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { providerDefaults } from './config/schema.ts';
@@ -32,6 +34,13 @@ import { isVendor, priceOverrides } from './pricing.ts';
 import { clientLimits, pastUse } from './client-limits.ts';
 import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts';
 import { engineState } from './engine-state.ts';
+import { AccountDirectory } from './oauth/accounts/account-directory.ts';
+import { environmentAccounts } from './oauth/accounts/environment-accounts.ts';
+import { PendingLogin } from './oauth/engine/pending-login.ts';
+import type { Service } from './oauth/profile.ts';
+import { findProfile, profiles } from './oauth/profiles/index.ts';
+import { type AccountEvent, type AccountView, openAccounts } from './oauth/refresh/accounts.ts';
+import { serviceOf } from './oauth/service-settings.ts';
 import { EventFeed } from './observe/event-feed.ts';
 import { LazyMetrics } from './observe/lazy-metrics.ts';
 import { LazyTraces } from './observe/lazy-traces.ts';
@@ -86,6 +95,8 @@ export type AppSources = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Null: everything in memory. */
   readonly stateDir: string | null;
+  /** The state directory whose accounts are used, also where nothing can be written into it. Default `stateDir`. */
+  readonly accountsIn?: string | null;
   readonly log: Log;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -157,12 +168,32 @@ export async function createApp(sources: AppSources): Promise<App> {
   });
   restored.delete(CLIENTS);
   let overrides: ReadonlyMap<string, boolean> = store.overrides.all();
+  const accountsIn = sources.accountsIn ?? stateDir;
+  const services = new Map<string, Service>();
+  const accounts = await openAccounts({
+    directory: accountsIn === null ? null : new AccountDirectory(accountsIn),
+    virtual: environmentAccounts(env, profiles),
+    serviceOf: serviceNamed,
+    upstream,
+    clock,
+    random,
+    version,
+    onTrouble: (message) => log.warn(message),
+  });
   let current = configure();
 
   function configure() {
     const settings = serverSettings(loaded, keys, boundHost);
-    const credentials = credentialsOf(loaded.config, env, keys.client ? [keys.client.reveal()] : []);
-    const plans = [...credentials.providers.values()].map((each) => planOf(each, loaded.config.requests));
+    services.clear();
+    const views = accountsByProvider();
+    const clientSecrets = keys.client ? [keys.client.reveal()] : [];
+    const credentials = credentialsOf(loaded.config, env, clientSecrets, new Set(views.keys()));
+    const plans = [...credentials.providers.values()].map((each) => {
+      const { provider, settings: fields } = each;
+      const about = { provider, proxy: fields.proxy, now: () => clock.now() };
+      const own = (views.get(provider.id) ?? []).map((view) => accountCredential(view, accounts, about));
+      return planOf(each, loaded.config.requests, own);
+    });
     if (demo) plans.push(demo.plan(loaded));
     const runtimes = new Map<string, ProviderRuntime>();
     for (const plan of plans) runtimes.set(normalizeProviderId(plan.id), runtimeOf(plan, poolOf(plan)));
@@ -179,6 +210,47 @@ export async function createApp(sources: AppSources): Promise<App> {
     // Last: a config that is refused above must not make a client's counts be forgotten.
     budgets.configure(limitedClients(settings.clientKeys), clock.now());
     return { settings, plans, runtimes, aliases, prices, found: credentials.found, notes: credentials.notes };
+  }
+
+  /** A service as the config has it now. Where its client comes from is looked for once. */
+  function serviceNamed(provider: string): Service | undefined {
+    const profile = findProfile(provider);
+    if (!profile) return undefined;
+    const known = services.get(profile.id);
+    if (known) return known;
+    const service = serviceOf(profile, accountSettings(loaded, profile), env);
+    services.set(profile.id, service);
+    return service;
+  }
+
+  /** Those that some provider here serves, by its id. */
+  function accountsByProvider(): ReadonlyMap<string, readonly AccountView[]> {
+    const used = accounts
+      .list()
+      .filter(({ source, provider }) => source === 'file' || usesEnvironment(loaded.config, provider));
+    const known = Map.groupBy(used, ({ provider }) => provider);
+    for (const id of known.keys()) if (!findProvider(id)?.accounts) known.delete(id);
+    return known;
+  }
+
+  /** Accounts come and go, and lose and find their way back, while requests are served. */
+  function onAccount(event: AccountEvent): void {
+    if (event.type === 'account-refreshed') return;
+    const view = accounts.list().find(({ id }) => id === event.id);
+    current = configure();
+    const pool = view && pools.get(view.provider);
+    if (event.type !== 'account-changed' || !pool) return;
+    // What it was refused for ended with the new login.
+    if (event.state.kind === 'ready') pool.prove(event.id as CredentialId); // An account's id is its credential's.
+    // When the time has come it is asked again by the next request, should nobody have done so before.
+    if (event.state.kind === 'waiting') {
+      const wake = () => {
+        waiting.delete(event.id);
+        current = configure();
+      };
+      waiting.get(event.id)?.();
+      waiting.set(event.id, clock.schedule(Math.max(0, event.state.until - clock.now()), wake));
+    }
   }
 
   function* snapshots(): Generator<[string, unknown]> {
@@ -210,6 +282,11 @@ export async function createApp(sources: AppSources): Promise<App> {
     pools.set(id, pool);
     return pool;
   }
+
+  const waiting = new Map<string, () => void>();
+  const stopListening = accounts.onEvent(onAccount);
+  // A command that ends now has no use for accounts that join later, nor for tokens that it does not need.
+  if (sources.reread) accounts.start();
 
   const ask: AskTools = { upstream, clock, version };
   const listErrors = new Map<string, string>();
@@ -412,6 +489,10 @@ export async function createApp(sources: AppSources): Promise<App> {
       return { since: lastReset(clock.now(), dailyReset()), timezone };
     },
     about: () => ({ version, startedAt, configPath: loaded.path, stateDir }),
+    pendingLogin: async () => {
+      const pending = accountsIn === null ? null : await new PendingLogin(accountsIn).read(clock.now());
+      return pending && { provider: pending.provider, expiresAt: pending.expiresAt };
+    },
   });
 
   function apply(next: LoadedConfig): void {
@@ -505,7 +586,10 @@ export async function createApp(sources: AppSources): Promise<App> {
     async close() {
       cancelMetrics();
       stopWatching();
+      stopListening();
+      for (const cancel of waiting.values()) cancel();
       quotas.close();
+      await accounts.close();
       directory.close();
       publicCatalogue.close();
       counter.close();

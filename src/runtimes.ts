@@ -2,7 +2,8 @@ import type { ConfiguredProvider } from './config/credentials.ts';
 import type { Config } from './config/schema.ts';
 import type { CredentialAccess, ProviderRuntime, Timeouts } from './gateway/gateway.ts';
 import type { CredentialId, KeyLimits, PoolCredential } from './pool/credential.ts';
-import type { Pool, PoolSettings } from './pool/pool.ts';
+import type { Block, Pool, PoolSettings } from './pool/pool.ts';
+import type { Provider } from './providers/provider.ts';
 import { namePattern } from './shared/wildcard.ts';
 
 /** The config's words turned into the settings of pool and gateway. */
@@ -13,6 +14,8 @@ export type ConfiguredCredential = CredentialAccess & {
   readonly limits: KeyLimits;
   readonly tierName: string | null;
   readonly quotaPool: string | null;
+  /** What keeps an account from use; absent: nothing, and for keys. */
+  readonly hold?: Block;
 };
 
 /** A provider as the config describes it, or as the demo stands in for one. */
@@ -21,10 +24,15 @@ export type ProviderPlan = Omit<ProviderRuntime, 'pool' | 'credentials'> & {
   readonly poolSettings: PoolSettings;
 };
 
-export function planOf(configured: ConfiguredProvider, requests: Config['requests']): ProviderPlan {
+/** `accounts`: those of this provider, beside its keys. */
+export function planOf(
+  configured: ConfiguredProvider,
+  requests: Config['requests'],
+  accounts: readonly ConfiguredCredential[],
+): ProviderPlan {
   const { settings, provider } = configured;
   const { rotation, models } = settings;
-  const baseUrl = settings.base_url ?? provider.baseUrl;
+  const baseUrl = withVendorPath(settings.base_url, provider) ?? provider.baseUrl;
   // Validation refuses a name without a base URL; this is for whoever adds a provider and forgets.
   if (baseUrl === null) throw new Error(`provider ${configured.id} has no base URL`);
   return {
@@ -46,29 +54,38 @@ export function planOf(configured: ConfiguredProvider, requests: Config['request
       options: new Map(Object.entries(models.define).map(([name, { options }]) => [name, options])),
       temperatureZero: settings.temperature_zero,
     },
-    credentials: configured.keys.map((key) => ({
-      id: key.id as CredentialId, // Made by the config, the one place that makes them.
-      label: key.label,
-      key: key.key,
-      proxy: key.proxy ?? settings.proxy,
-      source: key.source,
-      sourceName: key.sourceName,
-      isEnabledInConfig: key.isEnabled,
-      priority: key.priority,
-      weight: key.weight,
-      models: key.models,
-      limits: {
-        requestsPerMinute: key.limits.rpm,
-        tokensPerMinute: key.limits.tpm,
-        requestsPerDay: key.limits.rpd,
-        tokensPerDay: key.limits.tpd,
-        concurrency: key.limits.concurrency,
-      },
-      tierName: key.tierName,
-      quotaPool: key.quotaPool,
-    })),
+    credentials: [
+      ...configured.keys.map((key) => ({
+        id: key.id as CredentialId, // Made by the config, the one place that makes them.
+        label: key.label,
+        key: key.key,
+        proxy: key.proxy ?? settings.proxy,
+        source: key.source,
+        sourceName: key.sourceName,
+        isEnabledInConfig: key.isEnabled,
+        priority: key.priority,
+        weight: key.weight,
+        models: key.models,
+        limits: {
+          requestsPerMinute: key.limits.rpm,
+          tokensPerMinute: key.limits.tpm,
+          requestsPerDay: key.limits.rpd,
+          tokensPerDay: key.limits.tpd,
+          concurrency: key.limits.concurrency,
+        },
+        tierName: key.tierName,
+        quotaPool: key.quotaPool,
+      })),
+      ...accounts,
+    ],
     poolSettings: poolSettings(rotation, settings),
   };
+}
+
+/** Services of accounts are one place: a server in it, written without a path, has the same path. */
+function withVendorPath(baseUrl: string | null, provider: Provider): string | null {
+  if (baseUrl === null || provider.baseUrl === null || provider.key !== 'account') return baseUrl;
+  return new URL(baseUrl).pathname === '/' ? new URL(new URL(provider.baseUrl).pathname, baseUrl).href : baseUrl;
 }
 
 export function timeoutsOf(timeouts: Config['timeouts']): Timeouts {
@@ -151,5 +168,6 @@ export function poolCredentials(plan: ProviderPlan, overrides: ReadonlyMap<strin
     tierName: credential.tierName,
     quotaPool: credential.quotaPool,
     isEnabled: credential.isEnabledInConfig && overrides.get(credential.id) !== false,
+    ...(credential.hold && { hold: credential.hold }),
   }));
 }

@@ -16,6 +16,7 @@ const rootRooms: Readonly<Record<string, Room>> = {
   'main.ts': 'main',
   'raise-connection-limits.ts': 'main',
   'app.ts': 'app',
+  'account-credentials.ts': 'app',
   'client-limits.ts': 'app',
   'engine-state.ts': 'app',
   'memory-rows.ts': 'app',

@@ -17,12 +17,20 @@ export async function missingCredentials({ io }: Context, place: Place, model: s
   const { providers } = credentialsOf(place.loaded.config, io.env, []);
   const id = findProvider(name)?.id ?? normalizeProviderId(name);
   const configured = [...providers.values()].find((provider) => normalizeProviderId(provider.id) === id);
-  if (configured ? configured.keys.length > 0 : !findProvider(name)) return null;
+  const known = configured?.provider ?? findProvider(name);
+  if (!known || (configured && configured.keys.length > 0)) return null;
+  if (known.accounts && (await hasAccount(place.stateDir, known.id))) return null;
   const shown = configured?.id ?? id;
   return new CliError(
     ExitCode.noCredential,
     'no_credential',
     `provider "${shown}" has no credentials`,
-    `rotator keys add ${shown}`,
+    known.key === 'account' ? `rotator oauth login ${shown}` : `rotator keys add ${shown}`,
   );
+}
+
+async function hasAccount(stateDir: string, provider: string): Promise<boolean> {
+  const { AccountDirectory } = await import('../oauth/accounts/account-directory.ts');
+  const { accounts } = await new AccountDirectory(stateDir).scan();
+  return accounts.some((account) => account.provider === provider);
 }

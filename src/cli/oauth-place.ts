@@ -1,13 +1,13 @@
 import { homedir } from 'node:os';
-import type { ProviderConfig } from '../config/schema.ts';
+import { accountSettings } from '../config/account-settings.ts';
 import { AccountDirectory } from '../oauth/accounts/account-directory.ts';
 import { environmentAccounts } from '../oauth/accounts/environment-accounts.ts';
 import { PendingLogin } from '../oauth/engine/pending-login.ts';
 import type { Profile, Service, ServiceTools } from '../oauth/profile.ts';
 import { findProfile, profileNames, profiles } from '../oauth/profiles/index.ts';
 import { type Accounts, openAccounts } from '../oauth/refresh/accounts.ts';
-import { NO_SETTINGS, serviceOf, type ServiceSettings } from '../oauth/service-settings.ts';
-import { findProvider, normalizeProviderId } from '../providers/index.ts';
+import { serviceOf } from '../oauth/service-settings.ts';
+import { findProvider } from '../providers/index.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { systemClock } from '../shared/clock.ts';
 import { nearest } from '../shared/near-miss.ts';
@@ -38,7 +38,7 @@ export async function withOAuth<Result>(
   const { loaded, stateDir } = await findPlace(context);
   const upstream = createUpstream({ env: io.env });
   const opened: Accounts[] = [];
-  const service = (profile: Profile) => serviceOf(profile, settingsOf(loaded.config.providers, profile), io.env);
+  const service = (profile: Profile) => serviceOf(profile, accountSettings(loaded, profile), io.env);
   const directory = new AccountDirectory(stateDir);
   try {
     return await use({
@@ -87,13 +87,6 @@ export async function withOAuth<Result>(
     for (const accounts of opened) await accounts.close();
     upstream.close();
   }
-}
-
-/** Of the section of the service's own id, else of one with a second name: `gemini` has the accounts of `gemini_cli`. */
-function settingsOf(providers: Readonly<Record<string, ProviderConfig>>, profile: Profile): ServiceSettings {
-  const named = Object.entries(providers).filter(([name]) => findProfile(name)?.id === profile.id);
-  const [, own] = named.find(([name]) => normalizeProviderId(name) === profile.id) ?? named[0] ?? [];
-  return own ? { ...own.oauth, proxy: own.proxy } : NO_SETTINGS;
 }
 
 /** The service a person means. */

@@ -76,6 +76,7 @@ export async function openLocalApp(
     loaded,
     env: io.env,
     stateDir: isStateWritable ? place.stateDir : null,
+    accountsIn: place.stateDir,
     // One command answers for itself: what went wrong is in its own error, not in the gateway's log.
     log: createLog({
       level: io.env.ROTATOR_DEBUG === '1' ? 'debug' : needs.isKept ? 'warn' : 'error',

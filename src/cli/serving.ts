@@ -46,6 +46,7 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
     loaded: place.loaded,
     env: io.env,
     stateDir,
+    accountsIn: place.stateDir,
     log,
     reread: () => {
       const next = reread();

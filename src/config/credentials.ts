@@ -1,5 +1,4 @@
 /** The credentials that a config and the environment bring, with stable ids that reveal no key. */
-import { findProfile } from '../oauth/profiles/index.ts';
 import { findProvider, normalizeProviderId, ownProvider, ownsKeyVariable, providers } from '../providers/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../shared/secret.ts';
@@ -58,8 +57,16 @@ export type Credentials = {
   readonly notes: string[];
 };
 
-/** `clientKeys`: further client keys (literal or `sha256:<hex>`) besides those of the config. */
-export function credentialsOf(config: Config, env: Env, clientKeys: readonly string[]): Credentials {
+/**
+ * `clientKeys`: further client keys (literal or `sha256:<hex>`) besides those of the config. `withAccounts`: ids of the
+ * providers that have accounts, and are served although the config does not name them.
+ */
+export function credentialsOf(
+  config: Config,
+  env: Env,
+  clientKeys: readonly string[],
+  withAccounts: ReadonlySet<string> = new Set(),
+): Credentials {
   const found: Credentials['found'] = [];
   const notes: string[] = [];
   const result = new Map<string, ConfiguredProvider>();
@@ -81,7 +88,7 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
     }
     const isKeyless = fields.keys === 'none' || (fields.keys === null && known.key === 'optional' && isNamed);
     if (isKeyless && collector.keys.length === 0) collector.addNone();
-    if (!isNamed && collector.keys.length === 0) return;
+    if (!isNamed && collector.keys.length === 0 && !withAccounts.has(known.id)) return;
     const base = variables.length > 0 && fields.base_url === null ? baseFromEnvironment(known, env) : null;
     if (base) notes.push(`the base URL of ${id} comes from ${base.name}`);
     const placed = base ? { ...fields, base_url: base.value } : fields;
@@ -97,22 +104,21 @@ export function credentialsOf(config: Config, env: Env, clientKeys: readonly str
 
   for (const [name, fields] of Object.entries(config.providers)) {
     const known = findProvider(name);
-    const profile = known ? undefined : findProfile(name);
-    // A login may be set up before there is anything here that serves its accounts.
-    if (profile?.id === normalizeProviderId(name) && fields.base_url === null) {
-      notes.push(`${profile.id} has accounts (rotator oauth list) and is not served by this version`);
-      continue;
-    }
     add(known?.id ?? name, known ?? ownProvider(name, fields.protocol), fields, true);
   }
+  const taken = new Set([...result.keys()].map(normalizeProviderId));
   if (config.discover_env === 'all') {
-    const taken = new Set([...result.keys()].map(normalizeProviderId));
     for (const provider of providers) {
       if (!taken.has(normalizeProviderId(provider.id))) add(provider.id, provider, providerDefaults, false);
     }
     for (const { id, baseUrl } of serversInEnvironment(env, notes)) {
       if (taken.has(normalizeProviderId(id))) continue;
       add(id, ownProvider(id, 'openai-chat'), { ...providerDefaults, base_url: baseUrl }, false);
+    }
+  } else {
+    for (const provider of providers) {
+      if (taken.has(provider.id) || !withAccounts.has(provider.id)) continue;
+      add(provider.id, provider, { ...providerDefaults, keys: [] }, false);
     }
   }
   return { providers: result, found: found.filter(({ provider }) => result.has(provider)), notes };

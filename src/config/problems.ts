@@ -49,8 +49,6 @@ export const unknownField = (name: string, known: readonly string[]): Pick<Probl
   likely: nearest(name, known),
 });
 
-export const NOT_YET = 'not supported by this version';
-
 function describe(file: string | null, problems: readonly Problem[]): string {
   const [first, ...rest] = problems;
   if (!first) return 'the config has no problem';

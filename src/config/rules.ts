@@ -7,9 +7,8 @@ import { findProvider, normalizeProviderId, providerNames, providers } from '../
 import type { Provider } from '../providers/provider.ts';
 import { vendorFields } from '../providers/vendor-settings.ts';
 import { nearest } from '../shared/near-miss.ts';
-import { LATER_PROVIDERS } from './later.ts';
 import { isLoopbackHost } from './loopback.ts';
-import { formatPath, NOT_YET } from './problems.ts';
+import { formatPath } from './problems.ts';
 import type { Finding } from './validate.ts';
 import { isFields, isList, isWritten, type Tree, textAt, textOf, treeAt } from './written.ts';
 
@@ -84,14 +83,18 @@ function checkProviders(tree: Tree): Finding[] {
       ...checkOAuth(name, id, fields),
       ...checkVendorFields(name, known, fields),
     );
-    if (known || isAccountService(id)) continue;
+    if (known?.key === 'account' && treeAt(fields, ['keys']) !== undefined) {
+      const message = `${id} takes no keys, only accounts: rotator oauth login ${id}`;
+      findings.push({ path: [...path, 'keys'], part: 'name', message });
+    }
+    if (known) continue;
     if (id === 'demo') {
       findings.push({ path, part: 'name', message: 'this name is taken by the demo provider (serve --demo)' });
     } else if (!OWN_NAME.test(name)) {
       const message = 'a name of your own is made of lower-case letters, digits, "-", "_" and "."';
       findings.push({ path, part: 'name', message });
     } else if (treeAt(fields, ['base_url']) === undefined && (fields === undefined || isFields(fields))) {
-      findings.push({ path, part: 'name', ...unknownProvider(name, id) });
+      findings.push({ path, part: 'name', ...unknownProvider(name) });
     }
   }
   return findings;
@@ -122,9 +125,6 @@ function checkVendorFields(name: string, known: Provider | undefined, fields: Tr
   return findings;
 }
 
-/** Is it a service whose accounts can be logged in, under its own id? */
-const isAccountService = (id: string): boolean => findProfile(id)?.id === id;
-
 function checkOAuth(name: string, id: string, fields: Tree): Finding[] {
   if (!isFields(treeAt(fields, ['oauth'])) || findProfile(id)) return [];
   const known = profiles.map((profile) => profile.id).join(', ');
@@ -154,10 +154,7 @@ function checkQuotaGroups(name: string, fields: Tree): Finding[] {
   return findings;
 }
 
-function unknownProvider(name: string, id: string): Pick<Finding, 'message' | 'likely'> {
-  if (LATER_PROVIDERS.has(id)) {
-    return { message: `provider "${name}" is ${NOT_YET}; with a base_url it is a server of your own` };
-  }
+function unknownProvider(name: string): Pick<Finding, 'message' | 'likely'> {
   return {
     message: `provider "${name}" is not known, and a server of your own needs a base_url`,
     likely: nearest(name, providerNames),
@@ -210,7 +207,6 @@ function checkTarget(
   const prefix = target.slice(0, slash);
   const id = normalizeProviderId(prefix);
   if (findProvider(prefix) || id === 'demo' || own.some((name) => normalizeProviderId(name) === id)) return [];
-  if (LATER_PROVIDERS.has(id)) return [{ path, part: 'value', message: `provider "${prefix}" is ${NOT_YET}` }];
   const near = nearest(prefix, [...own, ...providerNames]);
   return [
     {

@@ -27,13 +27,15 @@ export function checkTrust(config: Config, discovered: readonly string[], docume
         message: 'this URL would receive your accounts, and this rotator.yaml was found here and not named by you',
       });
     }
+    const hasAccounts = known?.key === 'account';
     const usesEnvironment = discovered.includes(known?.id ?? name) || document.isFromEnvironment(['providers', name]);
-    if (!usesEnvironment) continue;
+    if (!usesEnvironment && !hasAccounts) continue;
+    const whose = usesEnvironment ? 'a key from the environment' : 'your accounts';
     const refuse = (path: Path, what: string) =>
       findings.push({
         path,
         part: 'value',
-        message: `this ${what} would receive a key from the environment, and this rotator.yaml was found here and not named by you`,
+        message: `this ${what} would receive ${whose}, and this rotator.yaml was found here and not named by you`,
       });
     const { base_url: baseUrl } = settings;
     if (baseUrl && !isLoopbackUrl(baseUrl) && !isOwnHost(baseUrl, known?.baseUrl ?? null)) {

@@ -2,10 +2,11 @@ import { classifyReply } from '../providers/classify.ts';
 import type { Failure } from '../providers/failure.ts';
 import { readCommonModels } from '../providers/model-list.ts';
 import type { ListedModel, Provider } from '../providers/provider.ts';
-import { authorize, modelsUrl, upstreamHeaders } from '../providers/request.ts';
+import { modelsUrl, upstreamHeaders } from '../providers/request.ts';
 import type { Clock } from '../shared/clock.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
+import { isSignedOut, placeOf, sign, signedOutFailure, signIn } from './signed-in.ts';
 
 // A model list is asked for in the background; nobody waits longer for it than this.
 const LIST_TIMEOUT_MS = 15_000;
@@ -28,17 +29,21 @@ export async function askModels(
   tools: AskTools,
   signal?: AbortSignal,
 ): Promise<ListAnswer> {
+  const { provider } = runtime;
+  if (provider.models) return { kind: 'models', models: provider.models, status: 200 };
   const timeout = AbortSignal.timeout(LIST_TIMEOUT_MS);
   const stop = signal ? AbortSignal.any([signal, timeout]) : timeout;
   const models: ListedModel[] = [];
   let url: string | null = modelsUrl(runtime.provider, runtime.baseUrl);
   try {
+    const signedIn = await signIn(access, { signal: stop });
+    if (isSignedOut(signedIn)) return { kind: 'failure', failure: signedOutFailure(signedIn) };
     for (let page = 0; url !== null && page < MAX_PAGES; page++) {
-      const headers = upstreamHeaders(runtime.provider, new Headers(), runtime.headers, tools.version);
+      const headers = upstreamHeaders(provider, new Headers(), runtime.headers, tools.version);
       headers.delete('content-type');
-      authorize(runtime.provider, headers, access.key);
+      sign(signedIn, runtime, headers, null, { model: '', conversation: null, version: tools.version });
       const response = await tools.upstream({
-        url,
+        url: placeOf(signedIn, runtime, url),
         method: 'GET',
         headers,
         body: null,
@@ -54,10 +59,10 @@ export async function askModels(
         const reply = { status: response.status, headers: response.headers, text: text.slice(0, 65_536), json };
         return {
           kind: 'failure',
-          failure: classifyReply(runtime.provider, { ...reply, model: '', now: tools.clock.now() }),
+          failure: classifyReply(provider, { ...reply, model: '', now: tools.clock.now() }),
         };
       }
-      const read: ModelPage = runtime.provider.readModels?.(json) ?? readCommonModels(json);
+      const read: ModelPage = provider.readModels?.(json) ?? readCommonModels(json);
       models.push(...read.models);
       url = read.next ? modelsUrl(runtime.provider, runtime.baseUrl, read.next) : null;
     }
@@ -84,10 +89,13 @@ export async function listModels(
     if (answer.kind === 'models') return answer.models;
     last = answer.failure.message;
     // Another key will not mend a server that cannot be reached or has no list.
-    if (answer.failure.kind !== 'key-rejected' && answer.failure.kind !== 'forbidden') break;
+    if (!ITS_OWN.includes(answer.failure.kind)) break;
   }
   throw new Error(last);
 }
+
+/** What says nothing of another key. */
+const ITS_OWN: readonly Failure['kind'][] = ['key-rejected', 'forbidden', 'signed-out'];
 
 function listFailure(error: unknown, provider: string): Failure {
   if (error instanceof TransportError) {

@@ -1,15 +1,21 @@
-import type { Usage } from '../protocols/codec.ts';
+import { accountRefusal } from '../oauth/code-assist/refusal.ts';
 import { redact } from '../observe/redact.ts';
+import type { Usage } from '../protocols/codec.ts';
 import { adaptReplyBytes, eventAdapter } from '../providers/adapt.ts';
 import { classifyReply } from '../providers/classify.ts';
 import type { Failure } from '../providers/failure.ts';
 import type { LearnedLimits } from '../providers/provider.ts';
+import type { QuotaReading } from '../providers/quota-poll.ts';
 import { readRateHeaders } from '../providers/rate-headers.ts';
 import { downstreamHeaders } from '../providers/request.ts';
+import type { AnswerReader } from '../protocols/plain-json.ts';
+import type { JsonRecord } from '../protocols/ir.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import type { Clock } from '../shared/clock.ts';
+import { isObject } from '../shared/json-shape.ts';
 import type { Secret } from '../shared/secret.ts';
 import { bodyFailure } from '../transport/fetch-upstream.ts';
+import { SseFramer } from '../transport/sse.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import { type AnswerStream, ByteStream } from './byte-stream.ts';
 import type { CredentialAccess } from './gateway.ts';
@@ -17,7 +23,9 @@ import { callWith, type Prepared } from './lane.ts';
 import { issuesState, type Pins } from './pins.ts';
 import { Leash } from './leash.ts';
 import type { Target } from './plan.ts';
+import { isSignedOut, type SignedIn, signedOutFailure, signIn } from './signed-in.ts';
 import type { StopCause } from './stopped.ts';
+import { unwrapper, unwrapStream } from './unwrap.ts';
 import { type StreamStep, UpstreamStream } from './upstream-stream.ts';
 
 // Events before the commit point are held back, but not without end.
@@ -41,6 +49,8 @@ export type AttemptInput = {
   readonly clientSignal: AbortSignal;
   /** Milliseconds since the epoch; in force until the commit point. */
   readonly deadline: number;
+  /** Names the conversation; null: none is known. */
+  readonly conversation: string | null;
 };
 
 export type AttemptTools = {
@@ -69,7 +79,11 @@ export type CommittedStream = {
 };
 
 /** What a reply's head told, whatever came of it. */
-type Head = { readonly learned: LearnedLimits | null };
+type Head = {
+  readonly learned: LearnedLimits | null;
+  /** Absent: it told nothing of the credential's quota. */
+  readonly quota?: { readonly askedAt: number; readonly reading: QuotaReading };
+};
 
 export type Attempted = Head & Result;
 
@@ -90,39 +104,79 @@ type Result =
   /** `said`: the first of the upstream's own words, without secrets, for the request log. */
   | { readonly kind: 'failure'; readonly failure: Failure; readonly said: string | null };
 
+/** How far an attempt has come, also when it ends in an exception. */
+type Course = { signedIn: SignedIn | null; isSent: boolean; head: Head };
+
 /** One try with one lease. Owns the upstream call, its timers and the commit point. Never rejects. */
 export async function attempt(input: AttemptInput, tools: AttemptTools): Promise<Attempted> {
-  const { target, prepared } = input;
+  const { target, access } = input;
   const { timeouts } = target.runtime;
   const { isStream } = input;
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
-  let isSent = false;
-  let learned: LearnedLimits | null = null;
+  const course: Course = { signedIn: null, isSent: false, head: { learned: null } };
   let attempted: Result | null = null;
   try {
-    const response = await tools.upstream(
-      callWith(target, prepared, input.access, {
-        headers: input.headers,
-        signal: leash.signal,
-        version: tools.version,
-        instance: tools.instance,
-      }),
-    );
-    isSent = true;
-    learned = readRateHeaders(response.headers, target.runtime.provider, tools.clock.now());
-    const isAnswer = response.status >= 200 && response.status < 300;
-    if (!isAnswer) attempted = await refusalOf(response, input, tools);
-    else if (isStream && isEventStream(response)) attempted = await streamOf(response, input, leash, tools);
-    else if (prepared.relaysBytes && isOpaque(response)) attempted = await bytesOf(response, input, leash, tools);
-    else attempted = replyOf(response, await readWhole(response), input, tools);
+    // A key is at hand: nothing is waited for.
+    attempted = access.account
+      ? await callAsAccount(input, leash, course, tools)
+      : await call(input, { secret: access.key, account: null }, leash, course, tools);
   } catch (error) {
     const cause = leash.cause;
-    attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, isSent, target.name));
+    attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, course.isSent, target.name));
   } finally {
     if (attempted?.kind !== 'stream') leash.release(attempted?.kind === 'reply');
   }
-  if (attempted.kind === 'failure') attempted = withoutKey(attempted, input.access.key);
-  return { ...attempted, learned };
+  if (attempted.kind === 'failure') attempted = withoutKey(attempted, course.signedIn?.secret ?? null);
+  return { ...attempted, ...course.head };
+}
+
+/** A token that the API refuses is renewed once and tried once more: it may have been taken back before its end. */
+async function callAsAccount(input: AttemptInput, leash: Leash, course: Course, tools: AttemptTools): Promise<Result> {
+  const { signal } = leash;
+  const signedIn = await signIn(input.access, { signal });
+  if (isSignedOut(signedIn)) return failed(signedOutFailure(signedIn));
+  const result = await call(input, signedIn, leash, course, tools);
+  const isRefused = result.kind === 'failure' && result.failure.kind === 'key-rejected' && course.isSent;
+  if (!isRefused || signedIn.secret === null) return result;
+  const renewed = await signIn(input.access, { signal, rejected: signedIn.secret });
+  if (!isSignedOut(renewed)) return await call(input, renewed, leash, course, tools);
+  const isLasting = renewed.state.kind === 'needs_login' || renewed.state.kind === 'blocked';
+  return isLasting ? failed(signedOutFailure(renewed)) : result;
+}
+
+async function call(
+  input: AttemptInput,
+  signedIn: SignedIn,
+  leash: Leash,
+  course: Course,
+  tools: AttemptTools,
+): Promise<Result> {
+  const { target, prepared, isStream } = input;
+  const { provider } = target.runtime;
+  course.signedIn = signedIn;
+  course.isSent = false;
+  const askedAt = tools.clock.now();
+  const response = await tools.upstream(
+    callWith(target, prepared, input.access, signedIn, {
+      headers: input.headers,
+      conversation: input.conversation,
+      signal: leash.signal,
+      version: tools.version,
+      instance: tools.instance,
+    }),
+  );
+  course.isSent = true;
+  const now = tools.clock.now();
+  const reading = provider.quotaHeaders?.(response.headers, now) ?? null;
+  course.head = {
+    learned: readRateHeaders(response.headers, provider, now),
+    ...(reading && { quota: { askedAt, reading } }),
+  };
+  const isAnswer = response.status >= 200 && response.status < 300;
+  if (!isAnswer) return await refusalOf(response, input, tools);
+  if (isStream && isEventStream(response)) return await streamOf(response, input, leash, tools);
+  if (prepared.relaysBytes && isOpaque(response)) return await bytesOf(response, input, leash, tools);
+  return replyOf(response, await readWhole(response), input, tools);
 }
 
 /** Some servers repeat the key they were given; a pattern need not know its shape to keep it from logs and clients. */
@@ -140,9 +194,19 @@ function failed(failure: Failure, said: string | null = null): Result {
 async function refusalOf(response: Response, input: AttemptInput, tools: AttemptTools): Promise<Result> {
   const text = await readText(response, MAX_ERROR_BYTES);
   if (response.status === 508) return failed(loopFailure(input.target.name));
-  const told = classify(response, text, parseJson(text), input, tools, response.status);
+  const json = parseJson(text);
+  const { account } = input.access;
+  const refusal = account ? accountRefusal(response.status, errorObject(json)) : null;
+  if (refusal) account?.refuse(refusal);
+  const told = classify(response, text, json, input, tools, response.status);
   const failure = lacksEndpoint(told, input) ? missingEndpoint(told, input.target.name) : told;
   return failed(failure, text === '' ? null : redact(text.slice(0, MAX_SAID_LENGTH)));
+}
+
+/** Google sends some errors as the only entry of a list. */
+function errorObject(json: unknown): JsonRecord | null {
+  const [value] = Array.isArray(json) ? json : [json];
+  return isObject(value) ? value : null;
 }
 
 /** A path that is not there is a wrong base URL for a chat; for anything else it is what the server does not have. */
@@ -174,10 +238,18 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
   const { provider } = input.target.runtime;
   const { codec, context, translation, watch } = input.prepared;
   // Some servers stream although nobody asked, or call a stream JSON.
-  const collected = startsLikeStream(raw) ? codec.collect(raw) : null;
+  const unwrap = input.access.account ? provider.accounts?.unwrap : undefined;
+  const isStreamed = !codec.isPlain && startsLikeStream(raw);
+  const stream = isStreamed && unwrap ? unwrapStream(raw, unwrap) : raw;
+  const collected = isStreamed ? codec.collect(stream) : null;
+  if (isStreamed && !collected) {
+    const error = streamError(stream, codec);
+    if (error !== undefined) return failed(classify(response, textOf(stream), error, input, tools));
+  }
+  const whole = !isStreamed && unwrap ? unwrap(raw) : raw;
   const { bytes, isChanged } = codec.isPlain
-    ? { bytes: raw, isChanged: false }
-    : adaptReplyBytes(provider, collected ?? raw, context);
+    ? { bytes: whole, isChanged: false }
+    : adaptReplyBytes(provider, collected ?? whole, context);
   const facts = codec.readReply(bytes);
   switch (facts.state) {
     case 'answer': {
@@ -209,6 +281,7 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
 async function streamOf(response: Response, input: AttemptInput, leash: Leash, tools: AttemptTools): Promise<Result> {
   const { target, prepared } = input;
   const { provider } = target.runtime;
+  const unwrap = input.access.account ? provider.accounts?.unwrap : undefined;
   const stream = new UpstreamStream(response.body ?? new ReadableStream({ start: (c) => c.close() }), {
     codec: prepared.codec,
     translation: prepared.translation?.stream() ?? null,
@@ -218,7 +291,11 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
         ? (bytes) => tools.pins.note(bytes, target.runtime.id, input.access.id)
         : null,
     dropsUsageFrame: prepared.dropsUsageFrame,
-    rewrite: prepared.codec.isPlain ? null : (provider.rewriteStream?.(prepared.context) ?? null),
+    rewrite: prepared.codec.isPlain
+      ? null
+      : unwrap
+        ? unwrapper(unwrap)
+        : (provider.rewriteStream?.(prepared.context) ?? null),
     adapt: prepared.codec.isPlain ? null : eventAdapter(provider, prepared.context),
     signal: leash.signal,
     clock: tools.clock,
@@ -242,6 +319,16 @@ async function streamOf(response: Response, input: AttemptInput, leash: Leash, t
       committed: committed({ held, step, stream }, response, input, leash, tools),
     };
   }
+}
+
+/** A failure that travels inside a stream which nobody wanted as one; undefined: there is none. */
+function streamError(stream: Uint8Array, codec: AnswerReader): unknown {
+  const reader = codec.streamReader();
+  for (const frame of new SseFramer().push(stream)) {
+    const { error, isEnd } = reader.push(frame);
+    if (error !== undefined || isEnd) return error;
+  }
+  return undefined;
 }
 
 /** Reads up to the first byte, which commits. */

@@ -1,5 +1,6 @@
 import type { Catalogue } from '../models/catalogue.ts';
 import { tokenPrices } from '../models/card.ts';
+import type { AccountView } from '../oauth/refresh/accounts.ts';
 import type { CredentialId } from '../pool/credential.ts';
 import type { Block, CapView, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
@@ -16,6 +17,7 @@ import type { GatewayDeps } from './handle.ts';
 import type { ChatTools } from './job.ts';
 import { upstreamProtocol } from './lane.ts';
 import type {
+  AccountReport,
   AttemptView,
   BlockView,
   CapReport,
@@ -54,6 +56,8 @@ export type OperationsDeps = {
   readonly keep: (runtime: ProviderRuntime) => void;
   readonly refreshQuota: Operations['refreshQuota'];
   readonly reload: () => Promise<string | null>;
+  /** A login that waits for its code; null: none. `expiresAt`: milliseconds since the epoch. */
+  readonly pendingLogin: () => Promise<{ readonly provider: string; readonly expiresAt: number } | null>;
   readonly history: History;
   readonly events: Operations['events'];
   /** The last daily reset, milliseconds since the epoch, and the zone in which days are counted. */
@@ -142,6 +146,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     async status() {
       const { version, startedAt, configPath, stateDir } = deps.about();
       const { since } = deps.day();
+      const pending = await deps.pendingLogin();
       const used = { provider: usageBy(deps.history, 'provider', since), key: usageBy(deps.history, 'key', since) };
       const pools = new Map(runtimes().map((runtime) => [runtime.id, runtime.pool.status()]));
       const states = new Map(
@@ -174,6 +179,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         state: stateDir,
         in_flight: keys.reduce((sum, key) => sum + key.in_flight, 0),
         waiting: providers.reduce((sum, provider) => sum + provider.waiting, 0),
+        pending_login: pending && { provider: pending.provider, expires_at: new Date(pending.expiresAt).toISOString() },
         today: { since: new Date(since).toISOString(), ...used.provider.total },
         providers,
         keys,
@@ -253,8 +259,8 @@ function credentialViews(runtime: ProviderRuntime, costs: ReadonlyMap<string, nu
         id: status.id,
         provider: runtime.id,
         label: access.label,
-        kind: access.key ? 'api_key' : 'none',
-        masked: access.key?.masked() ?? '',
+        kind: access.account ? 'oauth' : access.key ? 'api_key' : 'none',
+        masked: access.account ? (access.account.view.email ?? '') : (access.key?.masked() ?? ''),
         source: access.source,
         enabled: status.isEnabled,
         priority: status.priority,
@@ -268,9 +274,25 @@ function credentialViews(runtime: ProviderRuntime, costs: ReadonlyMap<string, nu
           output_tokens: status.usage.outputTokens,
           cost_usd: costs.get(status.id) ?? null,
         },
+        ...(access.account && { account: accountReport(access.account.view) }),
       },
     ];
   });
+}
+
+function accountReport({ state, ...view }: AccountView): AccountReport {
+  return {
+    email: view.email,
+    tier: view.tier,
+    project_id: view.projectId,
+    state: state.kind,
+    reason: 'reason' in state ? state.reason : null,
+    link: state.kind === 'blocked' ? state.link : null,
+    command: state.kind === 'needs_login' ? state.command : null,
+    retry_at: state.kind === 'waiting' ? isoOrNull(state.until) : null,
+    expires_at: isoOrNull(view.expiresAt),
+    last_refresh: isoOrNull(view.lastRefreshAt),
+  };
 }
 
 function providerView(runtime: ProviderRuntime, models: number, fallback: readonly string[]): ProviderView {

@@ -14,6 +14,7 @@ import type { Prepared } from './lane.ts';
 import { outcomeOf } from './outcome.ts';
 import { issuesState, type Pin, type Pins } from './pins.ts';
 import type { Target } from './plan.ts';
+import { polledQuota } from './polled-quota.ts';
 import { isMaybeBilled, mayRevisit, nextStep } from './retry.ts';
 import type { OutputMeans } from './token-estimate.ts';
 import { type TargetFailure, verdict } from './verdict.ts';
@@ -294,6 +295,7 @@ async function forwardTo(
           headers: input.headers,
           clientSignal: input.clientSignal,
           deadline,
+          conversation: input.affinity?.key ?? null,
         },
         tools,
       );
@@ -317,6 +319,7 @@ async function forwardTo(
       tools.firstByteTimes.add(target.name, input.job.isStream, ms, clock.now());
     }
 
+    if (attempted.quota) pool.tellQuota(lease.credentialId, polledQuota(attempted.quota));
     if (attempted.kind !== 'failure') {
       suspects.delete(lease.credentialId);
       if (suspects.size > 0) pool.rest(suspects, target.model);

@@ -1,4 +1,6 @@
 import type { Transcript } from '../observe/transcript.ts';
+import type { AccountRefusal } from '../oauth/code-assist/refusal.ts';
+import type { AccountView, TokenResult } from '../oauth/refresh/accounts.ts';
 import type { CredentialId } from '../pool/credential.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Codec, RequestPath } from '../protocols/codec.ts';
@@ -77,15 +79,27 @@ export type Timeouts = {
   readonly requestMs: number;
 };
 
+/** What stands in a key's place where a credential is an account: its token changes, and is given when it is needed. */
+export type AccountAccess = {
+  /** As of now. */
+  readonly view: AccountView;
+  /** `rejected`: the token that the API has just refused. Rejects only with the signal's reason. */
+  token(options: { readonly signal: AbortSignal; readonly rejected?: Secret }): Promise<TokenResult>;
+  /** The API has said of the account itself that it is not to be used. */
+  refuse(refusal: AccountRefusal): void;
+};
+
 export type CredentialAccess = {
   readonly id: CredentialId;
   readonly label: string | null;
-  /** Null for a server that takes no key. */
+  /** Null for a server that takes no key, and for an account. */
   readonly key: Secret | null;
+  /** Absent: it is a key. */
+  readonly account?: AccountAccess;
   /** This key's own outbound proxy; else the provider's. */
   readonly proxy: Secret | null;
-  /** For people: `config` or `env GROQ_API_KEY_1`. */
-  readonly source: 'config' | 'env' | 'demo';
+  /** For people: `config` or `env GROQ_API_KEY_1`; `account` for an account's file. */
+  readonly source: 'config' | 'env' | 'demo' | 'account';
   /** The variable's name, for keys from the environment. */
   readonly sourceName: string | null;
   /** Enabled by the user's config; the operator's override is kept apart. */

@@ -3,11 +3,12 @@ import type { AnswerReader } from '../protocols/plain-json.ts';
 import { adaptRequest } from '../providers/adapt.ts';
 import { editBody } from '../providers/body-edits.ts';
 import type { AdaptContext, Provider } from '../providers/provider.ts';
-import { authorize, callUrl, upstreamHeaders } from '../providers/request.ts';
+import { callUrl, upstreamHeaders } from '../providers/request.ts';
 import type { SseFrame } from '../shared/sse.ts';
 import type { UpstreamCall } from '../transport/upstream.ts';
 import type { CredentialAccess } from './gateway.ts';
 import type { Target } from './plan.ts';
+import { placeOf, sign, type SignedIn } from './signed-in.ts';
 
 /** Where a request's path through rotator instances is written, so that a loop is seen. */
 export const VIA_HEADER = 'x-rotator-via';
@@ -95,13 +96,16 @@ export function prepareSame(target: Target, codec: WireCodec, envelope: Envelope
   };
 }
 
-/** The upstream call of one attempt: a prepared request with one credential's key and proxy. */
+/** The upstream call of one attempt: a prepared request with one credential's key or token, and its proxy. */
 export function callWith(
   target: Target,
   prepared: Prepared,
   access: CredentialAccess,
+  signedIn: SignedIn,
   request: {
     readonly headers: Headers;
+    /** Names the conversation; null: none is known. */
+    readonly conversation: string | null;
     readonly signal: AbortSignal;
     readonly version: string;
     readonly instance: string;
@@ -115,17 +119,18 @@ export function callWith(
   if (prepared.contentType !== undefined) headers.set('content-type', prepared.contentType);
   // The transport asks for it anyway, but would have to copy all of them to add it.
   if (!headers.has('accept-encoding')) headers.set('accept-encoding', 'identity');
-  authorize(runtime.provider, headers, access.key);
+  const { version, conversation } = request;
+  const body = sign(signedIn, runtime, headers, prepared.body, { model: target.model, conversation, version });
   // Only a server that the user named can be this one; vendors are not told where a request has been.
   if (runtime.baseUrl !== runtime.provider.baseUrl) {
     const via = request.headers.get(VIA_HEADER);
     headers.set(VIA_HEADER, via ? `${via},${request.instance}` : request.instance);
   }
   return {
-    url: prepared.url,
+    url: placeOf(signedIn, runtime, prepared.url),
     method: 'POST',
     headers,
-    body: prepared.body,
+    body,
     signal: request.signal,
     poolKey: runtime.id,
     proxy: access.proxy,

@@ -18,9 +18,10 @@ export type CredentialView = {
   readonly id: string;
   readonly provider: string;
   readonly label: string | null;
-  readonly kind: 'api_key' | 'none';
+  readonly kind: 'api_key' | 'oauth' | 'none';
+  /** Of an account its masked address. */
   readonly masked: string;
-  /** `config`, `env` or `demo`. */
+  /** `config`, `env`, `demo`, or `account` for the file of one. */
   readonly source: string;
   readonly enabled: boolean;
   readonly priority: number;
@@ -34,6 +35,27 @@ export type CredentialView = {
     readonly output_tokens: number;
     readonly cost_usd: number | null;
   };
+  /** Of `kind` `oauth` alone. */
+  readonly account?: AccountReport;
+};
+
+/** What is known of an account; never a token. Times are ISO 8601. */
+export type AccountReport = {
+  /** Masked. */
+  readonly email: string | null;
+  readonly tier: string | null;
+  readonly project_id: string | null;
+  /** Only the first two are used. */
+  readonly state: 'ready' | 'refreshing' | 'waiting' | 'needs_login' | 'blocked';
+  readonly reason: string | null;
+  /** Where a person can do something about a block. */
+  readonly link: string | null;
+  /** What brings an account back that needs a login. */
+  readonly command: string | null;
+  /** When a waiting one is tried again. */
+  readonly retry_at: string | null;
+  readonly expires_at: string | null;
+  readonly last_refresh: string | null;
 };
 
 /** How much of a limit is used, as JSON. */
@@ -187,6 +209,8 @@ export type StatusReport = {
   readonly state: string | null;
   readonly in_flight: number;
   readonly waiting: number;
+  /** A login that waits for its code. What it is redeemed with is not told. */
+  readonly pending_login: { readonly provider: string; readonly expires_at: string } | null;
   /** `since`: the last daily reset, ISO 8601. */
   readonly today: UsageTotals & { readonly since: string };
   readonly providers: readonly ProviderReport[];

@@ -13,6 +13,8 @@ export function outcomeOf(failure: Failure, isProxied: boolean): Outcome {
     case 'client-gone':
     case 'deadline':
     case 'loop':
+    // What the pool has to know of the account it is told by who keeps the accounts.
+    case 'signed-out':
     // The connection died: nobody knows whose fault it was, and the policy already limits how often it is tried.
     case 'lost':
       return { kind: 'neutral' };

@@ -270,7 +270,7 @@ type Asked = {
   readonly runtime: ProviderRuntime | undefined;
 };
 
-/** The same model at other providers, in the order of their tiers. */
+/** What the provider itself has in the model's place, then the same model at other providers, in the order of their tiers. */
 function substitutes(asked: Asked, client: Client, routes: Routes, wish: PlanWish): Substitutes {
   if (!routes.fallback.isEnabled || wish.isFallbackOff || asked.runtime?.provider.isExplicitOnly) return NO_SUBSTITUTES;
   let found: ReturnType<Substitutes> | null = null;
@@ -281,7 +281,7 @@ function substitutes(asked: Asked, client: Client, routes: Routes, wish: PlanWis
 }
 
 function findSubstitutes(asked: Asked, client: Client, routes: Routes, wish: PlanWish): ReturnType<Substitutes> {
-  const candidates: Candidate[] = [];
+  const candidates: Candidate[] = [...familyOf(asked, client, routes, wish)];
   let isOpen = false;
   for (const id of fallbackIds(asked.id, routes.runtimes)) {
     const runtime = routes.runtimes.get(id);
@@ -296,6 +296,15 @@ function findSubstitutes(asked: Asked, client: Client, routes: Routes, wish: Pla
     } else if (shown.length === 0) candidates.push(skip(`${runtime.id}/${models[0]}`, runtime.tier, 'filtered'));
   }
   return { candidates, isOpen };
+}
+
+function familyOf({ runtime, model }: Asked, client: Client, routes: Routes, wish: PlanWish): readonly Candidate[] {
+  if (!runtime || runtime.credentials.size === 0) return [];
+  return (runtime.provider.family?.(runtime.define.get(model) ?? model) ?? []).flatMap((other) => {
+    if (!isVisible(runtime, other)) return [];
+    const target = targetOf(runtime, other);
+    return isAllowed(target, client) ? [judge(target, routes, wish, { listsCount: false })] : [];
+  });
 }
 
 const chains = new WeakMap<ReadonlyMap<string, ProviderRuntime>, Map<string, readonly string[]>>();

@@ -1,12 +1,14 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { PolledQuota } from '../pool/polled-quota.ts';
 import { classifyReply } from '../providers/classify.ts';
-import type { QuotaPoll, QuotaReading } from '../providers/quota-poll.ts';
-import { authorize, upstreamHeaders } from '../providers/request.ts';
+import type { QuotaPoll } from '../providers/quota-poll.ts';
+import { upstreamHeaders } from '../providers/request.ts';
 import { TransportError } from '../transport/upstream.ts';
 import type { AskTools } from './ask.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
 import type { QuotaRefresh } from './operations.ts';
+import { polledQuota } from './polled-quota.ts';
+import { isSignedOut, sign, signedOutFailure, signIn } from './signed-in.ts';
 
 /** Asks providers what is left of their quotas: now and then for the credentials in use, at once when somebody asks. */
 
@@ -128,17 +130,21 @@ async function askQuota({ runtime, poll, access }: Task, tools: AskTools, signal
   const askedAt = tools.clock.now();
   const failed = (message: string): Answer => ({ kind: 'error', message });
   try {
-    const request = poll.request({ baseUrl: runtime.baseUrl });
+    const stop = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    const signedIn = await signIn(access, { signal: stop });
+    if (isSignedOut(signedIn)) return failed(signedOutFailure(signedIn).message);
+    const { account } = signedIn;
+    const request = poll.request({ baseUrl: account?.api_url ?? runtime.baseUrl, account });
     const extra = { ...runtime.headers, ...request.headers };
     const headers = upstreamHeaders(provider, new Headers(), extra, tools.version);
     if (!request.body) headers.delete('content-type');
-    authorize(provider, headers, access.key);
+    sign(signedIn, runtime, headers, null, { model: '', conversation: null, version: tools.version });
     const response = await tools.upstream({
       url: request.url,
       method: request.method,
       headers,
       body: request.body ? new TextEncoder().encode(JSON.stringify(request.body)) : null,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      signal: stop,
       poolKey: runtime.id,
       proxy: access.proxy,
       isHttp2: runtime.isHttp2,
@@ -153,16 +159,12 @@ async function askQuota({ runtime, poll, access }: Task, tools: AskTools, signal
     }
     const reading = poll.read({ json, headers: response.headers, now });
     if (!reading) return failed(`${runtime.id} answered something that is not its quota`);
-    return { kind: 'quota', quota: { askedAt, windows: reading.windows.map(polledWindow) } };
+    return { kind: 'quota', quota: polledQuota({ askedAt, reading }) };
   } catch (error) {
     if (error instanceof TransportError) return failed(`${runtime.id}: ${error.message}`);
     if (error instanceof DOMException) return failed(`${runtime.id} did not tell its quota in time`);
     return failed(`${runtime.id} could not be asked: ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-function polledWindow({ scope, ...window }: QuotaReading['windows'][number]): PolledQuota['windows'][number] {
-  return { ...window, scope: scope.kind === 'key' ? 'key' : `${scope.kind}:${scope.name}` };
 }
 
 function parse(text: string): unknown {

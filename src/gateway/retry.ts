@@ -30,6 +30,7 @@ export function nextStep(failure: Failure, spent: Spent, retriesSameKey: number)
     case 'rate-limited':
     case 'billing':
     case 'key-rejected':
+    case 'signed-out':
     case 'forbidden':
     case 'unclassified':
     case 'empty':

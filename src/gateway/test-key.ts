@@ -31,7 +31,7 @@ export async function testKey(
   const isBroke = runtime.pool
     .status()
     .credentials.some(({ id, blocks }) => id === access.id && blocks.some(({ kind }) => kind === 'billing'));
-  if (list.kind === 'models' && runtime.provider.isListPublic !== true && !isBroke) {
+  if (list.kind === 'models' && !isListPublic(runtime) && !isBroke) {
     return result({ ok: true, status: list.status, result: 'ok', message: `lists ${list.models.length} models` });
   }
   if (list.kind === 'failure' && !isListMissing(list.failure.status)) {
@@ -54,6 +54,7 @@ export async function testKey(
       headers: new Headers(),
       clientSignal: new AbortController().signal,
       deadline: tools.attempt.clock.now() + TEST_TIMEOUT_MS,
+      conversation: null,
     },
     tools.attempt,
   );
@@ -63,5 +64,8 @@ export async function testKey(
   const { status, kind, message } = attempted.failure;
   return result({ ok: false, status, result: kind, message });
 }
+
+/** Reading it proves nothing of the credential. */
+const isListPublic = ({ provider }: ProviderRuntime) => provider.isListPublic === true || provider.models !== undefined;
 
 const isListMissing = (status: number | null) => status === 404 || status === 405 || status === 501;

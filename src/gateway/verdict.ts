@@ -97,11 +97,19 @@ export function verdict(failed: TargetFailure, now: number): Problem {
     const state = isBlockedBy('unreachable') ? 'cannot be reached' : 'has failed repeatedly and rests';
     return { kind: 'upstream-broken', status: 502, message: `${target} ${state}`, ...wait };
   }
-  if (has('key-rejected', 'forbidden') || isBlockedBy('auth', 'forbidden')) {
+  const waiting = failed.failures.flatMap((failure) =>
+    failure.kind === 'signed-out' && failure.until !== null ? [failure.until] : [],
+  );
+  if (waiting.length > 0) {
+    const retryAfterMs = Math.max(0, Math.min(...waiting) - now);
+    const message = `no account for ${target} has a token${said('signed-out')}`;
+    return { kind: 'upstream-broken', status: 502, message, retryAfterMs, ...wait };
+  }
+  if (has('key-rejected', 'forbidden', 'signed-out') || isBlockedBy('auth', 'forbidden')) {
     return {
       kind: 'upstream-authentication',
       status: 502,
-      message: `${target} refused every credential${said('key-rejected', 'forbidden')}`,
+      message: `${target} refused every credential${said('key-rejected', 'forbidden', 'signed-out')}`,
     };
   }
   if (isBlockedBy('model_missing')) {

@@ -82,6 +82,8 @@ export type Profile = {
   readonly priorities: Readonly<Record<string, number>>;
   /** What a token answer says of the account beyond the standard's claims. */
   readonly identify?: (answer: JsonObject) => Partial<Identity> & { readonly details?: Details };
+  /** What of `afterLogin` an account still wants before it can be used, as a reason; null: nothing. */
+  readonly lacks?: (account: Account, service: Service) => string | null;
   /** What has to be asked once per login, such as the project to bill. Must not reject but for `signal`. */
   readonly afterLogin?: (account: Account, service: Service, tools: ServiceTools) => Promise<Account>;
   /** Replaces the standard's refresh where the service, or this account of it, has a way of its own; null: it has none. */

@@ -48,6 +48,8 @@ export type Failure =
   | FailureOf<'billing'>
   /** 401, or a vendor's own way to say that the key is invalid. */
   | FailureOf<'key-rejected'>
+  /** The account has no token now, so that nothing was sent. `until`: when it is tried again; null: a person is needed. */
+  | FailureOf<'signed-out', { readonly until: number | null }>
   /** 403. `model`: only this model or region is refused. */
   | FailureOf<'forbidden', { readonly scope: 'model' | 'credential' }>
   /** 5xx, an error inside a 200, a reply that is no answer. */

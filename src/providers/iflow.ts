@@ -37,6 +37,7 @@ export const iflow = compatible({
   keyEnv: ['IFLOW_API_KEY'],
   key: 'required',
   tier: 5,
+  accounts: {},
   keyUrl: 'https://platform.iflow.cn/profile?tab=apiKey',
   // `stream_options` is answered with 406.
   streamUsage: false,

@@ -1,15 +1,21 @@
 import { anthropic } from './anthropic.ts';
+import { antigravity } from './antigravity.ts';
 import { azure } from './azure.ts';
 import { keyOwner, packagedVendors } from './catalog.ts';
 import { cerebras } from './cerebras.ts';
 import { chutes } from './chutes.ts';
+import { claude } from './claude.ts';
+import { codex } from './codex.ts';
 import { cohere } from './cohere.ts';
+import { copilot } from './copilot.ts';
 import { deepseek } from './deepseek.ts';
 import { g4f } from './g4f.ts';
+import { geminiCli } from './gemini-cli.ts';
 import { gemini } from './gemini.ts';
 import { groq } from './groq.ts';
 import { huggingface } from './huggingface.ts';
 import { iflow } from './iflow.ts';
+import { kimi } from './kimi.ts';
 import { lmStudio } from './lm-studio.ts';
 import { mistral } from './mistral.ts';
 import { moonshot } from './moonshot.ts';
@@ -20,6 +26,7 @@ import { openrouter } from './openrouter.ts';
 import { normalizeProviderId } from './provider-id.ts';
 import type { Provider } from './provider.ts';
 import { qwenCode } from './qwen-code.ts';
+import { xai } from './xai.ts';
 
 export { ownProvider } from './own-server.ts';
 export { normalizeProviderId } from './provider-id.ts';
@@ -45,6 +52,13 @@ export const ownEntries: readonly Provider[] = [
   iflow,
   cohere,
   g4f,
+  xai,
+  codex,
+  geminiCli,
+  kimi,
+  antigravity,
+  claude,
+  copilot,
 ];
 
 const named = (provider: Provider) =>

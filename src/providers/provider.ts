@@ -4,9 +4,10 @@ import type { JsonRecord } from '../protocols/ir.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import type { Secret } from '../shared/secret.ts';
 import type { SseFrame } from '../shared/sse.ts';
+import type { AccountHooks } from './account-hooks.ts';
 import type { Endpoints } from './endpoints.ts';
 import type { Failure } from './failure.ts';
-import type { QuotaPoll } from './quota-poll.ts';
+import type { QuotaPoll, QuotaReading } from './quota-poll.ts';
 import type { VendorField, VendorSettings } from './vendor-settings.ts';
 
 export type JsonObject = { [key: string]: unknown };
@@ -166,6 +167,8 @@ export type Embeddings = {
       decode(reply: JsonRecord): EmbeddingReply | null;
     }
 );
+/** Where whole answers and streams are asked for at different places. */
+export type CallPaths = { readonly whole: string; readonly stream: string };
 
 /** A vendor: data, and hooks of a few lines where data is not enough. Everything absent means plain OpenAI chat. */
 export interface Provider {
@@ -179,8 +182,17 @@ export interface Provider {
   readonly baseUrl: string | null;
   /** Environment names of the key, without `_1`, `_2`; the first is the one shown in hints. */
   readonly keyEnv: readonly string[];
-  /** `required`, or `optional` for servers that also answer without a key (one anonymous credential). */
-  readonly key: 'required' | 'optional';
+  /**
+   * `required`, or `optional` for servers that also answer without a key (one anonymous credential); `account` where only
+   * accounts are let in.
+   */
+  readonly key: 'required' | 'optional' | 'account';
+  /** Accounts (`rotator oauth login`) are served beside keys; absent: only keys are. */
+  readonly accounts?: AccountHooks;
+  /** What it serves, where there is no list to ask for. */
+  readonly models?: readonly ListedModel[];
+  /** Models that do for this one when the vendor does not have it now, the nearest first. */
+  family?(model: string): readonly string[];
   /** Runs on the user's own machine: never contacted unless it is configured. */
   readonly isLocal?: boolean;
   /** The model list answers without a key, so that it proves nothing about one. */
@@ -204,7 +216,7 @@ export interface Provider {
   /** Set by `configure`: no key is sent, but the token of this application. */
   readonly signsIn?: ApplicationLogin;
   /** Paths under the base URL where they are not the protocol's own; `{model}` stands for the model. */
-  readonly paths?: Readonly<Partial<Record<ProtocolId | 'models', string>>>;
+  readonly paths?: Readonly<Partial<Record<ProtocolId, string | CallPaths> & { models: string }>>;
   /** Another base URL than the configured one, for models that are served elsewhere. */
   baseFor?(model: string): string | undefined;
   /** What the vendor calls the model where that is not the name by which facts and prices know it. */
@@ -242,6 +254,8 @@ export interface Provider {
   readonly rateHeaders?: RateHeaderNames | ((headers: Headers, now: number) => LearnedLimits | null);
   /** Models that draw on one allowance: group → patterns. A group of the same name in the config replaces it. */
   readonly quotaGroups?: Readonly<Record<string, readonly string[]>>;
+  /** What the headers of any reply tell of the credential's quota; null: nothing. */
+  quotaHeaders?(headers: Headers, now: number): QuotaReading | null;
   /** Asks what is left of a credential's quota; absent: the vendor cannot be asked. */
   readonly pollQuota?: QuotaPoll;
   /** The vendor's own reading of an error; undefined leaves it to the common classifier. */

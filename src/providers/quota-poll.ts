@@ -1,3 +1,5 @@
+import type { AccountFacts } from './account-hooks.ts';
+
 /**
  * How a vendor is asked what is left of a credential's quota, and how its answer is read. Pure: who sends the request
  * adds the credential's authorization, and its own User-Agent.
@@ -11,6 +13,8 @@ export type QuotaPoll = {
 export type QuotaContext = {
   /** Where the provider's calls go: the vendor's own, or what the config puts in its place. Without a trailing slash. */
   readonly baseUrl: string;
+  /** Null for a key. */
+  readonly account: AccountFacts | null;
 };
 
 export type QuotaRequest = {

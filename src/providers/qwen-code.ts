@@ -18,6 +18,7 @@ export const qwenCode = compatible({
   key: 'required',
   wantsReasoningBack: true,
   tier: 5,
+  accounts: { headers: (headers) => headers.set('x-dashscope-authtype', 'qwen-oauth') },
   keyUrl: 'https://modelstudio.console.alibabacloud.com/',
   editFields: (index, context) =>
     together(leadWithOneSystem(index), context.isStream && !hasTools(index) ? addDummyTool() : stripToolSchemas(index)),

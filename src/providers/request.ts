@@ -1,6 +1,6 @@
 import type { ProtocolId } from '../protocols/codec.ts';
 import type { Secret } from '../shared/secret.ts';
-import type { AdaptContext, Provider } from './provider.ts';
+import type { AdaptContext, CallPaths, Provider } from './provider.ts';
 
 /** The HTTP head of an upstream call: where it goes, and which headers cross in each direction. */
 
@@ -62,7 +62,7 @@ export function downstreamHeaders(provider: Provider, upstream: Headers): Record
 }
 
 /** Where each protocol is called, whole and streamed. */
-const PATHS: Readonly<Record<ProtocolId, { readonly whole: string; readonly stream: string }>> = {
+const PATHS: Readonly<Record<ProtocolId, CallPaths>> = {
   'openai-chat': { whole: '/chat/completions', stream: '/chat/completions' },
   'openai-responses': { whole: '/responses', stream: '/responses' },
   'anthropic-messages': { whole: '/messages', stream: '/messages' },
@@ -75,7 +75,8 @@ const MAX_URLS = 10_000;
 /** Put together once for each provider's place, protocol and model. */
 export function callUrl(provider: Provider, configuredBase: string, context: AdaptContext): string {
   const { protocol, isStream, model } = context;
-  const path = provider.paths?.[protocol] ?? PATHS[protocol][isStream ? 'stream' : 'whole'];
+  const paths = provider.paths?.[protocol] ?? PATHS[protocol];
+  const path = typeof paths === 'string' ? paths : paths[isStream ? 'stream' : 'whole'];
   return placeUrl(provider, configuredBase, path, model);
 }
 
@@ -95,6 +96,20 @@ export function endpointUrl(baseUrl: string, path: string, model: string): strin
   if (urls.size >= MAX_URLS) urls.clear();
   urls.set(key, url);
   return url;
+}
+
+/**
+ * The same path at another base, for accounts that have a host of their own. What is not under the first base, such as a
+ * path of its own, stays where it is.
+ */
+export function movedUrl(url: string, from: string, to: string): string {
+  if (from === to) return url;
+  const [target, base, moved] = [new URL(url), new URL(from), new URL(to)];
+  const root = base.pathname.replace(/\/+$/, '');
+  if (target.origin !== base.origin || !target.pathname.startsWith(root)) return url;
+  moved.pathname = moved.pathname.replace(/\/+$/, '') + target.pathname.slice(root.length);
+  moved.search = target.search;
+  return moved.href;
 }
 
 const escapedModel = (model: string) => model.split('/').map(encodeURIComponent).join('/');

@@ -112,7 +112,7 @@ describe('keys add', () => {
     [['keys', 'add', 'groq', '--env', 'not-a-name'], '"not-a-name" is not the name of an environment variable'],
     [['keys', 'add', 'grok', '--key', 'k'], 'provider "grok" is not known'],
     [['keys', 'add', 'zzzzzzzz', '--key', 'k'], 'provider "zzzzzzzz" is not known'],
-    [['keys', 'add', 'gemini_cli', '--key', 'k'], '"gemini_cli" is not supported by this version of rotator'],
+    [['keys', 'add', 'gemini_cli', '--key', 'k'], 'provider "gemini_cli" takes no keys, only accounts'],
   ])('%j exits 2 and creates nothing', async (argv, message) => {
     const { exitCode, stdout, stderr } = await home.run(argv);
     expect([exitCode, stdout]).toEqual([2, '']);

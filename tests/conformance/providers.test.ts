@@ -24,6 +24,7 @@ const spoken = (provider: Provider, model: string, isStream: boolean): AdaptCont
   isStream,
   protocol: provider.protocol,
 });
+const ACCOUNT = { project_id: 'my-project' };
 const baseOf = (provider: Provider) => provider.baseUrl ?? 'http://127.0.0.1:8000/v1';
 const classified = recorded.flatMap(({ provider, fixture }) => fixture.errors.map((error) => ({ provider, error })));
 
@@ -184,7 +185,7 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
 
   test.each((fixture.quotas ?? []).map((quota) => [quota.name, quota] as const))('quota: %s', (_name, quota) => {
     const { pollQuota } = provider;
-    expect<unknown>(pollQuota?.request({ baseUrl: baseOf(provider) })).toEqual(quota.request);
+    expect<unknown>(pollQuota?.request({ baseUrl: baseOf(provider), account: ACCOUNT })).toEqual(quota.request);
     const reading = pollQuota?.read({ json: quota.json, headers: new Headers(), now: RECORDED_AT });
     expect<unknown>(reading).toEqual(quota.windows && { windows: quota.windows });
   });
@@ -193,7 +194,7 @@ describe.each(recorded.map((entry) => [entry.provider.id, entry] as const))('%s'
     const { pollQuota } = provider;
     expect([provider.id, (fixture.quotas ?? []).length > 0]).toEqual([provider.id, pollQuota !== undefined]);
     if (!pollQuota) return;
-    const { url } = pollQuota.request({ baseUrl: 'http://127.0.0.1:1/v1' });
+    const { url } = pollQuota.request({ baseUrl: 'http://127.0.0.1:1/v1', account: ACCOUNT });
     expect(url).toStartWith('http://127.0.0.1:1/');
     for (const json of [undefined, null, [], 'x', {}, { quota: null, used: '3' }]) {
       expect(pollQuota.read({ json, headers: new Headers(), now: RECORDED_AT })).toBeNull();

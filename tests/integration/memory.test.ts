@@ -1,6 +1,6 @@
 // What the server remembers of requests: counted, logged and told, over real sockets and into a real file.
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type Dirent, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type {
@@ -119,6 +119,8 @@ test('what was learned a moment before a clean stop holds after it', async () =>
   expect([first?.usage.requests, second?.usage.requests]).toEqual([1, 1]);
 });
 
+const isFile = (entry: Dirent) => entry.isFile();
+
 test('no key is in any file of the state directory', async () => {
   await using upstream = await startUpstream({ keys: { [FIRST]: limited, [SECOND]: answer('served') } });
   await using rotator = await startRotator({ upstream, stateDir });
@@ -126,8 +128,8 @@ test('no key is in any file of the state directory', async () => {
   await rotator.stream().then((response) => response.text());
   await read(rotator, 'requests');
   await rotator.stop();
-  for (const name of readdirSync(stateDir)) {
-    const bytes = readFileSync(join(stateDir, name));
+  for (const { name, parentPath } of readdirSync(stateDir, { recursive: true, withFileTypes: true }).filter(isFile)) {
+    const bytes = readFileSync(join(parentPath, name));
     for (const key of [FIRST, SECOND, rotator.key]) expect([name, bytes.includes(key)]).toEqual([name, false]);
   }
 });

@@ -17,7 +17,8 @@ describe('the registry', () => {
       if (provider.needs) expect([provider.baseUrl, provider.needs.length > 0]).toEqual([null, true]);
       else expect(provider.baseUrl).toMatch(provider.isLocal ? /^http:\/\/localhost:\d+\/v1$/ : /^https:\/\/\S+[^/]$/);
       expect(provider.keyEnv.every((name) => /^[A-Z][A-Z0-9_]*$/.test(name))).toBe(true);
-      expect(provider.keyEnv.length).toBeGreaterThan(0);
+      expect(provider.keyEnv.length > 0).toBe(provider.key !== 'account');
+      if (provider.key === 'account') expect(provider.accounts).toBeDefined();
       if (provider.key === 'required') expect(provider.keyUrl).toStartWith('https://');
     },
   );

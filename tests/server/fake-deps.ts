@@ -81,6 +81,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
       config: null,
       state: null,
       in_flight: 0,
+      pending_login: null,
       waiting: 0,
       today: { since: '2026-01-01T00:00:00.000Z', ...NO_USAGE },
       providers: [],

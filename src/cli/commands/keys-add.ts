@@ -9,7 +9,6 @@ import { nearest } from '../../shared/near-miss.ts';
 import type { Need, Provider } from '../../providers/provider.ts';
 import type { Context, Start } from '../context.ts';
 import { readAll } from '../io.ts';
-import { notSupported } from '../later.ts';
 import { withLocalApp } from '../operations.ts';
 import { positiveInteger } from '../option-values.ts';
 import { findPlace, readConfig } from '../place.ts';
@@ -124,9 +123,17 @@ async function chooseProvider(
   ask: Prompts | null,
 ): Promise<Target> {
   const { findProvider, normalizeProviderId, providerNames, providers } = await import('../../providers/index.ts');
-  const name = written ?? (await ask?.choose('Which provider?', providers.map(choiceOf)));
+  const keyed = providers.filter(({ key }) => key !== 'account');
+  const name = written ?? (await ask?.choose('Which provider?', keyed.map(choiceOf)));
   if (name === undefined) throw missing('no provider was named', 'rotator keys add PROVIDER');
   const known = findProvider(name);
+  if (known?.key === 'account')
+    throw new CliError(
+      ExitCode.usage,
+      'no_keys',
+      `provider "${known.id}" takes no keys, only accounts`,
+      `rotator oauth login ${known.id}`,
+    );
   if (known)
     return {
       id: known.id,
@@ -148,8 +155,6 @@ async function chooseProvider(
       keyUrl: null,
       needs: [],
     };
-  const { LATER_PROVIDERS } = await import('../../config/later.ts');
-  if (options.baseUrl === undefined && LATER_PROVIDERS.has(wanted)) throw notSupported(name);
   const near = nearest(name, [...own.map((one) => one.name), ...providerNames]);
   const hint = near === undefined ? 'give --base-url for a server of your own' : `did you mean "${near}"?`;
   if (near !== undefined && options.baseUrl === undefined)

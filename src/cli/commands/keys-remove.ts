@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import type { Context, Start } from '../context.ts';
 import { chooseKey } from '../key-choice.ts';
-import { readConfig } from '../place.ts';
+import { placeOf, readConfig } from '../place.ts';
 
 export function defineKeysRemove(keys: Command, start: Start): void {
   keys
@@ -21,6 +21,15 @@ async function remove(context: Context, written: string): Promise<void> {
   ]);
   const loaded = (await readConfig(context))();
   const { providers } = credentialsOf(loaded.config, io.env, []);
+  const { AccountDirectory } = await import('../../oauth/accounts/account-directory.ts');
+  const { stateDir } = await placeOf(context, loaded);
+  if ((await new AccountDirectory(stateDir).scan()).accounts.some(({ id }) => id === written))
+    throw new CliError(
+      ExitCode.usage,
+      'is_account',
+      `${written} is an account, not a key of the config`,
+      `rotator oauth logout ${written}`,
+    );
   const key = chooseKey(
     written,
     [...providers.values()].flatMap((provider) => provider.keys),

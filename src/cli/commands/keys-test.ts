@@ -59,7 +59,7 @@ export function refuseFailed(results: readonly KeyTest[]): void {
   const failed = results.filter((result) => !result.ok);
   const [first] = failed;
   if (!first) return;
-  const rejected = failed.filter((result) => result.result === 'key-rejected' || result.result === 'forbidden');
+  const rejected = failed.filter((result) => ['key-rejected', 'forbidden', 'signed-out'].includes(result.result));
   const what = rejected.length > 0 ? 'rejected' : 'not working';
   const named = rejected[0] ?? first;
   const count = (rejected.length || failed.length) - 1;

@@ -103,7 +103,7 @@ function liveFailure(failures: readonly (string | null)[]): LiveFailure {
   const isOf = (kinds: readonly string[]) => (failure: string | null) => failure !== null && kinds.includes(failure);
   if (failures.some(isOf(['rate-limited', 'billing'])))
     return { exitCode: ExitCode.noCredential, code: 'no_credential', hint: ASK_KEYS };
-  if (failures.every(isOf(['key-rejected', 'forbidden'])))
+  if (failures.every(isOf(['key-rejected', 'forbidden', 'signed-out'])))
     return { exitCode: ExitCode.rejected, code: 'rejected', hint: ASK_KEYS };
   if (failures.at(-1) === 'model-missing')
     return { exitCode: ExitCode.usage, code: 'unknown_model', hint: 'rotator models lists what can be called' };

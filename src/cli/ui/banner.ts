@@ -43,6 +43,7 @@ export function bannerText(facts: BannerFacts, paint: Paint): string {
   if (usable.length === 0) {
     lines.push('', paint.bold.yellow('There are no credentials: no request can be answered.'));
     lines.push('  rotator keys add groq     adds one, and is picked up at once');
+    lines.push('  rotator oauth login codex logs in with an account');
     lines.push('  rotator serve --demo      answers without any');
   }
   lines.push('', 'Try it:', curlText(facts), '');

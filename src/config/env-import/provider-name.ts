@@ -1,7 +1,6 @@
 /** Which provider a part of a variable's name means. */
 import { findProfile } from '../../oauth/profiles/index.ts';
 import { findProvider, providers } from '../../providers/index.ts';
-import { LATER_PROVIDERS } from '../later.ts';
 
 /** The fork's sample speaks of the main base of g4f as if it were a provider. */
 const SECOND_NAMES: ReadonlyMap<string, string> = new Map([['g4f_main', 'g4f']]);
@@ -36,7 +35,7 @@ export function splitProvider(
 
 function isProvider(prefix: string, variables: ReadonlyMap<string, string>): boolean {
   const id = prefix.toLowerCase();
-  if (findProvider(providerOf(prefix)) || findProfile(id)?.id === id || LATER_PROVIDERS.has(id)) return true;
+  if (findProvider(providerOf(prefix)) || findProfile(id)?.id === id) return true;
   return variables.has(`${prefix}_API_BASE`) || hasKey(prefix, variables);
 }
 

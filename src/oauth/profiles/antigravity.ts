@@ -1,7 +1,7 @@
 import { type Dialect, discoverProject } from '../code-assist/discover-project.ts';
 import { tierPriorities } from '../code-assist/tiers.ts';
 import type { Profile } from '../profile.ts';
-import { googleAuthorize, googleRefreshLeadMs, googleToken, googleUserinfoUrl } from './google.ts';
+import { googleAuthorize, googleRefreshLeadMs, googleToken, googleUserinfoUrl, lacksProject } from './google.ts';
 
 const dialect: Dialect = {
   metadata: { ideType: 'ANTIGRAVITY' },
@@ -37,5 +37,6 @@ export const antigravity: Profile = {
   isRotating: false,
   apiToken: 'access-token',
   priorities: tierPriorities,
+  lacks: lacksProject,
   afterLogin: (account, service, tools) => discoverProject(account, service, tools, dialect),
 };

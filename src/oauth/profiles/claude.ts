@@ -23,7 +23,7 @@ export const claude: Profile = {
   },
   device: null,
   token: { url: 'https://platform.claude.com/v1/oauth/token', body: 'json', secretIn: 'form' },
-  apiUrl: 'https://api.anthropic.com',
+  apiUrl: 'https://api.anthropic.com/v1',
   leadMs: 4 * 3_600_000,
   isRotating: true,
   apiToken: 'access-token',

@@ -1,7 +1,7 @@
 import { discoverProject } from '../code-assist/discover-project.ts';
 import { tierPriorities } from '../code-assist/tiers.ts';
 import type { Profile } from '../profile.ts';
-import { googleAuthorize, googleRefreshLeadMs, googleToken, googleUserinfoUrl } from './google.ts';
+import { googleAuthorize, googleRefreshLeadMs, googleToken, googleUserinfoUrl, lacksProject } from './google.ts';
 
 export const geminiCli: Profile = {
   id: 'gemini_cli',
@@ -38,5 +38,6 @@ export const geminiCli: Profile = {
   isRotating: false,
   apiToken: 'access-token',
   priorities: tierPriorities,
+  lacks: lacksProject,
   afterLogin: discoverProject,
 };

@@ -18,3 +18,11 @@ export const googleToken: Profile['token'] = {
 export const googleUserinfoUrl = 'https://www.googleapis.com/oauth2/v1/userinfo';
 
 export const googleRefreshLeadMs = 30 * 60_000;
+
+/** Calls are made in the name of a project, which Google gives to each account or the person names. */
+export const lacksProject: NonNullable<Profile['lacks']> = ({ details }, { isOverridden, endpoints, profile }) => {
+  // A token of the user's own server is not shown to Google: nobody can be asked for a project.
+  const isAskable = !isOverridden || endpoints.apiUrl !== profile.apiUrl;
+  const isMissing = isAskable && details.project_id === undefined;
+  return isMissing ? 'its project is not known yet; rotator oauth refresh asks for it' : null;
+};

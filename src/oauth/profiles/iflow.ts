@@ -124,6 +124,7 @@ export const iflow: Profile = {
   isRotating: true,
   apiToken: 'api-key',
   priorities: {},
+  lacks: ({ apiKey }) => (apiKey === null ? NO_KEY : null),
   afterLogin: fetchApiKey,
   cookie: { name: COOKIE_NAME, redeem: redeemCookie },
   renew: ({ tokens }, service, tools) =>

@@ -12,7 +12,7 @@ export const kimi: Profile = {
   authorize: null,
   device: { kind: 'standard', url: 'https://auth.kimi.com/api/oauth/device_authorization', isPkce: false },
   token: { url: 'https://auth.kimi.com/api/oauth/token', body: 'form', secretIn: 'form' },
-  apiUrl: 'https://api.kimi.com/coding',
+  apiUrl: 'https://api.kimi.com/coding/v1',
   leadMs: 5 * 60_000,
   isRotating: true,
   apiToken: 'access-token',

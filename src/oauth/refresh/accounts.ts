@@ -88,7 +88,8 @@ export interface Accounts {
 }
 
 export type AccountsOptions = {
-  readonly directory: AccountDirectory;
+  /** Null: there is none, and only accounts of the environment are. */
+  readonly directory: AccountDirectory | null;
   /** Accounts of the environment, which are never written. */
   readonly virtual: readonly Account[];
   /** The service of a provider with the settings of now; undefined for one that is not known. */
@@ -203,9 +204,9 @@ class OpenAccounts implements Accounts {
     if (!entry) return;
     if (entry.account.source.kind === 'environment') return await this.#setAside(entry, standing);
     const known = entry.account.tokens.access?.reveal();
-    const lock = await this.#options.directory.lock(id, this.#end.signal);
+    const lock = await this.#directory.lock(id, this.#end.signal);
     try {
-      const onDisk = await this.#options.directory.read(id);
+      const onDisk = await this.#directory.read(id);
       if (onDisk) this.#adopt(entry, onDisk);
       // What was said of the old login says nothing of a new one.
       if (entry.account.tokens.access?.reveal() === known) await this.#setAside(entry, standing);
@@ -223,10 +224,12 @@ class OpenAccounts implements Accounts {
   }
 
   async rescan(): Promise<void> {
-    const { accounts, problems, unread } = await this.#options.directory.scan();
+    const { directory } = this.#options;
+    if (directory === null) return;
+    const { accounts, problems, unread } = await directory.scan();
     this.#problems = problems;
     // A directory that cannot be read for a moment has lost nobody.
-    if (problems.some(({ path }) => path === this.#options.directory.path)) return;
+    if (problems.some(({ path }) => path === directory.path)) return;
     const seen = new Set([...accounts.map((account) => account.id), ...unread]);
     for (const [id, entry] of this.#entries) {
       if (entry.account.source.kind === 'environment' || seen.has(id)) continue;
@@ -251,8 +254,8 @@ class OpenAccounts implements Accounts {
       if (account.source.kind !== 'environment' || !isRotating) continue;
       onTrouble(`${account.id}: its refresh token is good for one use, and the next one lives as long as this process`);
     }
-    this.#stopWatching = watchAccounts(directory.path, clock, () => void this.rescan());
-    for (const entry of this.#entries.values()) this.#schedule(entry, random() * SPREAD_MS);
+    if (directory) this.#stopWatching = watchAccounts(directory.path, clock, () => void this.rescan());
+    for (const entry of this.#entries.values()) this.#schedule(entry, random() * this.#spreadFor(entry));
   }
 
   async close(): Promise<void> {
@@ -265,7 +268,7 @@ class OpenAccounts implements Accounts {
 
   #join(account: Account): void {
     const entry: Entry = {
-      account,
+      account: this.#completed(account),
       holdUntil: 0,
       holdReason: '',
       running: null,
@@ -276,7 +279,7 @@ class OpenAccounts implements Accounts {
     };
     this.#entries.set(account.id, entry);
     this.#tell({ type: 'account-joined', id: account.id });
-    if (this.#isStarted) this.#schedule(entry, this.#options.random() * SPREAD_MS);
+    if (this.#isStarted) this.#schedule(entry, this.#options.random() * this.#spreadFor(entry));
   }
 
   /** The file has changed: by a login, by another process that renewed it, or by hand. */
@@ -286,7 +289,7 @@ class OpenAccounts implements Accounts {
     entry.onDisk = text;
     const before = JSON.stringify(this.#view(entry));
     const isNewToken = entry.account.tokens.access?.reveal() !== account.tokens.access?.reveal();
-    entry.account = account;
+    entry.account = this.#completed(account);
     if (isNewToken) entry.holdUntil = 0;
     const view = this.#view(entry);
     if (JSON.stringify(view) !== before) this.#tell({ type: 'account-changed', id: account.id, state: view.state });
@@ -340,7 +343,7 @@ class OpenAccounts implements Accounts {
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       if (entry.account.source.kind === 'environment') return await this.#renewNow(entry, cause);
-      const lock = await this.#options.directory.lock(entry.account.id, this.#end.signal);
+      const lock = await this.#directory.lock(entry.account.id, this.#end.signal);
       try {
         await this.#renewFile(entry, cause);
       } finally {
@@ -357,7 +360,7 @@ class OpenAccounts implements Accounts {
   async #renewFile(entry: Entry, cause: Cause): Promise<void> {
     if (entry.unsaved) return await this.#keep(entry, entry.unsaved);
     const known = entry.account;
-    const onDisk = await this.#options.directory.read(entry.account.id);
+    const onDisk = await this.#directory.read(entry.account.id);
     if (onDisk === null) return this.#hold(entry, 'its file is gone or cannot be read');
     this.#adopt(entry, onDisk);
     // Another process may have renewed it while this one waited for its turn.
@@ -367,7 +370,7 @@ class OpenAccounts implements Accounts {
   }
 
   async #renewNow(entry: Entry, cause: Cause): Promise<void> {
-    const { clock, directory, random } = this.#options;
+    const { clock, random } = this.#options;
     const { account } = entry;
     const service = this.#serviceFor(account);
     if (!service) return;
@@ -379,7 +382,7 @@ class OpenAccounts implements Accounts {
     }
     if (service.profile.isRotating && account.source.kind === 'file') {
       // The old refresh token is spent by the question itself: it is not asked where the answer could not be kept.
-      const problem = await directory.rehearse(account);
+      const problem = await this.#directory.rehearse(account);
       if (problem !== null) return this.#hold(entry, `${account.source.path} cannot be written (${problem})`);
     }
     const tools = this.#tools();
@@ -415,12 +418,12 @@ class OpenAccounts implements Accounts {
 
   /** On disk first, then in use. */
   async #keep(entry: Entry, account: Account): Promise<void> {
-    const { directory, onTrouble, clock } = this.#options;
+    const { onTrouble, clock } = this.#options;
     const wasOutOfUse = entry.account.standing.kind !== 'active';
     if (account.source.kind === 'file') {
       const isRotating = this.#serviceFor(account)?.profile.isRotating === true;
       try {
-        await directory.save(account);
+        await this.#directory.save(account);
         entry.onDisk = accountText(account);
       } catch (error) {
         const problem = `${account.source.path} cannot be written (${codeOf(error)})`;
@@ -456,12 +459,12 @@ class OpenAccounts implements Accounts {
   }
 
   async #setAside(entry: Entry, standing: Standing): Promise<void> {
-    const { directory, onTrouble } = this.#options;
+    const { onTrouble } = this.#options;
     const account = { ...entry.account, standing };
     entry.account = account;
     if (account.source.kind === 'file') {
       entry.onDisk = accountText(account);
-      await directory.save(account).catch((error: unknown) => {
+      await this.#directory.save(account).catch((error: unknown) => {
         onTrouble(`the state of ${account.id} cannot be written (${codeOf(error)}) and lasts as long as this process`);
       });
     }
@@ -512,6 +515,28 @@ class OpenAccounts implements Accounts {
     return freshness(account, this.#serviceFor(account)?.profile.leadMs ?? 0, this.#options.clock.now());
   }
 
+  /** Asked of accounts with a file only. */
+  get #directory(): AccountDirectory {
+    const { directory } = this.#options;
+    if (directory === null) throw new Error('an account has a file, and there is no directory of accounts');
+    return directory;
+  }
+
+  /** A file may come from a tool that asks for what is missing each time anew, such as the project. */
+  #completed(account: Account): Account {
+    const service = this.#serviceFor(account);
+    if (account.standing.kind !== 'active' || !service) return account;
+    const reason = service.profile.lacks?.(account, service) ?? null;
+    if (reason === null) return account;
+    const since = this.#options.clock.now();
+    return { ...account, standing: { kind: 'blocked', why: 'unfinished', reason, link: null, since } };
+  }
+
+  /** Somebody waits for an account that cannot be used until it is asked for what is missing. */
+  #spreadFor(entry: Entry): number {
+    return this.#isUnfinished(entry.account) ? UNFINISHED_SPREAD_MS : SPREAD_MS;
+  }
+
   #serviceFor(account: Account): Service | undefined {
     return this.#options.serviceOf(account.provider);
   }
@@ -537,6 +562,7 @@ class OpenAccounts implements Accounts {
 }
 
 const HOLD_MS = 60_000;
+const UNFINISHED_SPREAD_MS = 1_000;
 /** A token that is refused right after it was given is no reason to ask for one more. */
 const REPLACE_MS = 60_000;
 const NEVER = new AbortController().signal;

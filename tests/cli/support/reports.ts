@@ -85,6 +85,7 @@ export const freeTier: StatusReport = {
   state: null,
   in_flight: 1,
   waiting: 2,
+  pending_login: null,
   today: { since: at(-12 * HOUR), ...used(1204, 12, 1_234_567) },
   providers: [provider('gemini', { waiting: 2, today: used(1204, 12, 1_234_567) }), provider('groq')],
   keys: [
