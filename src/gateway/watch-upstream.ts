@@ -15,7 +15,9 @@ export function watchUpstream(upstream: Upstream, transcript: Transcript): Upstr
       attempt.status = response.status;
       attempt.responseHeaders = [...response.headers];
       if (!response.body) return response;
-      return new Response(watchBody(response.body, attempt), { status: response.status, headers: response.headers });
+      const watched = new Response(watchBody(response.body, attempt), { headers: response.headers });
+      // Upstreams answer with numbers that a Response cannot be made with.
+      return Object.defineProperty(watched, 'status', { value: response.status });
     } catch (error) {
       attempt.error = reasonOf(error);
       throw error;

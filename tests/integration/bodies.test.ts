@@ -3,7 +3,19 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { answer, chatFrames, chatStream, refusal, silence, startUpstream } from '../support/scripted-upstream.ts';
+import {
+  answer,
+  chatFrames,
+  chatStream,
+  gate,
+  refusal,
+  reply,
+  roleFrame,
+  silence,
+  startUpstream,
+  stream,
+  textFrame,
+} from '../support/scripted-upstream.ts';
 import { inOrder, type RotatorOptions, startRotator } from '../support/server.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -109,6 +121,27 @@ describe('the files of a request', () => {
       failure: 'client-gone',
       upstream: [{ status: null, error: 'stopped: client-gone', response: { file: null } }],
     });
+  });
+
+  test('change nothing of an upstream that is odd, nor of a client that leaves in the middle', async () => {
+    const rest = gate();
+    await using upstream = await startUpstream({
+      keys: { one: [reply(700, 'what?'), stream([roleFrame(), textFrame('some'), rest])] },
+    });
+    const rotation = { retries_same_key: 0, wait_same_key: '1ms' };
+    const requests = await written({ upstream, rotation }, async (rotator) => {
+      expect((await rotator.chat()).status).toBe(502);
+      const leaving = new AbortController();
+      const response = await rotator.stream({}, { signal: leaving.signal });
+      const reader = response.body?.getReader();
+      expect(new TextDecoder().decode((await reader?.read())?.value)).toContain('assistant');
+      leaving.abort();
+      await upstream.calls[1]?.gone;
+    });
+    const [odd, left] = requests.sort((a, b) => a.index.at.localeCompare(b.index.at));
+    expect(odd?.index.upstream).toMatchObject([{ status: 700 }]);
+    expect(left?.index).toMatchObject({ failure: 'client-gone' });
+    expect(left?.files['attempt-1-response.txt']).toContain('some');
   });
 
   test('are not made by default', async () => {

@@ -12,6 +12,7 @@ import {
   chatStream,
   gate,
   refusal,
+  reply,
   roleFrame,
   startUpstream,
   stream,
@@ -168,6 +169,21 @@ describe('all surfaces together', () => {
     expect({ status: refused.status, calls: upstream.calls.length }).toEqual({ status: 429, calls: 1 });
     rest.open();
   });
+});
+
+test('embeddings keep the same limits, and count their input alone', async () => {
+  const usage = { prompt_tokens: 300, total_tokens: 300 };
+  const data = [{ object: 'embedding', index: 0, embedding: [0.5, 0.25] }];
+  await using upstream = await startUpstream({ answer: () => reply(200, { object: 'list', model: 'm', data, usage }) });
+  await using rotator = await startRotator({ upstream, keys: ['one'], ...limited({ tpm: 920 }) });
+  const embed = () =>
+    fetch(`${rotator.url}/v1/embeddings`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${clientKey}` },
+      body: JSON.stringify({ model: 'mock/m', input: 'x '.repeat(200) }),
+    });
+  for (let i = 0; i < 3; i++) expect((await embed()).status).toBe(200);
+  await isRefused(await embed());
 });
 
 describe('tokens per minute', () => {
