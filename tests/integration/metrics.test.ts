@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { Page, type Sample } from '../support/prometheus.ts';
-import { answer, chatStream, refusal, startUpstream } from '../support/scripted-upstream.ts';
+import { answer, chatStream, refusal, reply, startUpstream } from '../support/scripted-upstream.ts';
 import { adminToken, clientKey, inOrder, type Rotator, startRotator } from '../support/server.ts';
 
 const scrape = (rotator: Rotator, key: string = adminToken) =>
@@ -64,4 +64,29 @@ describe('/metrics', () => {
       { from: 'mock/m', to: 'other/m', reason: 'rate-limited', value: 3 },
     ]);
   });
+});
+
+test('embeddings that went together tell of their fallbacks and times like any other request', async () => {
+  await using first = await startUpstream({ keys: { bad: refusal(429, {}, { 'retry-after': '600' }) } });
+  const data = [{ object: 'embedding', index: 0, embedding: [0.5] }];
+  const usage = { prompt_tokens: 1, total_tokens: 1 };
+  await using second = await startUpstream({ answer: () => reply(200, { object: 'list', model: 'm', data, usage }) });
+  await using rotator = await startRotator({
+    upstream: first,
+    keys: inOrder('bad'),
+    providers: { other: { base_url: second.baseUrl, keys: ['k'] } },
+    sections: { aliases: { vectors: { targets: ['mock/m', 'other/m'] } } },
+  });
+  const response = await fetch(`${rotator.url}/v1/embeddings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${clientKey}` },
+    body: JSON.stringify({ model: 'vectors', input: 'x' }),
+  });
+  expect(response.status).toBe(200);
+  expect(await valuesOf(rotator, 'rotator_fallbacks_total')).toEqual([
+    { from: 'mock/m', to: 'other/m', reason: 'rate-limited', value: 1 },
+  ]);
+  expect(await valuesOf(rotator, 'gen_ai_client_operation_duration_seconds_count')).toMatchObject([
+    { gen_ai_operation_name: 'embeddings', gen_ai_provider_name: 'other', value: 1 },
+  ]);
 });

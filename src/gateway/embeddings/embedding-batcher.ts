@@ -246,6 +246,8 @@ class Member {
   note(trace: Trace): void {
     this.#trace.attempts.push(...trace.attempts);
     this.#trace.said.push(...trace.said);
+    this.#trace.startedAt.push(...trace.startedAt);
+    this.#trace.passed.push(...trace.passed);
     this.#trace.waitedMs += trace.waitedMs;
     this.#trace.upstreamMs += trace.upstreamMs;
   }
