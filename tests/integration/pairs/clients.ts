@@ -198,7 +198,8 @@ function openAiResponses(url: string, key: string): PairClient {
       ? {
           input: response.usage.input_tokens,
           output: response.usage.output_tokens,
-          cached: response.usage.input_tokens_details.cached_tokens,
+          // Servers other than OpenAI’s leave it out, whatever the types say.
+          cached: response.usage.input_tokens_details?.cached_tokens ?? 0,
         }
       : null,
   });
