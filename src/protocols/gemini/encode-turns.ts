@@ -50,12 +50,13 @@ function merged(contents: readonly Content[]): readonly Content[] {
 }
 
 /**
- * The third generation checks the first call of every step since the user last spoke, and each image it made. Where the
+ * The third generation checks the first call of every step since the user last spoke, and each image it made. What stands
+ * beside results (the reminders of Claude Code) is no new word of the user: the step goes on. Where the
  * signature is lost, or never was, one that asks to be let through stands in its place.
  */
 function withSignatures(contents: readonly Content[]): readonly Content[] {
   const spoke = contents.findLastIndex(
-    ({ role, parts }) => role === 'user' && parts.some((part) => part.functionResponse === undefined),
+    ({ role, parts }) => role === 'user' && parts.every((part) => part.functionResponse === undefined),
   );
   return contents.map((content, at) => {
     if (content.role === 'user') return content;

@@ -251,6 +251,11 @@ describe('signatures', () => {
     expect(signatures(turns, 'gemini-2.5-pro')).toEqual([null, null, null, 'SIG', null]);
   });
 
+  test('are asked to be let through as well where a word stands behind the results', () => {
+    const turns = [user('q'), ...step('s', [call('a', '{}')]), user('mind the gap')];
+    expect(signatures(turns, 'gemini-3-pro-preview')).toEqual([bypass]);
+  });
+
   test('of another protocol are dropped', () => {
     const foreign = { signature: { protocol: 'anthropic-messages', value: 'X' } } as const;
     const turns = [user('q'), ...step('s', [call('a', '{}', foreign)])];
