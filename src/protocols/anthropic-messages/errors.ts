@@ -28,6 +28,9 @@ const TYPES: Readonly<Record<ProblemKind, string>> = {
   internal: 'api_error',
 };
 
+/** Other vendors’ codes are numbers at times. */
+const isWord = (code: string | null | undefined) => /^[a-z_]+$/i.test(code ?? '');
+
 const IS_ABOUT_REQUEST: ReadonlySet<ProblemKind> = new Set(['bad-request', 'upstream-rejected']);
 
 /** Anthropic's own status for an overload; its SDKs know it. */
@@ -51,7 +54,7 @@ function envelope(problem: Problem, detail: ProblemDetail | null): WireEvent {
       type: isTooLarge ? 'request_too_large' : TYPES[problem.kind],
       message: problem.message,
       // What its own vendor calls it; SDKs go by that.
-      ...(IS_ABOUT_REQUEST.has(problem.kind) && problem.code && { details: { error_code: problem.code } }),
+      ...(IS_ABOUT_REQUEST.has(problem.kind) && isWord(problem.code) && { details: { error_code: problem.code } }),
     },
     ...(detail && {
       rotator: {

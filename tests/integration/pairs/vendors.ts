@@ -26,7 +26,8 @@ type Voice = {
 
 export const KEY = 'vendor-key';
 
-export function startVendor(protocol: ProtocolId): Vendor {
+/** `isStrict`: false for the bytes of clients that know what their vendor lets pass. */
+export function startVendor(protocol: ProtocolId, { isStrict } = { isStrict: true }): Vendor {
   const voice = voices[protocol];
   const bodies: JsonRecord[] = [];
   const server = Bun.serve({
@@ -45,7 +46,7 @@ export function startVendor(protocol: ProtocolId): Vendor {
       const isStream = protocol === 'gemini' ? method === 'streamGenerateContent' : body.stream === true;
       // What Anthropic says of conversations that it cannot hold; its SDK goes on without.
       if (body.thread) return Response.json(NO_THREADS, { status: 400 });
-      const faults = requestFaultsOf(protocol, body);
+      const faults = isStrict ? requestFaultsOf(protocol, body) : [];
       const fault = faults[0] ?? voice.check?.(body);
       if (fault) return refuse(400, fault);
       const said = answerTo(voice.hear(body));
@@ -87,11 +88,9 @@ const joined = (content: unknown): string =>
         .map((part) => text(part.text))
         .join('');
 
-/** The last block of consecutive items that are results. */
-function lastRun<Item>(items: readonly Item[], isResult: (item: Item) => boolean): readonly Item[] {
-  const from = items.findLastIndex((item) => !isResult(item)) + 1;
-  return items.slice(from);
-}
+/** What came after the model last spoke. */
+const sinceModel = (items: readonly JsonRecord[], isModel: (item: JsonRecord) => boolean): readonly JsonRecord[] =>
+  items.slice(items.findLastIndex(isModel) + 1);
 
 // --- chat ----------------------------------------------------------------------------------------------------------
 
@@ -116,7 +115,9 @@ const chat: Voice = {
       instructions: joined(messages.find(({ role }) => role === 'system')?.content),
       image: picture(record(image?.image_url).url),
       tools: objectsIn(body.tools).map((tool) => toolOf(record(tool.function), 'parameters')),
-      results: lastRun(messages, ({ role }) => role === 'tool').map(({ content }) => joined(content)),
+      results: sinceModel(messages, ({ role }) => role === 'assistant')
+        .filter(({ role }) => role === 'tool')
+        .map(({ content }) => joined(content)),
       wantsThoughts: body.reasoning_effort !== undefined && body.reasoning_effort !== 'none',
       schema: format.type === 'json_schema' ? record(record(format.json_schema).schema) : null,
     };
@@ -264,13 +265,15 @@ const responses: Voice = {
     const image = objectsIn(user?.content).find(({ type }) => type === 'input_image');
     const developer: JsonRecord | undefined = items.find(({ role }) => role === 'developer' || role === 'system');
     const format = record(record(body.text).format);
-    const isResult = ({ type }: JsonRecord) => type === 'function_call_output';
+    const isModel = ({ type, role }: JsonRecord) => /_call$/.test(text(type)) || role === 'assistant';
     return {
       prompt: joined(user?.content),
       instructions: text(body.instructions) || joined(developer?.content),
       image: picture(image?.image_url),
       tools: objectsIn(body.tools).map((tool) => toolOf(tool, 'parameters')),
-      results: lastRun<JsonRecord>(items, isResult).map(({ output }) => joined(output)),
+      results: sinceModel(items, isModel)
+        .filter(({ type }) => text(type).endsWith('_call_output'))
+        .map(({ output }) => joined(output)),
       wantsThoughts:
         isObject(body.reasoning) && body.reasoning.effort !== undefined && body.reasoning.effort !== 'none',
       schema: format.type === 'json_schema' ? record(format.schema) : null,
@@ -434,6 +437,8 @@ const messages: Voice = {
 // --- gemini --------------------------------------------------------------------------------------------------------
 
 const THOUGHT_SIGNATURE = 'Q2l3QjBlMmI5';
+/** What the vendor takes for calls that it has not made. */
+const LET_THROUGH = 'skip_thought_signature_validator';
 
 function geminiParts(said: Said): readonly JsonRecord[] {
   return [
@@ -462,7 +467,8 @@ const gemini: Voice = {
     const contents = objectsIn(body.contents);
     const isLoop = objectsIn(contents.at(-1)?.parts).some((part) => 'functionResponse' in part);
     const call = objectsIn(contents.at(-2)?.parts).find((part) => 'functionCall' in part);
-    if (isLoop && call?.thoughtSignature !== THOUGHT_SIGNATURE) {
+    const isSigned = call?.thoughtSignature === THOUGHT_SIGNATURE || call?.thoughtSignature === LET_THROUGH;
+    if (isLoop && !isSigned) {
       return 'Function call is missing a thought_signature in functionCall parts.';
     }
     return null;
@@ -485,7 +491,7 @@ const gemini: Voice = {
         .filter((part) => 'functionResponse' in part)
         .map((part) => {
           const answer = record(record(part.functionResponse).response);
-          const result = answer.result ?? answer.output ?? answer.content ?? answer;
+          const result = answer.result ?? answer.output ?? answer.error ?? answer;
           return typeof result === 'string' ? result : JSON.stringify(result);
         }),
       wantsThoughts: record(config.thinkingConfig).includeThoughts === true,
