@@ -2,6 +2,8 @@
 // With `--check` it writes nothing and fails when a file is not what the code says.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { replySkips } from '../tests/conformance/reply-skips.ts';
+import { requestSkips } from '../tests/conformance/request-skips.ts';
 import pairCells from '../tests/integration/pairs/cells.json' with { type: 'json' };
 import { commandsDoc } from '../src/cli/commands-doc.ts';
 import { configurationDoc, exampleYaml } from '../src/config/reference.ts';
@@ -54,6 +56,14 @@ async function files(): Promise<readonly (readonly [path: string, text: string])
       'README.md',
       withTable('pairs', pairTable(), withTable('providers', providerTable(), await readText('README.md'))),
     ],
+    [
+      'docs/protocols.md',
+      withTable(
+        'losses',
+        lossTable(requestSkips),
+        withTable('answer-losses', lossTable(replySkips), await readText('docs/protocols.md')),
+      ),
+    ],
     ['docs/accounts.md', withTable('services', serviceTable(), await readText('docs/accounts.md'))],
   ];
 }
@@ -88,6 +98,24 @@ function pairTable(): string {
     `|---|---|${features.map(() => '---|').join('')}`,
     ...rows,
     ...reasons.map((reason, at) => `\n[${at + 1}] ${reason}`),
+  ].join('\n');
+}
+
+type Losses = Readonly<Record<keyof typeof PROTOCOLS, Readonly<Record<string, { readonly reason: string }>>>>;
+
+/** What the suite of all codecs skips, with its reasons: what is said, and what becomes of it in each protocol. */
+function lossTable(losses: Losses): string {
+  const ids = ['openai-chat', 'openai-responses', 'anthropic-messages', 'gemini'] as const;
+  const aspects = [...new Set(ids.flatMap((id) => Object.keys(losses[id])))];
+  const told = (skip: { readonly reason: string } | undefined) => {
+    if (!skip) return '✓';
+    return `${'lost' in skip ? '✗' : '≈'} ${skip.reason}`;
+  };
+  const rows = aspects.map((aspect) => `| ${[aspect, ...ids.map((id) => told(losses[id][aspect]))].join(' | ')} |`);
+  return [
+    `| what is said | ${ids.map((id) => PROTOCOLS[id]).join(' | ')} |`,
+    `|---|${ids.map(() => '---|').join('')}`,
+    ...rows,
   ].join('\n');
 }
 

@@ -1,24 +1,19 @@
-// What the docs say of the project's own files, tests and commands is there. Whether it is well said, people judge.
+// What the docs say of the project's own files, tests, config and commands is so. tests/e2e/docs.test.ts runs what they
+// tell to run. Whether it is well said, people judge.
 import { describe, expect, test } from 'bun:test';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
 import { buildProgram } from '../src/cli/program.ts';
 import { readConfig } from '../src/config/load.ts';
 import { routes } from '../src/server/routes/table.ts';
+import { valuesInJsonc } from './support/jsonc-values.ts';
+import { commandsIn, type Fence, readPages, root } from './support/doc-pages.ts';
 
-const root = dirname(import.meta.dir);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const pages = [
-  'README.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.md'))
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/')),
-].map((path) => ({ path, text: read(path) }));
-
-/** Fenced blocks of one language, without what follows a `#` on a shell's line. */
-function blocks(text: string, language: string): readonly string[] {
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map((match) => match[1] ?? '');
-}
+const pages = readPages();
+const fences = pages.flatMap((page) => page.fences);
+const at = ({ page, line }: Fence) => `${page}:${line}`;
 
 describe.each(pages.map(({ path, text }) => [path, text] as const))('%s', (path, text) => {
   test('links to what is there', () => {
@@ -28,7 +23,8 @@ describe.each(pages.map(({ path, text }) => [path, text] as const))('%s', (path,
 
   test('names files that are there', () => {
     const named = [...text.matchAll(/`((?:src|tests|scripts|docs)\/[\w./-]+)`/g)].map((match) => match[1] ?? '');
-    expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+    // NAME stands for what the reader writes.
+    expect(named.filter((file) => !file.includes('NAME') && !existsSync(join(root, file)))).toEqual([]);
   });
 
   test('names tests by the words under which they stand in their file', () => {
@@ -37,52 +33,94 @@ describe.each(pages.map(({ path, text }) => [path, text] as const))('%s', (path,
   });
 });
 
-describe('the README', () => {
-  const readme = read('README.md');
-
-  test('shows configs that are valid', () => {
-    const env = {
-      AZURE_API_KEY: 'z',
-      GEMINI_API_KEY: 'a',
-      GROQ_API_KEY_1: 'b',
-      GROQ_API_KEY_2: 'c',
-      OPENROUTER_API_KEY: 'd',
-    };
-    const digest = `sha256:${'0'.repeat(64)}`;
-    for (const yaml of blocks(readme, 'yaml')) {
-      const text = yaml.replaceAll('sha256:…', digest);
-      const source = { text, shown: 'README.md', path: '/README.md', isFound: false };
-      expect(readConfig(source, { env: { ...env, ROTATOR_CLIENT_KEY: 'e' } }).warnings).toEqual([]);
-    }
+describe('blocks', () => {
+  test('have a language that says what they are', () => {
+    const known = [
+      'sh',
+      'console',
+      'ts',
+      'python',
+      'yaml',
+      'json',
+      'jsonc',
+      'toml',
+      'ini',
+      'nginx',
+      'caddy',
+      'mermaid',
+    ];
+    const plain = fences.filter(({ language }) => language === '');
+    expect(fences.filter(({ language }) => language !== '' && !known.includes(language)).map(at)).toEqual([]);
+    // What looks like a command is one, and is run.
+    expect(plain.filter(({ text }) => /^\$ /m.test(text)).map(at)).toEqual([]);
   });
 
-  test('shows commands and options that the program has', () => {
+  test('are left out of the run for a reason alone', () => {
+    const left = fences.filter(({ noRun }) => noRun !== null);
+    expect(left.filter(({ noRun }) => (noRun ?? '').length < 10).map(at)).toEqual([]);
+    expect(fences.filter(({ language, noRun }) => language === 'python' && noRun === null).map(at)).toEqual([]);
+  });
+
+  test.each(fences.filter(({ language }) => language === 'yaml').map((fence) => [at(fence), fence] as const))(
+    '%s is YAML, and a config where it says nothing else',
+    (_, fence) => {
+      if (fence.notConfig !== null) {
+        expect(parseAllDocuments(fence.text).flatMap(({ errors }) => errors)).toEqual([]);
+        return;
+      }
+      const text = fence.text.replaceAll('sha256:…', `sha256:${'0'.repeat(64)}`);
+      const variables = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => [name, `value-of-${name}`]);
+      const source = { text, shown: at(fence), path: '/rotator.yaml', isFound: false };
+      expect(readConfig(source, { env: Object.fromEntries(variables) }).warnings).toEqual([]);
+    },
+  );
+
+  test.each(fences.filter(({ language }) => /^jsonc?$/.test(language)).map((fence) => [at(fence), fence] as const))(
+    '%s is JSON',
+    (_, { language, text }) => {
+      if (language === 'json') expect(() => JSON.parse(text)).not.toThrow();
+      else expect(valuesInJsonc(text).length).toBeGreaterThan(0);
+    },
+  );
+
+  test('show commands and options that the program has', () => {
     const program = buildProgram(() => {
       throw new Error('nothing is run here');
     });
     const global = program.options.map((option) => option.long);
     const lines = [
-      ...blocks(readme, 'sh').flatMap((block) => block.split('\n')),
-      ...[...readme.matchAll(/`([^`\n]*\brotator [^`\n]*)`/g)].map((match) => match[1] ?? ''),
+      ...fences
+        .filter(({ language }) => language === 'sh' || language === 'console')
+        .flatMap((fence) => commandsIn(fence).split('\n')),
+      ...pages.flatMap(({ path, text }) =>
+        path === 'docs/commands.md'
+          ? []
+          : [...text.matchAll(/`([^`\n]*\brotator [^`\n]*)`/g)].map((match) => match[1] ?? ''),
+      ),
     ];
     const calls = lines.flatMap((line) =>
-      [...line.matchAll(/(?:^|\| )rotator ((?:\\\||[^#|\n])+)/g)].map((match) => match[1] ?? ''),
+      [...line.matchAll(/(?:^|\| |&& )rotator ((?:\\\||[^#|&\n])+)/g)].map((match) => match[1] ?? ''),
     );
-    expect(calls.length).toBeGreaterThan(10);
+    expect(calls.length).toBeGreaterThan(50);
     for (const call of calls) {
       const words = call.trim().split(/\s+/);
+      const first = program.commands.find((command) => command.name() === words[0]);
       // `keys add\|list` names several at once.
-      const names = (words[0] === 'keys' || words[0] === 'config') && words[1] ? words[1].split('\\|') : [''];
-      for (const name of names) {
-        const first = program.commands.find((command) => command.name() === words[0]);
+      const hasChildren = (first?.commands.length ?? 0) > 0;
+      const names = hasChildren && words[1] && !words[1].startsWith('-') ? words[1].split('\\|') : [''];
+      for (const name of words[0]?.startsWith('-') ? [] : names) {
         const command = name === '' ? first : first?.commands.find((child) => child.name() === name);
         expect([call, command?.name()]).toEqual([call, name === '' ? words[0] : name]);
         const flags = words.flatMap((word) => /^\[?(--[a-z-]+)/.exec(word)?.[1] ?? []);
-        const known = [...global, ...(command?.options ?? []).map((option) => option.long)];
+        const known = [...global, '--help', ...(command?.options ?? []).map((option) => option.long)];
         expect([call, flags.filter((flag) => !known.includes(flag))]).toEqual([call, []]);
       }
     }
   });
+});
+
+describe('the README', () => {
+  const readme = read('README.md');
 
   test('names every route, and none that is not there', () => {
     const table = readme.slice(readme.indexOf('## HTTP'), readme.indexOf('## Providers'));
