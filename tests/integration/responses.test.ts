@@ -23,7 +23,10 @@ async function start(options: RotatorOptions = {}) {
   const chat = startVendor('openai-chat');
   const claude = startVendor('anthropic-messages');
   const rotator = await startRotator({
-    providers: served({ chat, claude }, { chat: 'openai-chat', claude: 'anthropic-messages' }),
+    providers: served(
+      { 'v-chat': chat, 'v-claude': claude },
+      { 'v-chat': 'openai-chat', 'v-claude': 'anthropic-messages' },
+    ),
     server: {
       client_keys: [
         { name: 'test', key: clientKey },
@@ -67,8 +70,8 @@ describe('an earlier answer', () => {
   test.each([['whole'], ['streamed']])('is gone on with at another provider: %s', async (how) => {
     await using here = await start();
     const { openai, claude } = here;
-    const first = await openai.responses.create({ model: 'chat/deepseek-v4', input: 'one' });
-    const next = { model: 'claude/claude-sonnet-4-5', input: 'two', previous_response_id: first.id };
+    const first = await openai.responses.create({ model: 'v-chat/deepseek-v4', input: 'one' });
+    const next = { model: 'v-claude/claude-sonnet-4-5', input: 'two', previous_response_id: first.id };
     const second =
       how === 'whole' ? await openai.responses.create(next) : await openai.responses.stream(next).finalResponse();
     const third = await openai.responses.create({ ...next, input: 'three', previous_response_id: second.id });
@@ -85,8 +88,8 @@ describe('an earlier answer', () => {
 
   test('belongs to its client key: to another it is 404, like one that never was', async () => {
     await using here = await start();
-    const { id } = await here.openai.responses.create({ model: 'chat/deepseek-v4', input: 'one' });
-    const refused = here.other.responses.create({ model: 'chat/deepseek-v4', input: 'x', previous_response_id: id });
+    const { id } = await here.openai.responses.create({ model: 'v-chat/deepseek-v4', input: 'one' });
+    const refused = here.other.responses.create({ model: 'v-chat/deepseek-v4', input: 'x', previous_response_id: id });
     expect(await failureOf(refused)).toMatchObject({ status: 404, code: 'response_not_found' });
     for (const method of ['GET', 'DELETE']) {
       expect((await call(here.rotator, method, `/${id}`, OTHER_KEY)).status).toBe(404);
@@ -97,7 +100,7 @@ describe('an earlier answer', () => {
 
   test('is read as it was told, lists what it answered, and is gone once it is deleted', async () => {
     await using here = await start();
-    const told = await here.openai.responses.create({ model: 'claude/claude-sonnet-4-5', input: 'one' });
+    const told = await here.openai.responses.create({ model: 'v-claude/claude-sonnet-4-5', input: 'one' });
     const kept = await (await call(here.rotator, 'GET', `/${told.id}`)).json();
     expect(kept).toMatchObject({ id: told.id, output: told.output });
     const items = await here.openai.responses.inputItems.list(told.id);
@@ -112,15 +115,15 @@ describe('an earlier answer', () => {
 
   test('is not kept when the client says so', async () => {
     await using here = await start();
-    const { id } = await here.openai.responses.create({ model: 'chat/deepseek-v4', input: 'one', store: false });
+    const { id } = await here.openai.responses.create({ model: 'v-chat/deepseek-v4', input: 'one', store: false });
     expect((await call(here.rotator, 'GET', `/${id}`)).status).toBe(404);
   });
 
   test('is not kept where the config says so, and whoever builds on it is told', async () => {
     await using here = await start({ sections: { responses: { store: 'off' } } });
-    const { id } = await here.openai.responses.create({ model: 'chat/deepseek-v4', input: 'one' });
+    const { id } = await here.openai.responses.create({ model: 'v-chat/deepseek-v4', input: 'one' });
     expect((await call(here.rotator, 'GET', `/${id}`)).status).toBe(404);
-    const next = here.openai.responses.create({ model: 'chat/deepseek-v4', input: 'x', previous_response_id: id });
+    const next = here.openai.responses.create({ model: 'v-chat/deepseek-v4', input: 'x', previous_response_id: id });
     expect(await failureOf(next)).toMatchObject({ status: 400, param: 'previous_response_id' });
   });
 
@@ -130,11 +133,11 @@ describe('an earlier answer', () => {
     let id = '';
     {
       await using here = await start(options);
-      ({ id } = await here.openai.responses.create({ model: 'chat/deepseek-v4', input: 'one' }));
+      ({ id } = await here.openai.responses.create({ model: 'v-chat/deepseek-v4', input: 'one' }));
     }
     await using here = await start(options);
     const next = await here.openai.responses.create({
-      model: 'chat/deepseek-v4',
+      model: 'v-chat/deepseek-v4',
       input: [
         { type: 'item_reference', id: `msg_${id.replace('resp_', '')}_0` },
         { role: 'user', content: 'two' },
@@ -153,7 +156,7 @@ describe('an earlier answer', () => {
 test('items that a client names instead of repeating them are written out: the AI SDK forgets nothing', async () => {
   await using here = await start();
   const openai = createOpenAI({ baseURL: `${here.rotator.url}/v1`, apiKey: clientKey });
-  const model = openai('claude/claude-sonnet-4-5');
+  const model = openai('v-claude/claude-sonnet-4-5');
   const first = await generateText({ model, prompt: 'one', maxRetries: 0 });
   await generateText({
     model,
@@ -173,7 +176,7 @@ describe('a conversation that Anthropic would hold', () => {
   test('is refused elsewhere in the words that its SDK goes by', async () => {
     await using here = await start();
     const anthropic = new Anthropic({ baseURL: here.rotator.url, apiKey: clientKey, maxRetries: 0 });
-    const refused = anthropic.beta.messages.create({ ...ask, model: 'chat/deepseek-v4', thread: { type: 'create' } });
+    const refused = anthropic.beta.messages.create({ ...ask, model: 'v-chat/deepseek-v4', thread: { type: 'create' } });
     expect(await failureOf(refused)).toBeInstanceOf(Anthropic.ThreadUnsupportedRequestError);
     expect(here.chat.bodies).toHaveLength(0);
   });
@@ -182,7 +185,7 @@ describe('a conversation that Anthropic would hold', () => {
     await using here = await start();
     const anthropic = new Anthropic({ baseURL: here.rotator.url, apiKey: clientKey, maxRetries: 0 });
     const thread = { type: 'continue' as const, previous_message_id: 'msg_9' };
-    const refused = anthropic.beta.messages.create({ ...ask, model: 'claude/claude-sonnet-4-5', thread });
+    const refused = anthropic.beta.messages.create({ ...ask, model: 'v-claude/claude-sonnet-4-5', thread });
     expect(await failureOf(refused)).toBeInstanceOf(Anthropic.ThreadUnsupportedRequestError);
   });
 });

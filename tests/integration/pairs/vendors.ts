@@ -491,7 +491,7 @@ const gemini: Voice = {
         .filter((part) => 'functionResponse' in part)
         .map((part) => {
           const answer = record(record(part.functionResponse).response);
-          const result = answer.result ?? answer.output ?? answer.error ?? answer;
+          const result = answer.result ?? answer.output ?? answer.error ?? answer.content ?? answer;
           return typeof result === 'string' ? result : JSON.stringify(result);
         }),
       wantsThoughts: record(config.thinkingConfig).includeThoughts === true,
