@@ -105,27 +105,30 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
   const targets = [...input.targets];
   const sources = [async () => input.substitutes(), input.furtherTargets];
   const comingUp = (i: number) => [...targets.slice(i + 1), ...(sources.length === 2 ? input.substitutes() : [])];
+  const within = (target: Target) => ({
+    ...input,
+    deadline: Math.min(deadline, deadlineOf(target, input)),
+    isOver: () => tools.clock.now() >= deadline,
+  });
   let first: { target: Target; problem: Problem } | null = null;
   let tried = 0;
   let leastWindow: number | null = null;
+  // Those that were not waited for, because another stood ready.
+  const left: Left[] = [];
+  let isFinal = false;
   for (let i = 0; tried < input.maxTargets; i++) {
     while (i === targets.length && sources.length > 0) targets.push(...((await sources.shift()?.()) ?? []));
     const target = targets[i];
     if (!target) break;
     if (leastWindow !== null && (input.windowOf(target) ?? 0) <= leastWindow) continue;
     const attemptsBefore = trace.attempts.length;
-    const result = await forwardTo(
-      target,
-      {
-        ...input,
-        deadline: Math.min(deadline, deadlineOf(target, input)),
-        isOver: () => tools.clock.now() >= deadline,
-        prospectsAfter: () => prospectsOf(tried + 1 < input.maxTargets ? comingUp(i) : [], input.inputTokens),
-      },
-      spent,
-      trace,
-      tools,
-    );
+    const visit = newVisit();
+    const seen: { prospects: Prospects } = { prospects: 'none' };
+    const prospectsAfter = () => {
+      seen.prospects = prospectsOf(tried + 1 < input.maxTargets ? comingUp(i) : [], input.inputTokens);
+      return seen.prospects;
+    };
+    const result = await forwardTo(target, { ...within(target), prospectsAfter }, visit, spent, trace, tools);
     if (result.kind === 'answer') return result;
     if (trace.attempts.length > attemptsBefore) tried++;
     const problem = result.kind === 'refused' ? result.problem : verdict(result.failed, tools.clock.now());
@@ -133,14 +136,33 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
     first ??= { target, problem };
     trace.passed.push({ target: target.name, reason: problem.kind });
     if (result.kind === 'refused') continue;
-    if (result.isFinal) break;
+    isFinal = result.isFinal;
+    if (isFinal) break;
+    const backAt = backAtOf(result.failed.refusal);
+    if (seen.prospects === 'ready' && backAt !== null) left.push({ target, visit, backAt });
     if (result.failed.failures.at(-1)?.kind === 'context-too-long') {
-      if (input.onContext === 'stop') break;
+      isFinal = input.onContext === 'stop';
+      if (isFinal) break;
       leastWindow = Math.max(leastWindow ?? 0, input.windowOf(target) ?? input.inputTokens());
     }
   }
   if (!first) throw new Error('no target was looked at');
-  return { kind: 'problem', ...first };
+  // All the others have failed: the one that is back soonest is waited for as if there had been none.
+  const isOpen = ({ visit }: Left) => tried < input.maxTargets || visit.failures.length > 0;
+  const [back] = isFinal ? [] : left.filter(isOpen).sort((a, b) => a.backAt - b.backAt);
+  if (!back) return { kind: 'problem', ...first };
+  const { target, visit } = back;
+  const again = await forwardTo(
+    target,
+    { ...within(target), prospectsAfter: () => 'none' },
+    visit,
+    spent,
+    trace,
+    tools,
+  );
+  if (again.kind === 'answer') return again;
+  if (target !== first.target || again.kind === 'refused') return { kind: 'problem', ...first };
+  return { kind: 'problem', target, problem: verdict(again.failed, tools.clock.now()) };
 }
 
 type TargetResult =
@@ -148,6 +170,34 @@ type TargetResult =
   | { readonly kind: 'failed'; readonly failed: TargetFailure; readonly isFinal: boolean }
   /** The request cannot be put into this target's words: nothing was sent. */
   | { readonly kind: 'refused'; readonly problem: Problem };
+
+/** What a request has learned of one target; kept when it comes back to it. */
+type Visit = {
+  readonly exclude: Set<CredentialId>;
+  /** Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole. */
+  readonly suspects: Set<CredentialId>;
+  readonly failures: Failure[];
+  /** How often each credential has failed here: a wait for the same one is a repeat on it, and has the same budget. */
+  readonly tries: Map<CredentialId, number>;
+};
+
+const newVisit = (): Visit => ({ exclude: new Set(), suspects: new Set(), failures: [], tries: new Map() });
+
+/** `backAt`: when the soonest credential is expected, milliseconds since the epoch. */
+type Left = { readonly target: Target; readonly visit: Visit; readonly backAt: number };
+
+/** Of a refusal that waiting may change. Nobody knows of what is merely busy, but soon. */
+function backAtOf(refusal: Refusal | null): number | null {
+  switch (refusal?.cause) {
+    case 'busy':
+      return refusal.retryAt ?? 0;
+    case 'blocked':
+    case 'over-limit':
+      return refusal.retryAt;
+    default:
+      return null;
+  }
+}
 
 const deadlineOf = ({ runtime }: Target, { arrivedAt, timeoutMs }: ForwardInput): number =>
   arrivedAt + Math.min(runtime.timeouts.requestMs, timeoutMs ?? Number.POSITIVE_INFINITY);
@@ -187,6 +237,7 @@ function patienceOf(prospects: Prospects, { timeouts, waitSameKeyMs }: Target['r
 async function forwardTo(
   target: Target,
   input: TargetInput,
+  { exclude, suspects, failures, tries }: Visit,
   spent: { maybeBilled: number; timeouts: number },
   trace: Trace,
   tools: ForwardTools,
@@ -204,12 +255,6 @@ async function forwardTo(
     tokens: input.job.estimateTokens(outputMeans.meanOf(target.runtime.id, target.model)),
     affinity: input.affinity,
   };
-  const exclude = new Set<CredentialId>();
-  // Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole.
-  const suspects = new Set<CredentialId>();
-  const failures: Failure[] = [];
-  // How often each credential has failed here: a wait for the same one is a repeat on it, and has the same budget.
-  const tries = new Map<CredentialId, number>();
   let notSent = 0;
   let pin = pinOf(prepared, target, tools.pins);
   let repeat: { id: CredentialId; count: number } | null = null;
