@@ -13,11 +13,11 @@ function userMessage(text: string): JsonRecord {
   return { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
 }
 
-/** The id of an item that is named instead of repeated; null: it is an item. `type` may be left out. */
-export function referencedId({ type, id, role }: JsonRecord): string | null {
-  const isReference = type === 'item_reference' || ((type === undefined || type === null) && role === undefined);
-  return isReference && typeof id === 'string' ? id : null;
-}
+export const ITEM_REFERENCE = 'item_reference';
+
+/** The id of an item that is named instead of repeated; null: it is an item. */
+export const referencedId = ({ type, id }: JsonRecord): string | null =>
+  type === ITEM_REFERENCE && typeof id === 'string' ? id : null;
 
 /** What is known of an earlier answer: what it was asked, already expanded, and what it said. */
 export type EarlierTurn = { readonly input: readonly JsonRecord[]; readonly output: readonly JsonRecord[] };

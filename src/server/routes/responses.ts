@@ -1,4 +1,9 @@
-import { expandedInput, inputItems, referencedId } from '../../protocols/openai-responses/input-items.ts';
+import {
+  expandedInput,
+  inputItems,
+  ITEM_REFERENCE,
+  referencedId,
+} from '../../protocols/openai-responses/input-items.ts';
 import { codecOf } from '../../protocols/index.ts';
 import type { JsonRecord } from '../../protocols/ir.ts';
 import { isObject, objectsIn } from '../../shared/json-shape.ts';
@@ -75,7 +80,8 @@ function withHistory({ body: sent, client }: Exchange, store: ResponseStore | nu
  * know nothing of them, and of another key of the vendor that does, the conversation would have lost what was said.
  */
 function withItems(body: Uint8Array, itemCalled: (id: string) => JsonRecord | null): Uint8Array {
-  if (!Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes('"id"')) return body;
+  // Long conversations are not parsed for nothing.
+  if (!Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes(ITEM_REFERENCE)) return body;
   const index = JsonIndex.of(body);
   const input = index?.get('input');
   if (!index || !Array.isArray(input)) return body;
