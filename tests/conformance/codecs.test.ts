@@ -264,6 +264,67 @@ describe.each(fixtures)('the recorded stream %s/%s', (id, name, codec) => {
   }
 });
 
+const wrongRequests: readonly (readonly [ProtocolId, string, object])[] = [
+  ['openai-chat', 'nothing at all', { model: 'm', messages: [] }],
+  [
+    'openai-chat',
+    'a result without a call',
+    { model: 'm', messages: [{ role: 'tool', tool_call_id: 'c', content: 'r' }] },
+  ],
+  [
+    'openai-chat',
+    'a choice among no tools',
+    { model: 'm', messages: [{ role: 'user', content: 'a' }], tool_choice: 'auto' },
+  ],
+  ['openai-responses', 'no input', { model: 'm', input: [] }],
+  [
+    'openai-responses',
+    'a call without a result',
+    { model: 'm', input: [{ type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' }] },
+  ],
+  ['anthropic-messages', 'no limit', { model: 'm', messages: [{ role: 'user', content: 'a' }] }],
+  [
+    'anthropic-messages',
+    'an assistant in front',
+    { model: 'm', max_tokens: 9, messages: [{ role: 'assistant', content: 'a' }] },
+  ],
+  [
+    'anthropic-messages',
+    'a budget above the limit',
+    {
+      model: 'm',
+      max_tokens: 2000,
+      thinking: { type: 'enabled', budget_tokens: 2000 },
+      messages: [{ role: 'user', content: 'a' }],
+    },
+  ],
+  [
+    'anthropic-messages',
+    'an empty text',
+    { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: [{ type: 'text', text: ' ' }] }] },
+  ],
+  ['gemini', 'a model in front', { contents: [{ role: 'model', parts: [{ text: 'a' }] }] }],
+  [
+    'gemini',
+    'a word that no schema has',
+    {
+      contents: [{ role: 'user', parts: [{ text: 'a' }] }],
+      tools: [{ functionDeclarations: [{ name: 'f', parameters: { type: 'OBJECT', additionalProperties: false } }] }],
+    },
+  ],
+  [
+    'gemini',
+    'two ways to think',
+    {
+      contents: [{ role: 'user', parts: [{ text: 'a' }] }],
+      generationConfig: { thinkingConfig: { thinkingLevel: 'LOW', thinkingBudget: 1 } },
+    },
+  ],
+];
+test.each(wrongRequests)('the rules for %s notice %s', (id, _, body) => {
+  expect(requestFaultsOf(id, { ...body })).not.toEqual([]);
+});
+
 // Rules that notice nothing prove nothing: every frame that a strict client needs is missed when it is gone.
 test.each(codecs.map((codec) => [codec.id, codec] as const))(
   'the rules for %s notice each missing frame',
