@@ -147,6 +147,11 @@ export class DocHome implements AsyncDisposable {
     return ran;
   }
 
+  /** One command, without its standard error. */
+  command(command: string): Promise<Ran> {
+    return this.#run(`exec 2>/dev/null\n${this.#real(command)}`);
+  }
+
   /** Each command of a console block by itself, in one shell. */
   async console(fence: Fence): Promise<readonly (Ran & { readonly command: string; readonly wanted: string })[]> {
     const steps = consoleSteps(fence.text);
