@@ -197,7 +197,11 @@ async function refusalOf(response: Response, input: AttemptInput, tools: Attempt
   const json = parseJson(text);
   const { account } = input.access;
   const refusal = account ? accountRefusal(response.status, errorObject(json)) : null;
-  if (refusal) account?.refuse(refusal);
+  if (account && refusal) {
+    account.refuse(refusal);
+    const failure = signedOutFailure({ state: refusal });
+    return failed({ ...failure, status: response.status }, redact(text.slice(0, MAX_SAID_LENGTH)));
+  }
   const told = classify(response, text, json, input, tools, response.status);
   const failure = lacksEndpoint(told, input) ? missingEndpoint(told, input.target.name) : told;
   return failed(failure, text === '' ? null : redact(text.slice(0, MAX_SAID_LENGTH)));

@@ -462,15 +462,16 @@ class OpenAccounts implements Accounts {
     const { onTrouble } = this.#options;
     const account = { ...entry.account, standing };
     entry.account = account;
+    const state = this.#state(entry);
+    onTrouble(`${account.id} ${toldState(state)}`);
+    // Whoever chooses among accounts must know before the disk does.
+    this.#tell({ type: 'account-changed', id: account.id, state });
     if (account.source.kind === 'file') {
       entry.onDisk = accountText(account);
       await this.#directory.save(account).catch((error: unknown) => {
         onTrouble(`the state of ${account.id} cannot be written (${codeOf(error)}) and lasts as long as this process`);
       });
     }
-    const state = this.#state(entry);
-    onTrouble(`${account.id} ${toldState(state)}`);
-    this.#tell({ type: 'account-changed', id: account.id, state });
   }
 
   #view(entry: Entry): AccountView {
