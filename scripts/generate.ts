@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { replySkips } from '../tests/conformance/reply-skips.ts';
 import { requestSkips } from '../tests/conformance/request-skips.ts';
 import pairCells from '../tests/integration/pairs/cells.json' with { type: 'json' };
+import seedCells from '../tests/integration/seed/cells.json' with { type: 'json' };
 import { commandsDoc } from '../src/cli/commands-doc.ts';
 import { configurationDoc, exampleYaml } from '../src/config/reference.ts';
 import { configJsonSchema } from '../src/config/schema.ts';
@@ -52,10 +53,7 @@ async function files(): Promise<readonly (readonly [path: string, text: string])
     ['docs/configuration.md', configurationDoc()],
     ['docs/commands.md', commandsDoc()],
     ['docs/providers.md', providersDoc()],
-    [
-      'README.md',
-      withTable('pairs', pairTable(), withTable('providers', providerTable(), await readText('README.md'))),
-    ],
+    ['README.md', await readme()],
     [
       'docs/protocols.md',
       withTable(
@@ -68,6 +66,14 @@ async function files(): Promise<readonly (readonly [path: string, text: string])
   ];
 }
 
+async function readme(): Promise<string> {
+  const tables = { pairs: pairTable(), providers: providerTable(), vendors: seedTable() };
+  return Object.entries(tables).reduce(
+    (page, [name, table]) => withTable(name, table, page),
+    await readText('README.md'),
+  );
+}
+
 /** The page with this table between the marks of its name. */
 function withTable(name: string, table: string, page: string): string {
   const [startMark, endMark] = tableMarks(name);
@@ -77,26 +83,43 @@ function withTable(name: string, table: string, page: string): string {
   return `${page.slice(0, start)}${startMark}\n${table}\n${page.slice(end)}`;
 }
 
-/** What `tests/integration/pairs` proves of each pair; a cell that is not is a note with its reason. */
+/** What `tests/integration/pairs` proves of each pair. */
 function pairTable(): string {
+  const ids = ['openai-chat', 'openai-responses', 'anthropic-messages', 'gemini'] as const;
+  const rows = ids.flatMap((client) =>
+    ids.map((upstream) => [[PROTOCOLS[client], PROTOCOLS[upstream]], pairCells[client][upstream]] as const),
+  );
+  return claimTable(['client speaks', 'provider speaks'], rows);
+}
+
+/** What `tests/integration/seed-providers.test.ts` proves of each vendor. */
+function seedTable(): string {
+  const rows = Object.entries(seedCells).map(([id, claims]) => {
+    const title = ownEntries.find((provider) => provider.id === id)?.title ?? id;
+    return [[title], claims] as const;
+  });
+  return claimTable(['provider'], rows);
+}
+
+/** A claim that is not true is a note with its reason. */
+function claimTable(
+  heads: readonly string[],
+  rows: readonly (readonly [names: readonly string[], claims: Readonly<Record<string, boolean | string>>])[],
+): string {
   const reasons: string[] = [];
   const noted = (reason: string) => {
     if (!reasons.includes(reason)) reasons.push(reason);
     return `[${reasons.indexOf(reason) + 1}]`;
   };
-  const ids = ['openai-chat', 'openai-responses', 'anthropic-messages', 'gemini'] as const;
-  const rows = ids.flatMap((client) =>
-    ids.map((upstream) => {
-      const claims = Object.entries<boolean | string>(pairCells[client][upstream]);
-      const told = claims.map(([, claim]) => (claim === true ? '✓' : `– ${noted(String(claim))}`));
-      return `| ${[PROTOCOLS[client], PROTOCOLS[upstream], ...told].join(' | ')} |`;
-    }),
-  );
-  const features = Object.keys(pairCells['openai-chat']['openai-chat']);
+  const lines = rows.map(([names, claims]) => {
+    const told = Object.values(claims).map((claim) => (claim === true ? '✓' : `– ${noted(String(claim))}`));
+    return `| ${[...names, ...told].join(' | ')} |`;
+  });
+  const titles = [...heads, ...Object.keys(rows[0]?.[1] ?? {})];
   return [
-    `| client speaks | provider speaks | ${features.join(' | ')} |`,
-    `|---|---|${features.map(() => '---|').join('')}`,
-    ...rows,
+    `| ${titles.join(' | ')} |`,
+    `|${titles.map(() => '---|').join('')}`,
+    ...lines,
     ...reasons.map((reason, at) => `\n[${at + 1}] ${reason}`),
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 import { compatible } from './compatible.ts';
+import { textEmbeddings, withoutInputType } from './embeddings.ts';
 import { readError } from './error-body.ts';
 import { rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
@@ -20,6 +21,8 @@ export const qwenCode = compatible({
   tier: 5,
   accounts: { headers: (headers) => headers.set('x-dashscope-authtype', 'qwen-oauth') },
   keyUrl: 'https://modelstudio.console.alibabacloud.com/',
+  // https://www.alibabacloud.com/help/en/model-studio/embedding-interfaces-compatible-with-openai, 2025-12: ten texts.
+  embeddings: { ...textEmbeddings, maxInputs: 10, edit: withoutInputType },
   editFields: (index, context) =>
     together(leadWithOneSystem(index), context.isStream && !hasTools(index) ? addDummyTool() : stripToolSchemas(index)),
   replyMarks: THINK_MARKS,

@@ -14,7 +14,8 @@ export type Vendor = AsyncDisposable & {
   readonly bodies: readonly JsonRecord[];
 };
 
-type Voice = {
+/** How a vendor of one protocol hears and speaks. */
+export type Voice = {
   hear(body: JsonRecord): Heard;
   /** What the vendor itself checks of what it once issued; a text: why it refuses. */
   check?(body: JsonRecord): string | null;
@@ -354,7 +355,8 @@ const message = (content: readonly JsonRecord[], stop: string | null, output: nu
   },
 });
 
-const NO_THREADS = {
+/** What Anthropic says of conversations that it cannot hold; its SDK goes on without. */
+export const NO_THREADS = {
   type: 'error',
   error: {
     type: 'invalid_request_error',
@@ -523,7 +525,7 @@ const gemini: Voice = {
   },
 };
 
-const voices: Readonly<Record<ProtocolId, Voice>> = {
+export const voices: Readonly<Record<ProtocolId, Voice>> = {
   'openai-chat': chat,
   'openai-responses': responses,
   'anthropic-messages': messages,
