@@ -170,6 +170,15 @@ const SPELLINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'zai-glm-5-2': 'zai/glm-5.2',
     'zai-glm-5-3': 'zai/glm-5.3',
   },
+  // Only what chats is behind its door, so that it leaves `instruct` out.
+  g4f: {
+    'llama-3.3-70b': 'meta/llama-3.3-70b-instruct',
+    'llama-3.1-8b': 'meta/llama-3.1-8b-instruct',
+    'llama-3.1-70b': 'meta/llama-3.1-70b-instruct',
+    'llama-3.1-405b': 'meta/llama-3.1-405b-instruct',
+    'qwen-3-32b': 'qwen/qwen3-32b',
+    'mixtral-8x7b': 'mistral/mixtral-8x7b-instruct',
+  },
   iflow: {
     'qwen3-235b-a22b-instruct': 'qwen/qwen3-235b-a22b-instruct-2507',
   },

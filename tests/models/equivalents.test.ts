@@ -19,6 +19,8 @@ describe('one model under two names', () => {
     ['groq llama-3.3-70b-versatile', 'huggingface meta-llama/Llama-3.3-70B-Instruct'],
     ['groq llama-3.3-70b-versatile', 'together meta-llama/Llama-3.3-70B-Instruct-Turbo'],
     ['groq llama-3.1-8b-instant', 'cerebras llama3.1-8b'],
+    ['groq llama-3.3-70b-versatile', 'g4f llama-3.3-70b'],
+    ['openai gpt-4o-mini', 'g4f gpt-4o-mini'],
     ['groq openai/gpt-oss-120b', 'cerebras gpt-oss-120b'],
     ['groq openai/gpt-oss-120b', 'openrouter openai/gpt-oss-120b:free'],
     ['openai gpt-4o', 'openrouter openai/gpt-4o'],
