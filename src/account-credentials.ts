@@ -1,6 +1,8 @@
+import { blockView } from './gateway/create-operations.ts';
+import type { EngineEvent } from './gateway/operations.ts';
 import { type Accounts, type AccountState, type AccountView, toldState } from './oauth/refresh/accounts.ts';
 import type { CredentialId } from './pool/credential.ts';
-import type { Block } from './pool/pool.ts';
+import type { Block, Pool } from './pool/pool.ts';
 import type { Provider } from './providers/provider.ts';
 import type { ConfiguredCredential } from './runtimes.ts';
 import { assertNever } from './shared/assert-never.ts';
@@ -48,6 +50,19 @@ export function accountCredential(
   };
 }
 
+/** An account that is out of use on its own account, so to say, or is back: for whoever follows what happens. */
+export function heldEvent(provider: string, credential: string, hold: Block | null, now: number): EngineEvent {
+  const at = new Date(now).toISOString();
+  if (hold) return { type: 'credential-blocked', at, provider, credential, block: blockView(hold) };
+  return { type: 'credential-unblocked', at, provider, credential, scope: 'key' };
+}
+
+export const isHeld = (pool: Pool | undefined, id: CredentialId): boolean =>
+  pool?.status().credentials.some((one) => one.id === id && one.blocks.some(({ source }) => source === HELD_BY)) ??
+  false;
+
+const HELD_BY = 'account';
+
 /** Why an account cannot be used, as a block of its pool; null: it can. */
 export function holdOf(state: AccountState): Block | null {
   const block = (kind: Block['kind'], until: number | null): Block => ({
@@ -55,7 +70,7 @@ export function holdOf(state: AccountState): Block | null {
     kind,
     until,
     reason: toldState(state),
-    source: 'account',
+    source: HELD_BY,
   });
   switch (state.kind) {
     case 'ready':

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { accountCredential } from './account-credentials.ts';
+import { accountCredential, heldEvent, holdOf, isHeld } from './account-credentials.ts';
 import { accountSettings, usesEnvironment } from './config/account-settings.ts';
 import { credentialId, credentialsOf } from './config/credentials.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -39,7 +39,7 @@ import { environmentAccounts } from './oauth/accounts/environment-accounts.ts';
 import { PendingLogin } from './oauth/engine/pending-login.ts';
 import type { Service } from './oauth/profile.ts';
 import { findProfile, profiles } from './oauth/profiles/index.ts';
-import { type AccountEvent, type AccountView, openAccounts } from './oauth/refresh/accounts.ts';
+import { type AccountEvent, type AccountView, openAccounts, toldState } from './oauth/refresh/accounts.ts';
 import { serviceOf } from './oauth/service-settings.ts';
 import { EventFeed } from './observe/event-feed.ts';
 import { LazyMetrics } from './observe/lazy-metrics.ts';
@@ -237,11 +237,15 @@ export async function createApp(sources: AppSources): Promise<App> {
   function onAccount(event: AccountEvent): void {
     if (event.type === 'account-refreshed') return;
     const view = accounts.list().find(({ id }) => id === event.id);
+    const id = event.id as CredentialId; // An account's id is its credential's.
+    const wasHeld = view !== undefined && isHeld(pools.get(view.provider), id);
     current = configure();
     const pool = view && pools.get(view.provider);
     if (event.type !== 'account-changed' || !pool) return;
+    const hold = holdOf(event.state);
     // What it was refused for ended with the new login.
-    if (event.state.kind === 'ready') pool.prove(event.id as CredentialId); // An account's id is its credential's.
+    if (!hold && (wasHeld || event.isNewToken)) pool.prove(id);
+    if (feed.hasReaders && (hold !== null || wasHeld)) feed.publish(heldEvent(view.provider, id, hold, clock.now()));
     // When the time has come it is asked again by the next request, should nobody have done so before.
     if (event.state.kind === 'waiting') {
       const wake = () => {
@@ -286,7 +290,11 @@ export async function createApp(sources: AppSources): Promise<App> {
   const waiting = new Map<string, () => void>();
   const stopListening = accounts.onEvent(onAccount);
   // A command that ends now has no use for accounts that join later, nor for tokens that it does not need.
-  if (sources.reread) accounts.start();
+  if (sources.reread) {
+    accounts.start();
+    for (const { id, state } of accounts.list()) if (holdOf(state)) log.warn(`${id} ${toldState(state)}`);
+    for (const { path, problem } of accounts.problems()) log.warn(`${path} is not used as an account: ${problem}`);
+  }
 
   const ask: AskTools = { upstream, clock, version };
   const listErrors = new Map<string, string>();

@@ -268,6 +268,37 @@ describe('an account that has lost its login', () => {
     expect(rotator.log.some((line) => line.includes('xai-1 needs a new login'))).toBe(true);
   });
 
+  test('is told to whoever listens, and so is its return', async () => {
+    using files = new AccountFiles();
+    await using upstream = await lost(files);
+    await using rotator = await start(upstream, files);
+    const response = await rotator.admin('events');
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    const heard = async (event: string) => {
+      while (!text.includes(`event: ${event}`)) text += (await reader?.read())?.value ?? '';
+    };
+    await ask(rotator);
+    await heard('credential-blocked');
+    files.put('xai-1', { access_token: 'token-fresh' });
+    await heard('credential-unblocked');
+    await reader?.cancel();
+    expect(text).toContain('rotator oauth login xai');
+    expect(text).not.toMatch(/token-|refresh-/);
+  });
+
+  test('before the start is told at the start', async () => {
+    using files = new AccountFiles();
+    await using upstream = await lost(files);
+    {
+      await using rotator = await start(upstream, files);
+      await ask(rotator);
+    }
+    await using again = await start(upstream, files);
+    expect(again.log.some((line) => line.includes('xai-1 needs a new login'))).toBe(true);
+    expect((await keyOf(again, 'xai-1')).state).toBe('blocked');
+  });
+
   test('is not asked for again, and is back with its new login', async () => {
     using files = new AccountFiles();
     await using upstream = await lost(files);

@@ -17,7 +17,7 @@ const isChat = ({ path }: Received) => /:(?:stream)?[gG]enerateContent/.test(pat
 const google = (chat: (request: Received) => Answer, other: (request: Received) => Answer = () => reply(404, {})) =>
   startUpstream({ answer: (request) => (isChat(request) ? chat(request) : other(request)) });
 
-const sent = (request: Received | undefined): Record<string, any> => JSON.parse(request?.text ?? '{}');
+const sent = (request: Received | undefined) => JSON.parse(request?.text ?? '{}');
 const chats = (upstream: ScriptedUpstream) => upstream.calls.filter(isChat);
 
 /** The config names nothing but the server that stands in for Google. */
@@ -94,12 +94,12 @@ describe('gemini_cli', () => {
     const tools = [{ type: 'function', function: { name: 'w', parameters: { type: 'object', properties: {} } } }];
     const user = { role: 'user', content: 'weather?' };
     const model = 'gemini_cli/gemini-3-pro-preview';
-    const first: any = await (await rotator.chat({ model, tools, messages: [user] })).json();
+    const first = JSON.parse(await (await rotator.chat({ model, tools, messages: [user] })).text());
     const { message, finish_reason: finish } = first.choices[0];
     expect(finish).toBe('tool_calls');
     const id = message.tool_calls[0].id;
     const result = { role: 'tool', tool_call_id: id, content: 'sunny' };
-    const second: any = await (await rotator.chat({ model, tools, messages: [user, message, result] })).json();
+    const second = JSON.parse(await (await rotator.chat({ model, tools, messages: [user, message, result] })).text());
     expect(second.choices[0].message.content).toBe('sunny');
     expect(JSON.stringify(sent(chats(upstream).at(-1)).request.contents)).toContain('"thoughtSignature":"SIGNED"');
     const text = await (await rotator.stream({ model, tools, messages: [user] })).text();
@@ -159,11 +159,42 @@ describe('gemini_cli', () => {
     using files = accounts(['gemini_cli-1']);
     await using upstream = await google(() => said('hi'));
     await using rotator = await start(upstream, files);
-    const list: any = await (await rotator.get('/v1/models')).json();
+    const list = JSON.parse(await (await rotator.get('/v1/models')).text());
     expect(list.data.map(({ id }: { id: string }) => id)).toContain('gemini_cli/gemini-3.1-pro-preview');
     expect(upstream.requests).toEqual([]);
   });
 });
+
+describe('an API key of Gemini beside accounts of gemini_cli', () => {
+  const limited = reply(429, { error: { code: 429, message: 'Quota exceeded', status: 'RESOURCE_EXHAUSTED' } });
+
+  test.each([
+    ['gemini', 'gemini_cli', limited, said('by account')],
+    ['gemini_cli', 'gemini', reply(200, whole([{ text: 'by key' }])), refused(429, 'QUOTA_EXHAUSTED')],
+  ] as const)('stand in for each other: %s is out, %s serves', async (asked, serves, byKey, byAccount) => {
+    using files = accounts(['gemini_cli-1'], ['gemini_cli-2']);
+    await using upstream = await startUpstream({
+      answer: ({ path }) => (path.startsWith('/v1internal') ? byAccount : byKey),
+    });
+    await using rotator = await startRotator({
+      stateDir: files.path,
+      providers: {
+        gemini: {
+          base_url: `${upstream.origin}/v1beta`,
+          keys: ['gemini-api-key-0123'],
+          models: { define: { [MODEL]: {} } },
+        },
+        gemini_cli: { base_url: upstream.origin },
+      },
+    });
+    const response = await rotator.chat({ model: `${asked}/${MODEL}` });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('x-rotator-target')).toBe(`${serves}/${MODEL}`);
+    expect(response.headers.get('x-fallback-provider')).toBe(serves);
+  });
+});
+
+const MODEL = 'gemini-2.5-pro';
 
 describe('a quota of Code Assist', () => {
   const spent = refused(429, 'QUOTA_EXHAUSTED', {
@@ -312,7 +343,7 @@ describe('antigravity', () => {
           messages: [{ role: 'user', content: 'weather?' }, ...history],
         }),
       });
-    const first: any = await (await messages([])).json();
+    const first = JSON.parse(await (await messages([])).text());
     expect(first.stop_reason).toBe('tool_use');
     const [call] = chats(upstream);
     const envelope = sent(call);
@@ -329,7 +360,7 @@ describe('antigravity', () => {
       { role: 'assistant', content: first.content },
       { role: 'user', content: [{ type: 'tool_result', tool_use_id: id, content: 'sunny' }] },
     ];
-    const second: any = await (await messages(loop)).json();
+    const second = JSON.parse(await (await messages(loop)).text());
     expect(second.content).toMatchObject([{ type: 'text', text: 'sunny' }]);
     const { contents } = sent(chats(upstream).at(-1)).request;
     expect(contents).toHaveLength(3);

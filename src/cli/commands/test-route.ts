@@ -83,7 +83,7 @@ function wayOut(report: RouteReport, now: number): string {
   const disabled = keys.find((key) => key.verdict === 'disabled');
   const ways = [
     ...(ends.length > 0 ? [`the next one is back ${fromNow(Math.min(...ends), now)}`] : []),
-    ...(stuck ? [`rotator keys reset ${stuck.id}`] : []),
+    ...(stuck ? [wayBack(stuck)] : []),
     ...(ends.length === 0 && !stuck && disabled ? [`rotator keys enable ${disabled.id}`] : []),
   ];
   if (ways.length > 0) return ways.join('; or ');
@@ -92,6 +92,12 @@ function wayOut(report: RouteReport, now: number): string {
   if (skipped) return `${skipped.target} is skipped: ${skipped.skipped}`;
   if (keys.length > 0) return 'the list above says why each key cannot';
   return `rotator keys add ${report.targets[0]?.target.split('/')[0] ?? 'PROVIDER'}`;
+}
+
+/** A reset brings back no account: its own reason says what does. */
+function wayBack({ id, blocks }: RouteCredential): string {
+  const held = blocks.find(({ source, until }) => source === 'account' && until === null);
+  return held ? held.reason : `rotator keys reset ${id}`;
 }
 
 type LiveFailure = { readonly exitCode: ExitCode; readonly code: string; readonly hint?: string };

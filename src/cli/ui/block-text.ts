@@ -4,6 +4,8 @@ import { duration } from './human-time.ts';
 
 /** Why something may not be used, and when that is over: `quota, back in 3 h`. `now`: milliseconds since the epoch. */
 export function blockText(block: BlockView, now: number): string {
+  // Of an account the reason says what a person can do; a test or a reset does not bring it back.
+  if (block.source === 'account') return printable(block.reason);
   return `${block.kind}, ${backText(endOf(block), now)}`;
 }
 

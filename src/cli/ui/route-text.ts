@@ -74,7 +74,9 @@ const LEAST_REASON = 24;
 /** Of several blocks the last to end decides: only then is the key back. */
 function reason({ verdict, why, blocks }: RouteCredential, { now }: RouteView): string {
   const [last] = [...blocks].sort((a, b) => (endOf(a) === endOf(b) ? 0 : endOf(b) - endOf(a)));
-  return verdict === 'blocked' && last ? `${blockText(last, now)} (${last.source})` : why;
+  if (verdict !== 'blocked' || !last) return why;
+  const text = blockText(last, now);
+  return last.source === 'account' ? text : `${text} (${last.source})`;
 }
 
 function flowed({ maxColumns }: RouteView, text: string, lead = INDENT): string {

@@ -59,7 +59,13 @@ export type CallDetails = Details & { readonly account_id?: string; readonly api
 
 export type AccountEvent =
   | { readonly type: 'account-joined' | 'account-left' | 'account-refreshed'; readonly id: string }
-  | { readonly type: 'account-changed'; readonly id: string; readonly state: AccountState };
+  /** `isNewToken`: it came with another token than the last one, from a login or another process. */
+  | {
+      readonly type: 'account-changed';
+      readonly id: string;
+      readonly state: AccountState;
+      readonly isNewToken?: boolean;
+    };
 
 export interface Accounts {
   /** In order of their ids; as of the last look at the directory. */
@@ -292,7 +298,8 @@ class OpenAccounts implements Accounts {
     entry.account = this.#completed(account);
     if (isNewToken) entry.holdUntil = 0;
     const view = this.#view(entry);
-    if (JSON.stringify(view) !== before) this.#tell({ type: 'account-changed', id: account.id, state: view.state });
+    if (JSON.stringify(view) !== before)
+      this.#tell({ type: 'account-changed', id: account.id, state: view.state, isNewToken });
   }
 
   #schedule(entry: Entry, ms: number): void {

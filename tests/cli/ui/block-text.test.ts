@@ -11,12 +11,15 @@ const block = (scope: string, seconds: number | null, kind = 'rate_limit'): Bloc
   source: 'retry-after',
 });
 
+const ACCOUNT = 'needs a new login (revoked): rotator oauth login codex';
+
 describe('the blocks of one credential', () => {
   test.each([
     [[], ''],
     [[block('key', 41)], 'rate_limit, back in 41 s'],
     [[block('key', null, 'billing')], 'billing, until it is tested or reset'],
     [[block('key', -1)], 'rate_limit, back now'],
+    [[{ ...block('key', null, 'auth'), reason: ACCOUNT, source: 'account' }], ACCOUNT],
     [[block('model:pro', 10_800, 'quota')], 'pro: quota, back in 3 h'],
     [[block('group:pro', 60)], 'group pro: rate_limit, back in 60 s'],
     [[block('model:pro', 60), block('model:pro', 10_800, 'quota')], 'pro: quota, back in 3 h'],
