@@ -819,7 +819,8 @@ class CredentialPool implements Pool {
       }
       member.polled = polled;
       member.caps?.restore(caps, snapshot.byMs);
-      this.#weighCaps(member, now);
+      // Not news: whoever rests had been used up by that before.
+      this.#roster.weighCaps(member, now);
       for (const model of state.models.keys()) {
         const ledger = this.#roster.look(model);
         this.#roster.keep(ledger, now);

@@ -138,7 +138,11 @@ export class FairCycles {
         return id !== undefined && member && this.#tierOf(member) === tier ? [id] : [];
       });
       const startedAt = Math.min(entry.startedAt + byMs, now);
-      if (exhausted.length > 0) this.#begin(tier, scope, { startedAt, exhausted: new Set(exhausted) });
+      if (exhausted.length === 0) continue;
+      // What came back with the credentials may have begun it already.
+      const begun = this.#running.get(keyOf(tier, scope));
+      if (begun) this.#end(begun);
+      this.#begin(tier, scope, { startedAt, exhausted: new Set([...exhausted, ...(begun?.cycle.exhausted ?? [])]) });
     }
     this.reviewAll(now);
   }

@@ -289,6 +289,21 @@ describe('a cycle survives', () => {
   const reload = (pool: Pool, credentials: readonly PoolCredential[], settings = sequential()) =>
     pool.update(credentials, settings);
 
+  test('a restart, whatever caps still rest from an earlier one', async () => {
+    const keys = ['a', 'b', 'c'].map((name) => credential(name));
+    const caps = [cap(1, { models: ['capped'] })];
+    const settings = sequential({ scope: 'credential', durationMs: HOUR }, { caps });
+    const { pool, clock } = setUp(keys, { settings });
+    settle(pool, clock.now(), 'a', { kind: 'success' }, 'capped');
+    await clock.advance(HOUR);
+    settle(pool, clock.now(), 'b', spent);
+    expect(verdicts(pool, 'free')).toEqual(['chosen', 'fair_cycle', 'ready']);
+    const restore: unknown = JSON.parse(JSON.stringify(pool.snapshot()));
+    const next = createPool({ provider: 'acme', credentials: keys, settings, clock, random: middle, restore });
+    expect(verdicts(next, 'free')).toEqual(['chosen', 'fair_cycle', 'ready']);
+    expect(next.snapshot()).toMatchObject({ fairCycles: [{ exhausted: ['b'] }] });
+  });
+
   test('a restart, with its beginning', async () => {
     const keys = [credential('a'), credential('b')];
     const settings = sequential({ durationMs: HOUR });
