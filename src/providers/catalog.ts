@@ -53,6 +53,34 @@ function chat(id: string, title: string, baseUrl: string, docUrl: string): Row {
 /** Where the name of a variable is that of a family of vendors: whose key it most likely is. */
 const OWNERS: Readonly<Record<string, string>> = { KIMI_API_KEY: 'kimi_code_plan_global' };
 
+/**
+ * Keys to the whole of an account, of whose many services models are one: who has set one of these means something else,
+ * until the config names the vendor.
+ */
+const ACCOUNT_KEYS: ReadonlySet<string> = new Set([
+  'CLARIFAI_PAT',
+  'CLOUDFLARE_API_KEY',
+  'DATABRICKS_API_KEY',
+  'DATABRICKS_TOKEN',
+  'DIGITALOCEAN_ACCESS_TOKEN',
+  'DIGITALOCEAN_API_KEY',
+  'HELICONE_API_KEY',
+  'HETZNER_API_KEY',
+  'INFOMANIAK_API_KEY',
+  'META_API_KEY',
+  'MODAL_API_KEY',
+  'NEON_API_KEY',
+  'OCI_API_KEY',
+  'OVHCLOUD_API_KEY',
+  'QINIU_API_KEY',
+  'SCALEWAY_API_KEY',
+  'STACKIT_API_KEY',
+  'VERCEL_API_KEY',
+  'VOLCENGINE_API_KEY',
+  'VULTR_API_KEY',
+  'WANDB_API_KEY',
+]);
+
 /** `isTaken`: names of vendors with entries of their own. */
 export function packagedVendors(isTaken: (name: string) => boolean): readonly Provider[] {
   const rows = [...packagedRows(), ...MORE].filter(({ id }) => !isTaken(id));
@@ -103,8 +131,9 @@ const others: Readonly<Record<Exclude<Row['protocol'], 'openai-chat'>, Pick<Prov
   },
 };
 
-/** Of several vendors with the same variable: whose key it is while none of them is named in the config. */
+/** Whose key it is while the config names none of the vendors that read the variable; undefined: nobody's. */
 export function keyOwner(variable: string, vendors: readonly Provider[]): Provider | undefined {
+  if (ACCOUNT_KEYS.has(variable)) return undefined;
   const all = vendors.filter(({ keyEnv }) => keyEnv.includes(variable));
   if (all.length < 2) return all[0];
   const named = all.find(({ id }) => id === OWNERS[variable]);

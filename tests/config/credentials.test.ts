@@ -277,6 +277,12 @@ describe('vendors of one family, which read the same variable', () => {
     expect(keysOf(credentials(null, env))).toEqual({ minimax: ['mm'] });
   });
 
+  test('of a whole account is taken only for a vendor that the config names', () => {
+    const env = { DIGITALOCEAN_ACCESS_TOKEN: 'cloud', WANDB_API_KEY: 'lab', GROQ_API_KEY: 'g' };
+    expect(keysOf(credentials('discover_env: all', env))).toEqual({ groq: ['g'] });
+    expect(keysOf(credentials('providers: { digitalocean: {} }', env))).toEqual({ digitalocean: ['cloud'] });
+  });
+
   test('the one that the config names takes it, and its owner does not', () => {
     expect(keysOf(credentials('{ discover_env: all, providers: { minimax-cn: {} } }', env))).toEqual({
       minimax_cn: ['mm'],
@@ -310,7 +316,7 @@ describe('vendors of one family, which read the same variable', () => {
 
 describe('a vendor whose URL holds something of the user’s own', () => {
   test('is set up from the environment when all of it is there', () => {
-    const env = { CLOUDFLARE_API_KEY: 'k', CLOUDFLARE_ACCOUNT_ID: '0123' };
+    const env = { CLOUDFLARE_WORKERS_AI_API_KEY: 'k', CLOUDFLARE_ACCOUNT_ID: '0123' };
     const found = credentials(null, env);
     expect(keysOf(found)).toEqual({ cloudflare_workers_ai: ['k'] });
     expect(found.providers.get('cloudflare_workers_ai')?.provider.baseUrl).toBe(
@@ -319,9 +325,11 @@ describe('a vendor whose URL holds something of the user’s own', () => {
   });
 
   test('is passed over, with a note, when a part is missing', () => {
-    const { providers, found, notes } = credentials(null, { CLOUDFLARE_API_KEY: 'k' });
+    const { providers, found, notes } = credentials(null, { CLOUDFLARE_WORKERS_AI_API_KEY: 'k' });
     expect([providers.size, found]).toEqual([0, []]);
-    expect(notes).toEqual(['CLOUDFLARE_API_KEY is not used: cloudflare_workers_ai needs CLOUDFLARE_ACCOUNT_ID, too']);
+    expect(notes).toEqual([
+      'CLOUDFLARE_WORKERS_AI_API_KEY is not used: cloudflare_workers_ai needs CLOUDFLARE_ACCOUNT_ID, too',
+    ]);
   });
 
   test('the config goes before the environment', () => {
