@@ -1,3 +1,5 @@
+import { isObject } from '../shared/json-shape.ts';
+
 /** What one piece of an answer tells a person who reads along. */
 export type AnswerEvent =
   | { readonly kind: 'text'; readonly text: string }
@@ -50,29 +52,29 @@ function readLine(line: string): AnswerEvent[] {
 export const readWhole = (reply: unknown): AnswerEvent[] => readEvent(reply, 'message');
 
 function readEvent(event: unknown, part: 'delta' | 'message'): AnswerEvent[] {
-  if (!isRecord(event)) return [];
+  if (!isObject(event)) return [];
   const error = readError(event);
   if (error) return [{ kind: 'error', error }];
   const events: AnswerEvent[] = [];
   // Of several choices (`-o n=2`) the first is the answer; in a stream their pieces come mixed.
   const choices: readonly unknown[] = Array.isArray(event.choices) ? event.choices : [];
-  const choice = choices.find((one) => isRecord(one) && (one.index ?? 0) === 0);
-  if (isRecord(choice)) {
-    const said = isRecord(choice[part]) ? choice[part] : {};
+  const choice = choices.find((one) => isObject(one) && (one.index ?? 0) === 0);
+  if (isObject(choice)) {
+    const said = isObject(choice[part]) ? choice[part] : {};
     const reasoning = said.reasoning_content ?? said.reasoning;
     if (typeof reasoning === 'string' && reasoning !== '') events.push({ kind: 'reasoning', text: reasoning });
     if (typeof said.content === 'string' && said.content !== '') events.push({ kind: 'text', text: said.content });
     if (typeof choice.finish_reason === 'string') events.push({ kind: 'finish', reason: choice.finish_reason });
   }
-  if (isRecord(event.usage)) events.push({ kind: 'usage', usage: readUsage(event.usage) });
+  if (isObject(event.usage)) events.push({ kind: 'usage', usage: readUsage(event.usage) });
   return events;
 }
 
 /** The OpenAI error envelope; null when this is none. */
 export function readError(body: unknown): AnswerError | null {
-  if (!isRecord(body) || body.error === undefined || body.error === null) return null;
+  if (!isObject(body) || body.error === undefined || body.error === null) return null;
   const error = body.error;
-  if (!isRecord(error)) return { type: null, code: null, message: String(error) };
+  if (!isObject(error)) return { type: null, code: null, message: String(error) };
   return {
     type: textOf(error.type),
     code: textOf(error.code),
@@ -84,14 +86,10 @@ function readUsage(usage: Record<string, unknown>): TokenUsage {
   return {
     inputTokens: numberOf(usage.prompt_tokens),
     outputTokens: numberOf(usage.completion_tokens),
-    cachedTokens: isRecord(usage.prompt_tokens_details) ? numberOf(usage.prompt_tokens_details.cached_tokens) : null,
+    cachedTokens: isObject(usage.prompt_tokens_details) ? numberOf(usage.prompt_tokens_details.cached_tokens) : null,
     cost: numberOf(usage.cost),
   };
 }
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : null);
 const numberOf = (value: unknown) => (typeof value === 'number' ? value : null);
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

@@ -10,6 +10,7 @@ import type {
   UsageReport,
 } from '../gateway/operations.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
+import { isObject } from '../shared/json-shape.ts';
 import type { Secret } from '../shared/secret.ts';
 
 /** What the command line asks of a gateway, in this process or in a running server. */
@@ -161,11 +162,7 @@ async function messageOf(reply: Response): Promise<string> {
 }
 
 function errorText(body: unknown, field: 'message' | 'hint'): string | null {
-  const error = isRecord(body) && isRecord(body.error) ? body.error : null;
+  const error = isObject(body) && isObject(body.error) ? body.error : null;
   const value = error?.[field];
   return typeof value === 'string' ? value : null;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -19,6 +19,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
+import { isObject } from '../shared/json-shape.ts';
 
 /** As the last step of a path: a new item at the end of a list. */
 export const APPEND = Symbol('append');
@@ -101,7 +102,7 @@ export function readYaml(text: string): { readonly tree: Record<string, unknown>
   const document = parse(text);
   if (document.errors.length > 0) return null;
   const tree: unknown = document.toJS({ maxAliasCount: 1000 }) ?? {};
-  return isRecord(tree) ? { tree } : null;
+  return isObject(tree) ? { tree } : null;
 }
 
 const parse = (text: string): Document.Parsed =>
@@ -385,7 +386,7 @@ function insertInto(tree: unknown, path: EditPath, value: unknown): unknown {
   // A place that is not there is refused where the text is looked at.
   if (typeof step === 'number')
     return Array.isArray(tree) && step < tree.length ? tree.with(step, insertInto(tree[step], rest, value)) : tree;
-  const fields = isRecord(tree) ? tree : {};
+  const fields = isObject(tree) ? tree : {};
   return { ...fields, [step]: insertInto(fields[step], rest, value) };
 }
 
@@ -394,14 +395,14 @@ function replaceIn(tree: unknown, path: ValuePath, value: unknown): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return value;
   if (typeof step === 'number') return Array.isArray(tree) ? tree.with(step, replaceIn(tree[step], rest, value)) : tree;
-  return isRecord(tree) ? { ...tree, [step]: replaceIn(tree[step], rest, value) } : tree;
+  return isObject(tree) ? { ...tree, [step]: replaceIn(tree[step], rest, value) } : tree;
 }
 
 function withoutField(tree: unknown, path: ValuePath): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return tree;
   if (typeof step === 'number') return Array.isArray(tree) ? tree.with(step, withoutField(tree[step], rest)) : tree;
-  if (!isRecord(tree)) return tree;
+  if (!isObject(tree)) return tree;
   const { [step]: child, ...others } = tree;
   if (rest.length > 0) return { ...tree, [step]: withoutField(child, rest) };
   return others;
@@ -412,10 +413,7 @@ function removeFrom(tree: unknown, path: ValuePath, index: number): unknown {
   if (step === undefined) return Array.isArray(tree) ? tree.toSpliced(index, 1) : tree;
   if (typeof step === 'number')
     return Array.isArray(tree) ? tree.with(step, removeFrom(tree[step], rest, index)) : tree;
-  return isRecord(tree) ? { ...tree, [step]: removeFrom(tree[step], rest, index) } : tree;
+  return isObject(tree) ? { ...tree, [step]: removeFrom(tree[step], rest, index) } : tree;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const describePath = (path: EditPath): string => (path.length === 0 ? 'the file' : path.map(String).join('.'));

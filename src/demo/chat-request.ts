@@ -1,4 +1,5 @@
 // Reads an OpenAI chat request as far as the demo answers to it. Unknown fields are ignored, as a vendor would.
+import { isObject } from '../shared/json-shape.ts';
 import { badRequest, type DemoProblem } from './demo-problem.ts';
 
 export type DemoMessage = { readonly role: string; readonly text: string; readonly images: number };
@@ -98,10 +99,6 @@ function readFormat(format: unknown): ChatRequest['format'] {
   if (format.type === 'json_object') return { kind: 'json' };
   if (format.type !== 'json_schema') return { kind: 'text' };
   return { kind: 'schema', schema: isObject(format.json_schema) ? format.json_schema.schema : undefined };
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isWhole(value: unknown): value is number {

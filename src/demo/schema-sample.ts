@@ -1,4 +1,4 @@
-import { isObject } from './chat-request.ts';
+import { isObject } from '../shared/json-shape.ts';
 
 // A schema may refer to itself; deeper than this an optional branch is left out.
 const MAX_DEPTH = 8;

@@ -4,6 +4,7 @@ import { readCommonModels } from '../providers/model-list.ts';
 import type { ListedModel, Provider } from '../providers/provider.ts';
 import { modelsUrl, upstreamHeaders } from '../providers/request.ts';
 import type { Clock } from '../shared/clock.ts';
+import { parseJson } from '../shared/json-shape.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
 import { isSignedOut, placeOf, sign, signedOutFailure, signIn } from './signed-in.ts';
@@ -54,7 +55,7 @@ export async function askModels(
         connectTimeoutMs: runtime.timeouts.connectMs,
       });
       const text = await response.text();
-      const json = parse(text);
+      const json = parseJson(text);
       if (response.status !== 200 || json === undefined || text.length > MAX_LIST_BYTES) {
         const reply = { status: response.status, headers: response.headers, text: text.slice(0, 65_536), json };
         return {
@@ -111,12 +112,4 @@ function listFailure(error: unknown, provider: string): Failure {
     return { kind: 'unclassified', status: null, message: `${provider} could not be asked for its models: ${reason}` };
   }
   return { kind: 'timeout', phase: 'total', status: null, message: `${provider} did not send its model list in time` };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -12,7 +12,7 @@ import type { AnswerReader } from '../protocols/plain-json.ts';
 import type { JsonRecord } from '../protocols/ir.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import type { Clock } from '../shared/clock.ts';
-import { isObject } from '../shared/json-shape.ts';
+import { isObject, parseJson } from '../shared/json-shape.ts';
 import type { Secret } from '../shared/secret.ts';
 import { bodyFailure } from '../transport/fetch-upstream.ts';
 import { SseFramer } from '../transport/sse.ts';
@@ -414,14 +414,6 @@ async function readText(response: Response, maxBytes: number): Promise<string> {
   }
   void reader.cancel().catch(() => undefined);
   return new TextDecoder().decode(Buffer.concat(pieces).subarray(0, maxBytes));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes.subarray(0, MAX_ERROR_BYTES));

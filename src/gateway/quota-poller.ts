@@ -3,6 +3,7 @@ import type { PolledQuota } from '../pool/polled-quota.ts';
 import { classifyReply } from '../providers/classify.ts';
 import type { QuotaPoll } from '../providers/quota-poll.ts';
 import { upstreamHeaders } from '../providers/request.ts';
+import { parseJson } from '../shared/json-shape.ts';
 import { TransportError } from '../transport/upstream.ts';
 import type { AskTools } from './ask.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
@@ -151,7 +152,7 @@ async function askQuota({ runtime, poll, access }: Task, tools: AskTools, signal
       connectTimeoutMs: runtime.timeouts.connectMs,
     });
     const text = await response.text();
-    const json = text.length > MAX_BYTES ? undefined : parse(text);
+    const json = text.length > MAX_BYTES ? undefined : parseJson(text);
     const now = tools.clock.now();
     if (response.status !== 200) {
       const reply = { status: response.status, headers: response.headers, text: text.slice(0, 65_536), json };
@@ -164,13 +165,5 @@ async function askQuota({ runtime, poll, access }: Task, tools: AskTools, signal
     if (error instanceof TransportError) return failed(`${runtime.id}: ${error.message}`);
     if (error instanceof DOMException) return failed(`${runtime.id} did not tell its quota in time`);
     return failed(`${runtime.id} could not be asked: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

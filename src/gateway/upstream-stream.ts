@@ -1,5 +1,6 @@
 import type { FrameFacts, StreamProgress, StreamReader, Usage } from '../protocols/codec.ts';
 import type { AnswerReader } from '../protocols/plain-json.ts';
+import { isEditable } from '../providers/editable-json.ts';
 import type { JsonObject, StreamRewriter } from '../providers/provider.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { SseFrame } from '../shared/sse.ts';
@@ -144,7 +145,7 @@ export class UpstreamStream {
   /** The frame as it goes to the client: its own bytes, unless the provider's dialect or the client's protocol forbid it. */
   #outgoing(frame: SseFrame, facts: FrameFacts): Uint8Array {
     const { adapt, translation } = this.#rules;
-    const isAdapted = adapt !== null && isJsonObject(facts.json) && adapt(facts.json);
+    const isAdapted = adapt !== null && isEditable(facts.json) && adapt(facts.json);
     if (isAdapted) this.#isAdapted = true;
     if (translation) return encoder.encode(translation.push(frame, facts.json));
     if (!isAdapted) return frame.bytes;
@@ -237,8 +238,4 @@ class Output {
       );
     } else if (bytes.length > 0) this.pieces.push(bytes);
   }
-}
-
-function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

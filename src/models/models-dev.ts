@@ -1,3 +1,4 @@
+import { isObject } from '../shared/json-shape.ts';
 import { catalogueNames } from './catalogue-names.ts';
 import type { ModelFacts } from './model-facts.ts';
 import type { ModelPrice, Rate, RateName } from './model-price.ts';
@@ -69,7 +70,7 @@ function modelsDevPrice(id: string, cost: Fields): ModelPrice | undefined {
 type Fields = { readonly [name: string]: unknown };
 
 function fields(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+  return isObject(value) ? value : {};
 }
 
 const count = (value: unknown) =>

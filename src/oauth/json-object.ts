@@ -1,18 +1,13 @@
+import { isObject, objectsIn, parseJson } from '../shared/json-shape.ts';
+
 /** JSON of vendors and of files that others wrote: read loosely, trusted in nothing. */
 
-export type JsonObject = { [name: string]: unknown };
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+export type JsonObject = { readonly [name: string]: unknown };
 
 /** The object a text holds; null for everything else. */
 export function parseObject(text: string): JsonObject | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = parseJson(text);
+  return isObject(value) ? value : null;
 }
 
 /** A text of at least one character; null for everything else. */
@@ -37,7 +32,4 @@ export function objectOf(object: JsonObject, name: string): JsonObject | null {
 }
 
 /** The objects of a list; what is none of them is passed over. */
-export function objectsOf(object: JsonObject, name: string): readonly JsonObject[] {
-  const value = object[name];
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
+export const objectsOf = (object: JsonObject, name: string): readonly JsonObject[] => objectsIn(object[name]);

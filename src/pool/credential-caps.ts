@@ -1,3 +1,4 @@
+import { isObject } from '../shared/json-shape.ts';
 import { amountText, type Cap, capKey, capLimit, windowText } from './cap.ts';
 import type { CapBasis } from './cap-basis.ts';
 import { type DailyReset, nextMonth, nextReset, nextWeek } from './daily-reset.ts';
@@ -175,7 +176,7 @@ export class CredentialCaps {
     if (!Array.isArray(stored)) return;
     const left = [...this.#counts];
     for (const entry of stored) {
-      if (!isRecord(entry)) continue;
+      if (!isObject(entry)) continue;
       const at = left.findIndex(({ key }) => key === entry.key);
       const [count] = at < 0 ? [] : left.splice(at, 1);
       if (!count || !isAmount(entry.used) || !isAmount(entry.foreign)) continue;
@@ -279,6 +280,3 @@ function begin(count: CapCount): void {
 }
 
 const isAmount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,3 +1,4 @@
+import { isObject } from '../shared/json-shape.ts';
 import { endOf } from './blocks.ts';
 import { type CredentialId, isInUse } from './credential.ts';
 import type { Due } from './due-heap.ts';
@@ -128,7 +129,7 @@ export class FairCycles {
     if (!rules || !Array.isArray(stored)) return;
     const ids = new Map([...this.#roster.members.keys()].map((id) => [String(id), id]));
     for (const entry of stored.slice(0, MAX_CYCLES)) {
-      if (!isRecord(entry) || typeof entry.scope !== 'string' || typeof entry.startedAt !== 'number') continue;
+      if (!isObject(entry) || typeof entry.scope !== 'string' || typeof entry.startedAt !== 'number') continue;
       const { tier, scope } = entry;
       if ((tier === null) !== rules.isCrossTier || (scope === EVERYTHING) !== (rules.scope === 'credential')) continue;
       if ((tier !== null && typeof tier !== 'number') || !Array.isArray(entry.exhausted)) continue;
@@ -221,6 +222,3 @@ export class FairCycles {
 }
 
 const keyOf = (tier: number | null, scope: string) => `${tier ?? '*'} ${scope}`;
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,3 +1,4 @@
+import { isObject } from '../shared/json-shape.ts';
 import type { KeyLimits } from './credential.ts';
 import { type DailyReset, nextReset } from './daily-reset.ts';
 import type { LearnedCeiling, LearnedLimits } from './outcome.ts';
@@ -283,14 +284,14 @@ export class CredentialLimits {
 
   /** Takes over what `snapshot` gave, on a fresh one. What is past or malformed is left out. */
   restore(stored: unknown, now: number): void {
-    if (!isRecord(stored)) return;
+    if (!isObject(stored)) return;
     this.#rpm?.window.restore(stored.rpm, now);
     this.#tpm?.window.restore(stored.tpm, now);
     this.#rpd?.window.restore(stored.rpd, now);
     this.#tpd?.window.restore(stored.tpd, now);
     if (!Array.isArray(stored.learned)) return;
     for (const entry of stored.learned) {
-      if (!isRecord(entry)) continue;
+      if (!isObject(entry)) continue;
       const { scope, limit, remaining, at, resetAt, refill, spent } = entry;
       const name = NAMES.find((known) => known === entry.name);
       if (name === undefined || typeof scope !== 'string') continue;
@@ -444,9 +445,6 @@ const isOfTokens = (name: WindowName) => name === 'tpm' || name === 'tpd';
 const unitOf = (name: WindowName) => (isOfTokens(name) ? 'tokens' : 'requests');
 
 const isAmount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null;
 
 /** Whole and not negative, whatever an estimate or a vendor says. */
 const amountOf = (tokens: number) => (tokens > 0 && Number.isFinite(tokens) ? Math.ceil(tokens) : 0);

@@ -1,3 +1,5 @@
+import { isObject } from '../shared/json-shape.ts';
+
 /** What a provider answers to the question what is left, in the pool's own words. Times are milliseconds since the epoch. */
 export type PolledWindow = {
   /** `key`, `group:NAME` or `model:NAME`. */
@@ -42,9 +44,9 @@ const LONG_MS = 60 * 60_000;
 
 /** Plain JSON that was written by an earlier run; what is malformed or past is left out. */
 export function readPolled(stored: unknown, now: number): PolledQuota | null {
-  if (!isRecord(stored) || !isNumber(stored.askedAt) || !Array.isArray(stored.windows)) return null;
+  if (!isObject(stored) || !isNumber(stored.askedAt) || !Array.isArray(stored.windows)) return null;
   const windows = stored.windows.flatMap((entry: unknown): PolledWindow[] => {
-    if (!isRecord(entry)) return [];
+    if (!isObject(entry)) return [];
     const { scope, name, lengthMs, used, limit, remaining, resetAt } = entry;
     const unit = UNITS.find((known) => known === entry.unit);
     if (typeof scope !== 'string' || typeof name !== 'string' || unit === undefined) return [];
@@ -69,6 +71,3 @@ const UNITS = ['requests', 'tokens', 'credits', 'percent'] as const;
 const numberOf = (value: unknown) => (isNumber(value) ? value : null);
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

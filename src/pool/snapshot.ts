@@ -1,3 +1,4 @@
+import { isObject } from '../shared/json-shape.ts';
 import type { AffinityMap } from './affinity.ts';
 import { CLEAR, type CredentialState, HEALTHY, type HeldBlock, ripen, type ScopeState, shiftScope } from './blocks.ts';
 import { type ModelState, QUIET } from './breaker.ts';
@@ -102,12 +103,12 @@ export function writeSnapshot(
 }
 
 export function readSnapshot(stored: unknown, now: number): Snapshot | null {
-  if (!isRecord(stored) || stored.version !== VERSION || !isNumber(stored.at) || !isNumber(stored.dayEndsAt))
+  if (!isObject(stored) || stored.version !== VERSION || !isNumber(stored.at) || !isNumber(stored.dayEndsAt))
     return null;
   const byMs = stored.at > now + MAX_NUDGE_MS ? now - stored.at : 0;
   const credentials: Snapshot['credentials'][number][] = [];
   for (const entry of listOf(stored.credentials)) {
-    if (!isRecord(entry) || typeof entry.id !== 'string') continue;
+    if (!isObject(entry) || typeof entry.id !== 'string') continue;
     const { suspects } = entry;
     credentials.push({
       id: entry.id,
@@ -184,7 +185,7 @@ function scopesOf(stored: unknown, kind: string, byMs: number, now: number): Rea
 
 /** Null when nothing of it is left. */
 function scopeOf(stored: unknown, name: string, byMs: number, now: number): ScopeState | null {
-  if (!isRecord(stored)) return null;
+  if (!isObject(stored)) return null;
   const { streak, streakAt, dayRefusedAt, probation } = stored;
   const read: ScopeState = {
     blocks: listOf(stored.blocks).flatMap((block) => blockOf(block, name, now - byMs) ?? []),
@@ -192,7 +193,7 @@ function scopeOf(stored: unknown, name: string, byMs: number, now: number): Scop
     streakAt: isNumber(streakAt) ? streakAt : 0,
     dayRefusedAt: isNumber(dayRefusedAt) ? dayRefusedAt : null,
     probation:
-      isRecord(probation) && isStep(probation.step) && isNumber(probation.since)
+      isObject(probation) && isStep(probation.step) && isNumber(probation.since)
         ? { step: probation.step, since: probation.since }
         : null,
   };
@@ -217,7 +218,7 @@ const KINDS = [
 ] as const satisfies readonly BlockKind[];
 
 function blockOf(stored: unknown, scope: string, writtenAt: number): HeldBlock | null {
-  if (!isRecord(stored)) return null;
+  if (!isObject(stored)) return null;
   const { until, reason, source, since, isProbed, told } = stored;
   const kind = KINDS.find((known) => known === stored.kind);
   if (kind === undefined || !isNumber(since) || (until !== null && !isNumber(until))) return null;
@@ -231,14 +232,14 @@ function blockOf(stored: unknown, scope: string, writtenAt: number): HeldBlock |
     since,
     isProbed: isProbed === true,
     told:
-      isRecord(told) && isNumber(told.until) && typeof told.source === 'string'
+      isObject(told) && isNumber(told.until) && typeof told.source === 'string'
         ? { until: told.until, source: told.source }
         : null,
   };
 }
 
 function totalsOf(stored: unknown): Totals {
-  const totals = isRecord(stored) ? stored : {};
+  const totals = isObject(stored) ? stored : {};
   const { requests, successes, failures, inputTokens, outputTokens } = totals;
   return {
     requests: countOf(requests),
@@ -256,6 +257,3 @@ const isStep = (value: unknown): value is number => value === 0 || value === 1 |
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,6 +1,6 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, parseJson } from '../shared/json-shape.ts';
 import { holds } from './byte-search.ts';
-import { isObject } from './json-shape.ts';
 import type { AdaptContext, BodyRules, FieldEdit, JsonObject, Provider } from './provider.ts';
 
 /** Brings requests and replies into and out of a vendor's dialect. What needs no change costs no parse. */
@@ -117,10 +117,6 @@ function isEmptyList(value: Uint8Array | undefined): boolean {
 }
 
 function parseObject(bytes: Uint8Array): JsonObject | null {
-  try {
-    const value: unknown = JSON.parse(decoder.decode(bytes));
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = parseJson(decoder.decode(bytes));
+  return isObject(value) ? value : null;
 }

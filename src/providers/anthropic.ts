@@ -1,8 +1,7 @@
-import { countOr } from '../shared/json-shape.ts';
+import { countOr, isObject, objectsIn } from '../shared/json-shape.ts';
 import { holds } from './byte-search.ts';
 import { readError } from './error-body.ts';
 import { billing, forbidden } from './failure-from.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
 import type { Provider } from './provider.ts';
 

@@ -1,9 +1,10 @@
 import { toGeminiParameters } from '../protocols/gemini/schema-to-gemini.ts';
 import { field } from '../protocols/gemini/wire-field.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { holds } from './byte-search.ts';
+import { countOf } from './count-of.ts';
 import { together } from './field-edits.ts';
-import { countOf, isObject, objectsIn } from './json-shape.ts';
 import type { AdaptContext, FieldEdit, JsonObject } from './provider.ts';
 
 /** What Antigravity wants of a `generateContent` body: less than Gemini takes, and more where Claude is behind it. */

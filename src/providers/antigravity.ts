@@ -1,5 +1,6 @@
 import { field } from '../protocols/gemini/wire-field.ts';
 import { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject } from '../shared/json-shape.ts';
 import { alwaysThinks, editAntigravityBody, isClaudeModel, wantsThoughts } from './antigravity-body.ts';
 import {
   classifyCodeAssist,
@@ -9,7 +10,6 @@ import {
   outOfEnvelope,
   sharesLeft,
 } from './code-assist.ts';
-import { isObject } from './json-shape.ts';
 import type { Provider } from './provider.ts';
 import { endpointUrl } from './request.ts';
 

@@ -1,6 +1,6 @@
 import type { ProtocolId } from '../protocols/codec.ts';
 import { JsonIndex } from '../shared/json-bytes.ts';
-import { isObject } from './json-shape.ts';
+import { isObject } from '../shared/json-shape.ts';
 
 /**
  * What the user's config wants of a body, in the words of the upstream's protocol. It comes after all that rotator does

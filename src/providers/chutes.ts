@@ -1,8 +1,8 @@
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
 import { endpointsAt } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { overloaded, rateLimited } from './failure-from.ts';
-import { isObject } from './json-shape.ts';
 import { vendorUrl } from './quota-poll.ts';
 import { readWaitHint, untilMidnight } from './wait-hint.ts';
 

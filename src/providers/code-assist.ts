@@ -1,8 +1,8 @@
 import { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject } from '../shared/json-shape.ts';
 import { namesDailyQuota, readError } from './error-body.ts';
 import type { Failure } from './failure.ts';
 import { modelMissing, overloaded, rateLimited, upstreamError } from './failure-from.ts';
-import { isObject } from './json-shape.ts';
 import type { ErrorReply, Provider } from './provider.ts';
 import type { QuotaReading } from './quota-poll.ts';
 import { readWaitHint } from './wait-hint.ts';

@@ -1,8 +1,8 @@
 import { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { holds } from './byte-search.ts';
 import { readError } from './error-body.ts';
 import { forbidden, overloaded, rateLimited } from './failure-from.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import type { FieldEdit, Provider } from './provider.ts';
 import type { QuotaReading } from './quota-poll.ts';
 import { readWaitHint } from './wait-hint.ts';

@@ -1,7 +1,7 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import type { SseFrame } from '../shared/sse.ts';
 import { eventFrame, eventOf } from './event-frame.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import type { AdaptContext, FieldEdit, JsonObject, StreamRewriter } from './provider.ts';
 import { effortOf, isOff } from './reasoning-effort.ts';
 

@@ -1,9 +1,9 @@
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { COHERE_FIELDS, COHERE_NAMES, editForCohere, readCohereReply, rewriteCohereStream } from './cohere-chat.ts';
 import { cohereEmbeddings } from './cohere-embeddings.ts';
 import { compatible } from './compatible.ts';
 import { readError } from './error-body.ts';
 import { rateLimited } from './failure-from.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import { readRows } from './model-list.ts';
 import { readWaitHint } from './wait-hint.ts';
 

@@ -1,7 +1,7 @@
 import { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { holds } from './byte-search.ts';
 import { compatible } from './compatible.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
 
 /** GitHub Copilot with its accounts. GitHub serves officially supported clients: its refusal is passed on as it is. */

@@ -1,6 +1,6 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import type { AdaptContext, FieldEdit, JsonObject } from './provider.ts';
 import { deepseekEffort, effortOf, isOff } from './reasoning-effort.ts';
 

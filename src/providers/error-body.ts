@@ -1,5 +1,5 @@
 import { redact } from '../observe/redact.ts';
-import { isObject, objectsIn } from './json-shape.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import type { ErrorReply, JsonObject } from './provider.ts';
 
 /** What an error reply says, read from any of the shapes that vendors use. */

@@ -1,5 +1,5 @@
+import { isObject, parseJson } from '../shared/json-shape.ts';
 import type { SseFrame } from '../shared/sse.ts';
-import { isObject } from './json-shape.ts';
 import type { JsonObject } from './provider.ts';
 
 const encoder = new TextEncoder();
@@ -13,10 +13,6 @@ export function eventFrame(json: JsonObject): SseFrame {
 /** The JSON object that a frame holds; null for comments, end marks and everything else. */
 export function eventOf({ data }: SseFrame): JsonObject | null {
   if (data === null || data[0] !== '{') return null;
-  try {
-    const json: unknown = JSON.parse(data);
-    return isObject(json) ? json : null;
-  } catch {
-    return null;
-  }
+  const json = parseJson(data);
+  return isObject(json) ? json : null;
 }

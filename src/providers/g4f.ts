@@ -1,7 +1,8 @@
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
+import { isEditable } from './editable-json.ts';
 import { type ErrorFacts, readError } from './error-body.ts';
 import { forbidden, modelMissing, rateLimited, upstreamError } from './failure-from.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import { readRows, modelRows } from './model-list.ts';
 import type { FieldEdit, JsonObject, Provider } from './provider.ts';
 import { effortOf, isOff } from './reasoning-effort.ts';
@@ -54,7 +55,7 @@ function editEffort(effort: string | null): FieldEdit | undefined {
 /** Usage is the number of chunks where the site behind tells none: the prompt then has no tokens at all. */
 function markEstimate(body: JsonObject): boolean {
   const { usage } = body;
-  if (!isObject(usage) || usage.prompt_tokens !== 0 || usage.estimated === true) return false;
+  if (!isEditable(usage) || usage.prompt_tokens !== 0 || usage.estimated === true) return false;
   usage.estimated = true;
   return true;
 }

@@ -1,5 +1,5 @@
-import { countOr } from '../shared/json-shape.ts';
 import { JsonIndex } from '../shared/json-bytes.ts';
+import { countOr, isObject, objectsIn } from '../shared/json-shape.ts';
 import {
   classifyCodeAssist,
   CODE_ASSIST_URL,
@@ -8,7 +8,6 @@ import {
   outOfEnvelope,
   sharesLeft,
 } from './code-assist.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import type { Provider } from './provider.ts';
 import { endpointUrl } from './request.ts';
 

@@ -1,8 +1,7 @@
-import { countOr } from '../shared/json-shape.ts';
+import { countOr, isObject, objectsIn } from '../shared/json-shape.ts';
 import { geminiEmbeddings } from './embeddings.ts';
 import { namesDailyQuota, readError } from './error-body.ts';
 import { forbidden, rateLimited } from './failure-from.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import { readRows } from './model-list.ts';
 import type { Provider } from './provider.ts';
 import { readWaitHint, untilMidnight } from './wait-hint.ts';

@@ -1,6 +1,6 @@
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
 import { endpointsAt } from './endpoints.ts';
-import { isObject } from './json-shape.ts';
 import { OPENAI_ONLY, withoutThoughts } from './openai-only.ts';
 import type { JsonObject } from './provider.ts';
 import { requestLargerThanMinute } from './request-too-large.ts';

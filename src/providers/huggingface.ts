@@ -1,5 +1,6 @@
+import { objectsIn } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
-import { countOf, objectsIn } from './json-shape.ts';
+import { countOf } from './count-of.ts';
 import { OPENAI_ONLY } from './openai-only.ts';
 import { modelRows, readRows } from './model-list.ts';
 

@@ -1,7 +1,7 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
 import { together } from './field-edits.ts';
-import { isObject } from './json-shape.ts';
 import type { FieldEdit } from './provider.ts';
 import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './qwen-body.ts';
 import { rewriteQwenStream } from './qwen-stream.ts';

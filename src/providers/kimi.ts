@@ -1,6 +1,6 @@
 import { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
-import { isObject } from './json-shape.ts';
 import type { MessageRule } from './message-rules.ts';
 import type { FieldEdit } from './provider.ts';
 import { effortOf, isOff } from './reasoning-effort.ts';

@@ -1,11 +1,12 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { objectsIn } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
+import { editablesIn, isEditable } from './editable-json.ts';
 import { textEmbeddings } from './embeddings.ts';
 import { endpointsAt } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import type { FieldEdit, JsonObject } from './provider.ts';
 import { effortOf, isOff } from './reasoning-effort.ts';
 import { shortenToolIds } from './short-tool-id.ts';
@@ -53,7 +54,7 @@ const toolChoiceEdit = (index: JsonIndex): FieldEdit | undefined =>
 
 /** Content as a list of text and thinking becomes what everyone reads: text beside `reasoning_content`. */
 function flattenContent(message: unknown): boolean {
-  if (!isObject(message) || !Array.isArray(message.content)) return false;
+  if (!isEditable(message) || !Array.isArray(message.content)) return false;
   const parts = objectsIn(message.content);
   const textOf = (value: unknown): string =>
     typeof value === 'string'
@@ -74,7 +75,7 @@ const FINISH: Readonly<Record<string, string>> = { model_length: 'length', error
 
 function adapt(body: JsonObject): boolean {
   let isChanged = false;
-  for (const choice of objectsIn(body.choices)) {
+  for (const choice of editablesIn(body.choices)) {
     if (flattenContent(choice.message)) isChanged = true;
     if (flattenContent(choice.delta)) isChanged = true;
     const reason = choice.finish_reason;

@@ -1,4 +1,5 @@
-import { countOf, isObject, objectsIn } from './json-shape.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
+import { countOf } from './count-of.ts';
 import type { JsonObject, ListedModel } from './provider.ts';
 
 /** The common reading of a model list: OpenAI's shape, with the extra fields that several vendors share. */

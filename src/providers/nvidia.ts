@@ -1,10 +1,10 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
 import { inputTypeEdit, textEmbeddings } from './embeddings.ts';
 import { readError } from './error-body.ts';
 import { modelMissing } from './failure-from.ts';
 import { together } from './field-edits.ts';
-import { isObject } from './json-shape.ts';
 import { editMessages, type MessageRule } from './message-rules.ts';
 import { OPENAI_ONLY } from './openai-only.ts';
 import type { FieldEdit } from './provider.ts';

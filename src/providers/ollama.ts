@@ -1,7 +1,7 @@
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
 import { textEmbeddings } from './embeddings.ts';
 import { endpointsAt } from './endpoints.ts';
-import { isObject } from './json-shape.ts';
 
 export const ollama = compatible({
   id: 'ollama',

@@ -1,9 +1,10 @@
+import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
+import { countOf } from './count-of.ts';
 import { openAiEmbeddings } from './embeddings.ts';
 import { endpointsAt } from './endpoints.ts';
 import { readError } from './error-body.ts';
 import { billing, forbidden, badRequest, modelMissing, overloaded, rateLimited, unclassified } from './failure-from.ts';
-import { countOf, isObject } from './json-shape.ts';
 import { modelRows, readRows } from './model-list.ts';
 import { readSingleLimit } from './rate-headers.ts';
 import type { JsonObject, ListedFacts } from './provider.ts';

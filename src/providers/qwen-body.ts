@@ -1,6 +1,7 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import { holds } from './byte-search.ts';
-import { isObject, objectsIn } from './json-shape.ts';
+import { isEditable } from './editable-json.ts';
 import type { FieldEdit, JsonObject } from './provider.ts';
 
 /** What Qwen's back ends, on whichever host, want of a request body. */
@@ -30,7 +31,7 @@ export function stripToolSchemas(index: JsonIndex): FieldEdit | undefined {
   const tools = index.get('tools');
   const removed = new Set<string>();
   for (const tool of objectsIn(tools)) {
-    if (!isObject(tool.function)) continue;
+    if (!isEditable(tool.function)) continue;
     if (Object.hasOwn(tool.function, 'strict')) {
       delete tool.function.strict;
       removed.add('tools[].function.strict removed');
@@ -41,7 +42,7 @@ export function stripToolSchemas(index: JsonIndex): FieldEdit | undefined {
 }
 
 function stripSchema(schema: unknown): boolean {
-  if (!isObject(schema)) return false;
+  if (!isEditable(schema)) return false;
   let isChanged = Object.hasOwn(schema, 'additionalProperties');
   delete schema.additionalProperties;
   const inner: unknown[] = [schema.items, schema.not];

@@ -1,6 +1,7 @@
+import { isObject, objectsIn } from '../shared/json-shape.ts';
 import type { SseFrame } from '../shared/sse.ts';
+import { editablesIn } from './editable-json.ts';
 import { eventFrame, eventOf } from './event-frame.ts';
-import { isObject, objectsIn } from './json-shape.ts';
 import type { JsonObject, StreamRewriter } from './provider.ts';
 import { ThinkSplitter } from './think-tags.ts';
 
@@ -22,7 +23,7 @@ export function rewriteQwenStream(): StreamRewriter {
   /** True when it changed something. */
   function split(event: JsonObject): boolean {
     let isChanged = false;
-    for (const choice of objectsIn(event.choices)) {
+    for (const choice of editablesIn(event.choices)) {
       const delta = isObject(choice.delta) ? choice.delta : {};
       const splitter = splitters.get(choice.index) ?? new ThinkSplitter();
       splitters.set(choice.index, splitter);

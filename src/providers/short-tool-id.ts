@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { objectsIn, isObject } from './json-shape.ts';
+import { objectsIn } from '../shared/json-shape.ts';
+import { isEditable } from './editable-json.ts';
 import type { MessageRule } from './message-rules.ts';
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
@@ -19,7 +20,7 @@ export const shortenToolIds: MessageRule = {
   apply: (message) => {
     let isChanged = false;
     const shorten = (holder: unknown, key: string) => {
-      if (!isObject(holder) || typeof holder[key] !== 'string') return;
+      if (!isEditable(holder) || typeof holder[key] !== 'string') return;
       const short = shortToolId(holder[key]);
       isChanged ||= short !== holder[key];
       holder[key] = short;

@@ -1,4 +1,5 @@
-import { isObject, objectsIn } from './json-shape.ts';
+import { objectsIn } from '../shared/json-shape.ts';
+import { isEditable } from './editable-json.ts';
 import type { JsonObject } from './provider.ts';
 
 /** Reasoning that comes as `<think>…</think>` before the answer goes where clients look for it: `reasoning_content`. */
@@ -71,7 +72,7 @@ function tailOf(text: string, mark: string): number {
 export function liftThinking(reply: JsonObject): boolean {
   let isChanged = false;
   for (const { message } of objectsIn(reply.choices)) {
-    if (!isObject(message) || typeof message.content !== 'string' || !message.content.trimStart().startsWith(OPEN)) {
+    if (!isEditable(message) || typeof message.content !== 'string' || !message.content.trimStart().startsWith(OPEN)) {
       continue;
     }
     const splitter = new ThinkSplitter();

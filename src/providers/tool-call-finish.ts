@@ -1,4 +1,5 @@
-import { isObject, objectsIn } from './json-shape.ts';
+import { isObject, objectsIn } from '../shared/json-shape.ts';
+import { editablesIn } from './editable-json.ts';
 import type { JsonObject } from './provider.ts';
 
 /**
@@ -10,7 +11,7 @@ export function fixToolCalls(): (body: JsonObject) => boolean {
   const choices = new Map<unknown, ToolPlaces>();
   return (body) => {
     let isChanged = false;
-    for (const choice of objectsIn(body.choices)) {
+    for (const choice of editablesIn(body.choices)) {
       const places = choices.get(choice.index) ?? new ToolPlaces();
       choices.set(choice.index, places);
       if (isObject(choice.delta)) {

@@ -1,6 +1,6 @@
+import { isObject } from '../shared/json-shape.ts';
 import { type ErrorFacts, readError } from './error-body.ts';
 import type { WaitHint } from './failure.ts';
-import { isObject } from './json-shape.ts';
 import type { ErrorReply } from './provider.ts';
 
 /** Finds out of a refused reply when it makes sense to come back. Every dialect of that question is answered here. */

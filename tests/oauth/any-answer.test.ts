@@ -5,8 +5,9 @@ import { readAccount } from '../../src/oauth/accounts/account-json.ts';
 import { readLoad, nextStep } from '../../src/oauth/code-assist/load-answer.ts';
 import { accountRefusal } from '../../src/oauth/code-assist/refusal.ts';
 import { requestTokens } from '../../src/oauth/engine/token-endpoint.ts';
-import { isObject, type JsonObject } from '../../src/oauth/json-object.ts';
+import type { JsonObject } from '../../src/oauth/json-object.ts';
 import { profiles } from '../../src/oauth/profiles/index.ts';
+import { isObject } from '../../src/shared/json-shape.ts';
 import { serviceAt, toolsWith } from './oauth-fixture.ts';
 
 const SECRET = 'refresh-token-that-is-secret';

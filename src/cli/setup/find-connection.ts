@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
+import { isObject } from '../../shared/json-shape.ts';
 import type { Context } from '../context.ts';
 import { withLocalApp } from '../operations.ts';
 import { isWritable, type Place } from '../place.ts';
@@ -76,16 +77,16 @@ export async function servedModels(url: string, key: string): Promise<readonly M
       'set ROTATOR_CLIENT_KEY to one that it takes',
     );
   const body: unknown = await reply.json().catch(() => null);
-  const list: unknown = isRecord(body) ? body.data : null;
+  const list: unknown = isObject(body) ? body.data : null;
   if (!reply.ok || !Array.isArray(list))
     throw new CliError(ExitCode.failed, 'server_error', `${url} is no rotator: it answered ${reply.status}`);
-  return list.filter(isRecord).flatMap(optionOf);
+  return list.filter(isObject).flatMap(optionOf);
 }
 
 function optionOf(card: Readonly<Record<string, unknown>>): readonly ModelOption[] {
   const { id, owned_by: owner, capabilities, supported_output_modalities: outputs } = card;
   if (typeof id !== 'string') return [];
-  const tools = isRecord(capabilities) ? capabilities.function_calling : null;
+  const tools = isObject(capabilities) ? capabilities.function_calling : null;
   return [
     {
       id,
@@ -110,8 +111,4 @@ export async function configuredModels(context: Context, place: Place): Promise<
     writesText: outputs === null ? null : outputs.includes('text'),
     contextLength,
   }));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

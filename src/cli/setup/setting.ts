@@ -1,3 +1,5 @@
+import { isObject } from '../../shared/json-shape.ts';
+
 /** What a client is told: values at places of its own files. */
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
@@ -39,14 +41,11 @@ export function valueAt(tree: unknown, path: ResolvedPath): unknown {
 
 function placeOf(list: unknown, name: string): number {
   if (!Array.isArray(list)) return 0;
-  const index = list.findIndex((item) => isRecord(item) && item.name === name);
+  const index = list.findIndex((item) => isObject(item) && item.name === name);
   return index < 0 ? list.length : index;
 }
 
 function childOf(tree: unknown, step: string | number): unknown {
   if (Array.isArray(tree)) return typeof step === 'number' ? tree[step] : undefined;
-  return isRecord(tree) && Object.hasOwn(tree, step) ? tree[step] : undefined;
+  return isObject(tree) && Object.hasOwn(tree, step) ? tree[step] : undefined;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,5 +1,6 @@
 /** What the project's own tools keep beside the `.env`. */
-import { type Outcome, readJson, set, skip } from './outcome.ts';
+import { parseJson } from '../../shared/json-shape.ts';
+import { type Outcome, set, skip } from './outcome.ts';
 
 export type Setting = { readonly name: string; readonly outcome: Outcome };
 
@@ -27,7 +28,7 @@ export const launcherSettings = (text: string): readonly Setting[] => settings(t
 export const viewerSettings = (text: string): readonly Setting[] => settings(text, VIEWER);
 
 function settings(text: string, table: Readonly<Record<string, Translate>>): readonly Setting[] {
-  const json = readJson(text);
+  const json = parseJson(text);
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     return [{ name: 'the whole file', outcome: skip('it holds no JSON object') }];
   }

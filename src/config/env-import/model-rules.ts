@@ -1,11 +1,11 @@
 /** Which models there are, what they are called, what they cost and how they are asked. */
+import { isObject, parseJson } from '../../shared/json-shape.ts';
 import {
   add,
   type Found,
   isTrue,
   listOf,
   type Outcome,
-  readJson,
   readNumber,
   type Rule,
   set,
@@ -39,7 +39,7 @@ function allowed({ value, variables, parts: [prefix = ''] }: Found): readonly Ou
 }
 
 function definitions({ value, parts: [prefix = ''] }: Found): readonly Outcome[] {
-  const json = readJson(value);
+  const json = parseJson(value);
   const path = ['providers', providerOf(prefix), 'models', 'define'];
   const entries: readonly (readonly [string, unknown])[] | null = Array.isArray(json)
     ? json.map((item) => (typeof item === 'string' ? [item, {}] : ['', null]))
@@ -82,9 +82,6 @@ function asValue(json: unknown): Value | undefined {
     }),
   );
 }
-
-const isObject = (json: unknown): json is Readonly<Record<string, unknown>> =>
-  typeof json === 'object' && json !== null && !Array.isArray(json);
 
 function price({ value, variables, parts: [name = '', kind = ''] }: Found): readonly Outcome[] {
   const split = splitProvider(name, variables);

@@ -98,11 +98,3 @@ export const listOf = (written: string): string[] => [
       .filter((item) => item !== ''),
   ),
 ];
-
-export function readJson(written: string): unknown {
-  try {
-    return JSON.parse(written);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,5 +1,6 @@
 /** What is tried when a target cannot serve: tiers, fallback groups and model routes. */
-import { type Found, listOf, type Outcome, readJson, type Rule, set, setNumber, skip } from './outcome.ts';
+import { parseJson } from '../../shared/json-shape.ts';
+import { type Found, listOf, type Outcome, type Rule, set, setNumber, skip } from './outcome.ts';
 import { providerOf } from './provider-name.ts';
 
 export const routeRules: readonly Rule[] = [
@@ -39,7 +40,7 @@ export const routeRules: readonly Rule[] = [
 
 /** `["a/m","b/n"]`: who asks for `b/n` gets `b/n`, then `a/m`. An entry belongs to the first group that has it. */
 function promotedGroups({ value }: Found): readonly Outcome[] {
-  const json = readJson(value);
+  const json = parseJson(value);
   if (!Array.isArray(json)) return [skip('expected a JSON list of lists')];
   const taken = new Set<string>();
   const outcomes = json.flatMap((members: unknown): Outcome[] => {

@@ -2,8 +2,9 @@
  * An account as JSON: written in one layout, read in all that are around: this program's, the vendors' own tools', those of
  * CLIProxyAPI and of the Python project.
  */
+import { isObject } from '../../shared/json-shape.ts';
 import { Secret } from '../../shared/secret.ts';
-import { isObject, type JsonObject, numberOf, objectOf, textOf } from '../json-object.ts';
+import { type JsonObject, numberOf, objectOf, textOf } from '../json-object.ts';
 import { claimsOf } from '../engine/jwt-claims.ts';
 import type { Profile } from '../profile.ts';
 import type { Account, AccountSource, Details, Standing } from './account.ts';

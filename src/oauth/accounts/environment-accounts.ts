@@ -48,7 +48,7 @@ export function environmentAccounts(env: Env, profiles: readonly Profile[]): rea
 }
 
 function accountAt(env: Env, profile: Profile, prefix: string, index: number): Account | null {
-  const json: JsonObject = {};
+  const json: Record<string, string> = {};
   for (const [name, field] of Object.entries(FIELDS)) {
     const value = env[prefix + name]?.trim();
     if (value) json[field] = value;

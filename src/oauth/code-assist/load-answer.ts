@@ -1,7 +1,8 @@
 /** What `loadCodeAssist` says of an account, and what follows from it. */
 import { redact } from '../../observe/redact.ts';
+import { isObject } from '../../shared/json-shape.ts';
 import type { Standing } from '../accounts/account.ts';
-import { isObject, type JsonObject, objectOf, objectsOf, textOf } from '../json-object.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../json-object.ts';
 
 export type Tier = { readonly id: string; readonly name: string | null; readonly wantsOwnProject: boolean };
 

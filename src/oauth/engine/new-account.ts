@@ -1,6 +1,7 @@
+import { isObject } from '../../shared/json-shape.ts';
 import type { Account } from '../accounts/account.ts';
 import { readAccount } from '../accounts/account-json.ts';
-import { isObject, textOf } from '../json-object.ts';
+import { textOf } from '../json-object.ts';
 import type { Service, ServiceTools } from '../profile.ts';
 import { callService } from './json-call.ts';
 import { subjectOf } from './jwt-claims.ts';

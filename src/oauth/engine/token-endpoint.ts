@@ -4,9 +4,10 @@
  */
 import * as oauth from 'oauth4webapi';
 import { redact } from '../../observe/redact.ts';
+import { isObject } from '../../shared/json-shape.ts';
 import { Secret } from '../../shared/secret.ts';
 import type { Client } from '../accounts/account.ts';
-import { isObject, type JsonObject, numberOf, textOf } from '../json-object.ts';
+import { type JsonObject, numberOf, textOf } from '../json-object.ts';
 import type { Service, ServiceTools } from '../profile.ts';
 import { type CallAnswer, callService } from './json-call.ts';
 import { isLoopback } from './loopback-url.ts';

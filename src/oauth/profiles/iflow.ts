@@ -1,10 +1,11 @@
+import { isObject } from '../../shared/json-shape.ts';
 import { Secret } from '../../shared/secret.ts';
 import type { Account } from '../accounts/account.ts';
 import { COOKIE } from '../accounts/account-json.ts';
 import { callService } from '../engine/json-call.ts';
 import { retryAfterOf } from '../engine/retry-after.ts';
 import type { TokenAnswer } from '../engine/token-answer.ts';
-import { isObject, type JsonObject, textOf } from '../json-object.ts';
+import { type JsonObject, textOf } from '../json-object.ts';
 import type { Profile, Service, ServiceTools } from '../profile.ts';
 
 const NO_KEY = 'it gave no API key; rotator oauth refresh tries again';

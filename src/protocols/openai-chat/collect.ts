@@ -1,6 +1,6 @@
+import { isObject } from '../../shared/json-shape.ts';
 import { framesOf } from '../frames-of.ts';
 import { streamReader } from './stream.ts';
-import { isObject } from './usage.ts';
 
 type Collected = {
   readonly message: { role: string; content: string | null; [field: string]: unknown };

@@ -1,7 +1,8 @@
 import { JsonIndex } from '../../shared/json-bytes.ts';
+import { isObject, parseJson } from '../../shared/json-shape.ts';
 import type { ReplyFacts } from '../codec.ts';
 import { errorIn, hasContent } from './stream.ts';
-import { isObject, usageOf } from './usage.ts';
+import { usageOf } from './usage.ts';
 
 // An answer longer than this is not empty; parsing it to know would cost more than everything else together.
 const EMPTY_CHECK_BYTES = 16 * 1024;
@@ -17,7 +18,7 @@ export function readReply(bytes: Uint8Array): ReplyFacts {
       { error: index.get('error'), code: index.get('code'), message: index.get('message'), type: index.get('type') },
       null,
     );
-    if (error !== undefined) return { state: 'error', error: parse(bytes) };
+    if (error !== undefined) return { state: 'error', error: parseJson(new TextDecoder().decode(bytes)) };
     return { state: 'unreadable', reason: 'the reply has no choices' };
   }
   const usage = usageOf({ usage: index.get('usage'), x_groq: index.get('x_groq') });
@@ -46,7 +47,7 @@ function holds(choices: Uint8Array, words: Buffer): boolean {
 
 /** One chunk per choice with all of its message, one with the finish reasons, the usage where it was asked for. */
 export function streamOf(reply: Uint8Array, wantsUsage: boolean): string {
-  const whole = parse(reply);
+  const whole = parseJson(new TextDecoder().decode(reply));
   if (!isObject(whole)) return 'data: [DONE]\n\n';
   const { choices, usage, ...rest } = whole;
   const base = { ...rest, object: 'chat.completion.chunk' };
@@ -78,7 +79,7 @@ function deltaOf(message: unknown): object {
 }
 
 function readOddReply(bytes: Uint8Array): ReplyFacts {
-  const json = parse(bytes);
+  const json = parseJson(new TextDecoder().decode(bytes));
   const error = json === undefined ? undefined : errorIn(json, null);
   if (error !== undefined) return { state: 'error', error };
   return { state: 'unreadable', reason: bytes.length === 0 ? 'the reply is empty' : 'the reply is not JSON' };
@@ -91,12 +92,4 @@ function isEmptyArray(bytes: Uint8Array): boolean {
     if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return false;
   }
   return true;
-}
-
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

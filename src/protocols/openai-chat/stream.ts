@@ -1,6 +1,7 @@
+import { isObject } from '../../shared/json-shape.ts';
 import type { SseFrame } from '../../shared/sse.ts';
 import type { FrameFacts, StreamEnd, StreamReader, Usage } from '../codec.ts';
-import { isObject, usageOf } from './usage.ts';
+import { usageOf } from './usage.ts';
 
 const NOTHING: FrameFacts = {
   isContent: false,

@@ -1,3 +1,4 @@
+import { countOr, isObject } from '../../shared/json-shape.ts';
 import type { Usage } from '../codec.ts';
 
 /** Reads a `usage` object as the many chat dialects write it; null when there is none. */
@@ -6,15 +7,15 @@ export function readUsage(value: unknown): Usage | null {
   const prompt = isObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
   const completion = isObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
   const usage: Usage = {
-    inputTokens: count(value.prompt_tokens),
-    outputTokens: count(value.completion_tokens),
+    inputTokens: countOr(value.prompt_tokens),
+    outputTokens: countOr(value.completion_tokens),
     // DeepSeek counts cache hits in a field of its own.
-    cachedTokens: count(prompt.cached_tokens) ?? count(value.prompt_cache_hit_tokens),
+    cachedTokens: countOr(prompt.cached_tokens) ?? countOr(value.prompt_cache_hit_tokens),
     // OpenRouter and Anthropic's compatible endpoint; no field of OpenAI's own.
-    cacheWriteTokens: count(prompt.cache_write_tokens) ?? count(prompt.cached_creation_tokens),
-    reasoningTokens: count(completion.reasoning_tokens),
-    audioInputTokens: count(prompt.audio_tokens),
-    audioOutputTokens: count(completion.audio_tokens),
+    cacheWriteTokens: countOr(prompt.cache_write_tokens) ?? countOr(prompt.cached_creation_tokens),
+    reasoningTokens: countOr(completion.reasoning_tokens),
+    audioInputTokens: countOr(prompt.audio_tokens),
+    audioOutputTokens: countOr(completion.audio_tokens),
     // OpenRouter says what it charged.
     costUsd: typeof value.cost === 'number' && value.cost >= 0 ? value.cost : null,
   };
@@ -24,12 +25,4 @@ export function readUsage(value: unknown): Usage | null {
 /** The usage of a whole reply or of one chunk. Groq puts it under `x_groq` in streams. */
 export function usageOf(payload: Readonly<Record<string, unknown>>): Usage | null {
   return readUsage(payload.usage) ?? (isObject(payload.x_groq) ? readUsage(payload.x_groq.usage) : null);
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function count(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.trunc(value) : null;
 }
