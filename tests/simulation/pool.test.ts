@@ -240,7 +240,11 @@ class World {
       if (this.#chance(0.01)) this.#reset();
       if (this.#chance(0.01)) this.#prove();
       if (this.#chance(0.01)) this.#restart();
-      if (this.#chance(0.015)) this.#jump();
+      if (this.#chance(0.015)) {
+        // Who was served a moment ago notes it by the clock of that moment.
+        await this.#clock.advance(0);
+        this.#jump();
+      }
       // Who was served by that notices now, not after the next step.
       await this.#clock.advance(0);
       // From a millisecond to a minute, all orders of magnitude alike; at times a night.
