@@ -126,11 +126,18 @@ export const codex: Provider = {
       headers.set('accept', 'text/event-stream');
       if (conversation !== null) headers.set('session-id', conversation);
     },
-    // The prompts of one conversation are cached together.
-    wrap: (body, { conversation }) => {
+    wrap: (body, { conversation, account, model }) => {
       const asked = JsonIndex.of(body);
-      if (!asked || conversation === null || asked.has('prompt_cache_key')) return body;
-      return asked.edit({ set: { prompt_cache_key: conversation } });
+      if (!asked) return body;
+      const set: Record<string, unknown> = {};
+      // The prompts of one conversation are cached together.
+      if (conversation !== null && !asked.has('prompt_cache_key')) set.prompt_cache_key = conversation;
+      // Refused with the whole request.
+      const paintsNot = account.tier === 'free' || /-spark$/.test(model);
+      if (paintsNot && holds(asked.slice('tools'), '"image_generation"')) {
+        set.tools = objectsIn(asked.get('tools')).filter(({ type }) => type !== 'image_generation');
+      }
+      return Object.keys(set).length > 0 ? asked.edit({ set }) : body;
     },
   },
   quotaHeaders: readQuota,

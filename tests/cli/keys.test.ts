@@ -235,6 +235,16 @@ describe('keys remove', () => {
     expect(home.readConfig()).not.toContain('two-key');
   });
 
+  test('of an account is exit 2 and says how it is logged out', async () => {
+    home.write(
+      '.local/state/rotator/oauth/codex-1.json',
+      JSON.stringify({ type: 'codex', refresh_token: 'rt-secret' }),
+    );
+    const { exitCode, stderr } = await home.run(['keys', 'remove', 'codex-1']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('error: codex-1 is an account, not a key of the config\nhint: rotator oauth logout codex-1\n');
+  });
+
   test('of a key from the environment is exit 2 and says where it comes from', async () => {
     const { exitCode, stderr } = await home.run(['keys', 'remove', 'groq'], { env: { GROQ_API_KEY_1: KEY } });
     expect(exitCode).toBe(2);

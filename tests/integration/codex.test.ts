@@ -161,6 +161,16 @@ describe('a request to Codex', () => {
     expect(streamed).toContain('event: response.completed');
   });
 
+  test('of a free plan leaves out the tool that it would be refused for', async () => {
+    using files = new AccountFiles();
+    files.put('codex-1', { expiry_date: Date.now() + 30 * 86_400_000, _proxy_metadata: { tier: 'free' } });
+    await using upstream = await chatgpt(() => says('hi'));
+    await using rotator = await start(upstream, files);
+    const tools = [{ type: 'image_generation' }, { type: 'web_search' }];
+    expect((await responses(rotator, { tools })).status).toBe(200);
+    expect(body(upstream.calls[0]).tools).toEqual([{ type: 'web_search' }]);
+  });
+
   test('has names of tools that fit, and gives them back as they were', async () => {
     using files = accounts();
     const long = `mcp__server__${'x'.repeat(80)}`;
