@@ -59,6 +59,8 @@ export type GatewayCall = {
   readonly showsRoute: boolean;
   /** Where all that is said is written down; absent: nowhere. */
   readonly transcript?: Transcript;
+  /** Id of the earlier answer whose conversation was put into `body`; absent: none was. */
+  readonly continues?: string;
   /** Told once, when the request is over: every upstream call it made. */
   readonly onAttempts?: (attempts: readonly AttemptRecord[]) => void;
   /** Told once of a whole answer as the client got it, streamed or not, where its protocol carries it at the end. */

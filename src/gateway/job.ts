@@ -14,6 +14,7 @@ import { adaptRequest } from '../providers/adapt.ts';
 import { editBody } from '../providers/body-edits.ts';
 import type { AdaptContext } from '../providers/provider.ts';
 import { callUrl } from '../providers/request.ts';
+import { wrong } from '../protocols/request-bytes.ts';
 import { JsonIndex } from '../shared/json-bytes.ts';
 import { type Prepared, prepareSame, upstreamProtocol, type Watch } from './lane.ts';
 import type { Target } from './plan.ts';
@@ -57,6 +58,7 @@ export class ChatJob implements Job {
   readonly #envelope: Envelope;
   readonly #client: string;
   readonly #requestId: string;
+  readonly #continues: string | null;
   readonly #reasoning: ReasoningWish | null;
   readonly #tools: ChatTools;
   #decoded: Warned<ChatRequest> | Problem | null = null;
@@ -68,6 +70,8 @@ export class ChatJob implements Job {
     call: {
       readonly requestId: string;
       readonly client: string;
+      /** Id of the earlier answer whose conversation stands in the envelope; null: none. */
+      readonly continues: string | null;
       /** What the model's suffix asks for; null: it has none. */
       readonly reasoning: ReasoningWish | null;
     },
@@ -78,6 +82,7 @@ export class ChatJob implements Job {
     this.#envelope = envelope;
     this.#client = call.client;
     this.#requestId = call.requestId;
+    this.#continues = call.continues;
     this.#reasoning = call.reasoning;
     this.#tools = tools;
   }
@@ -102,7 +107,14 @@ export class ChatJob implements Job {
       return { ...prepared, isRestored: amended.isRestored, watch };
     }
     const decoded = this.#decode();
-    return isProblem(decoded) ? decoded : this.#translated(target, protocol, decoded, isForgetful);
+    if (isProblem(decoded)) return decoded;
+    try {
+      return this.#translated(target, protocol, decoded, isForgetful);
+    } catch (error) {
+      // JSON is read however deep it is, but written only as deep as the stack goes: some thousands of levels.
+      if (!(error instanceof RangeError)) throw error;
+      return wrong(`the request is nested too deeply to be written as ${protocol}, which ${target.name} speaks`);
+    }
   }
 
   /** Once, however many targets are tried. The model's suffix goes before what the body asks for. */
@@ -169,8 +181,10 @@ export class ChatJob implements Job {
     const codec = codecOf(protocol);
     const context: AdaptContext = { model, isStream: this.isStream, protocol };
     const request = isForgetful ? decoded.value : memory.restore(decoded.value, runtime.id, this.#client, now());
+    const asksLogprobs = request.logprobs !== null;
     const { value: encoded, warnings } = codec.encodeRequest(
-      { ...request, model, wantsUsage: runtime.asksStreamUsage },
+      // No answer brings them into another protocol: asking for them would only cost.
+      { ...request, model, wantsUsage: runtime.asksStreamUsage, logprobs: null },
       { model, isStream: this.isStream, ...traitsOf(runtime.id, model) },
     );
     const index = JsonIndex.of(new TextEncoder().encode(JSON.stringify(encoded.body)));
@@ -180,7 +194,13 @@ export class ChatJob implements Job {
     return {
       url: callUrl(runtime.provider, runtime.baseUrl, context),
       body: edited.bytes,
-      changes: [...decoded.warnings, ...warnings, ...adapted.changes, ...edited.changes],
+      changes: [
+        ...decoded.warnings,
+        ...(asksLogprobs ? ['logprobs removed'] : []),
+        ...warnings,
+        ...adapted.changes,
+        ...edited.changes,
+      ],
       codec,
       dropsUsageFrame: false,
       context,
@@ -194,6 +214,7 @@ export class ChatJob implements Job {
             seed: this.#seed,
             model: target.shownName,
             now: Math.floor(now() / 1000),
+            ...(this.#continues !== null && { continues: this.#continues }),
           },
         },
         memory.witness(runtime.id, this.#client, now),

@@ -42,7 +42,12 @@ export function chatWork(call: GatewayCall, tools: ChatTools): Work | Problem {
     needs: needsOf(index, codec.layout),
     affinity: affinityOf(call.headers, index, codec.layout, call.client.id),
     job: (reasoning) =>
-      new ChatJob(codec, envelope, { requestId: call.requestId, client: call.client.id, reasoning }, tools),
+      new ChatJob(
+        codec,
+        envelope,
+        { requestId: call.requestId, client: call.client.id, continues: call.continues ?? null, reasoning },
+        tools,
+      ),
     streamOf: (reply) => codec.streamOf(reply, wantsUsage),
   };
 }

@@ -51,8 +51,8 @@ export type StreamEnd =
 
 /** How far a stream has come, for protocols whose error frames continue a count and whose answers are kept. */
 export type StreamProgress = {
-  /** The answer's id as the client knows it; null before it is known. */
-  readonly responseId: string | null;
+  /** The answer as its first event announced it, id and all; null before that. */
+  readonly announced: JsonRecord | null;
   /** The `sequence_number` that the next event would have. */
   readonly nextSequence: number;
   /** The whole answer that the terminal event carried; null before it, and in protocols whose ends carry none. */
@@ -115,6 +115,8 @@ export type ReplyContext = {
   readonly model: string;
   /** Seconds since the epoch; told where the upstream names no time. */
   readonly now: number;
+  /** Id of the answer that this one continues, where rotator has written out what that stands for; absent: none. */
+  readonly continues?: string;
 };
 
 /** Turns an upstream's frames into events. No I/O; one for each stream. */

@@ -74,6 +74,7 @@ describe('an earlier answer', () => {
     const next = { model: 'v-claude/claude-sonnet-4-5', input: 'two', previous_response_id: first.id };
     const second =
       how === 'whole' ? await openai.responses.create(next) : await openai.responses.stream(next).finalResponse();
+    expect([first.previous_response_id, second.previous_response_id]).toEqual([null, first.id]);
     const third = await openai.responses.create({ ...next, input: 'three', previous_response_id: second.id });
     expect(third.output_text).toContain('three');
     expect(spoken(claude.bodies.at(-1))).toEqual([

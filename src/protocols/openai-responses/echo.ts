@@ -2,7 +2,7 @@ import { isObject, textOr } from '../../shared/json-shape.ts';
 import type { ChatRequest, JsonRecord } from '../ir.ts';
 
 /** What a response repeats of the request that it answers; defaults where the client said nothing. */
-export function echoOf(request: ChatRequest): JsonRecord {
+export function echoOf(request: ChatRequest, continues: string | null): JsonRecord {
   const { foreign } = request;
   const came: JsonRecord = foreign?.protocol === 'openai-responses' ? { ...foreign.fields, ...foreign.original } : {};
   const or = (name: string, value: unknown) => came[name] ?? value;
@@ -15,7 +15,7 @@ export function echoOf(request: ChatRequest): JsonRecord {
     max_tool_calls: or('max_tool_calls', null),
     metadata: request.metadata ?? {},
     parallel_tool_calls: request.allowsParallelCalls ?? true,
-    previous_response_id: or('previous_response_id', null),
+    previous_response_id: continues,
     prompt_cache_key: request.cacheKey,
     reasoning: { effort: textOr(reasoning.effort), summary: textOr(reasoning.summary) },
     safety_identifier: or('safety_identifier', null),

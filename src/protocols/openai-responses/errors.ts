@@ -22,7 +22,7 @@ export function errorFrames(problem: Problem, detail: ProblemDetail | null, prog
   const { error } = openAiError(problem, detail);
   const events = new EventSequence(progress?.nextSequence);
   const response = {
-    id: progress?.responseId ?? `resp_${(detail?.requestId ?? 'failed').replace(/[^A-Za-z0-9]/g, '')}`,
+    id: `resp_${(detail?.requestId ?? 'failed').replace(/[^A-Za-z0-9]/g, '')}`,
     object: 'response',
     created_at: 0,
     error: null,
@@ -37,6 +37,7 @@ export function errorFrames(problem: Problem, detail: ProblemDetail | null, prog
     tools: [],
     top_p: null,
     usage: null,
+    ...progress?.announced,
   };
   const isBegun = progress !== null && progress.nextSequence > 0;
   const begin = isBegun ? '' : events.frame('response.created', { response: { ...response, status: 'in_progress' } });

@@ -42,16 +42,15 @@ export class ResponseEncoder implements StreamEncoder {
   constructor(context: ReplyContext) {
     const { request } = context;
     this.#context = context;
-    this.#echo = echoOf(request);
+    this.#echo = echoOf(request, context.continues ?? null);
     this.#ownNames = ownNames(this.#echo.tools);
     this.#customTools = new Set(request.tools.flatMap((tool) => (tool.type === 'custom' ? tool.name : [])));
     this.#keepsReasoning = wantsEncryptedReasoning(request);
   }
 
   get progress(): StreamProgress {
-    const id = this.#head?.id;
     return {
-      responseId: typeof id === 'string' ? id : null,
+      announced: this.#head && this.#response('in_progress'),
       nextSequence: this.#events.next,
       final: this.#final,
     };

@@ -1,4 +1,4 @@
-import { countOr, isObject, parseJson, textOr } from '../../shared/json-shape.ts';
+import { countOr, isObject, parseJson } from '../../shared/json-shape.ts';
 import type { SseFrame } from '../../shared/sse.ts';
 import type { FrameFacts, StreamEnd, StreamReader } from '../codec.ts';
 import type { JsonRecord, Usage } from '../ir.ts';
@@ -16,7 +16,7 @@ const NOTHING: FrameFacts = {
 
 /** Reads a stream of Responses events. Complete means: an event that ends the response was seen. */
 export function streamReader(): StreamReader {
-  let responseId: string | null = null;
+  let announced: JsonRecord | null = null;
   let nextSequence = 0;
   let final: JsonRecord | null = null;
   let usage: Usage | null = null;
@@ -27,7 +27,7 @@ export function streamReader(): StreamReader {
     const sequence = countOr(event.sequence_number);
     nextSequence = Math.max(nextSequence, (sequence ?? nextSequence) + 1);
     const { response } = event;
-    if (isObject(response)) responseId ??= textOr(response.id);
+    if (isObject(response)) announced ??= response;
     if (event.type === 'response.output_item.done' && isObject(event.item)) {
       items.set(countOr(event.output_index) ?? items.size, event.item);
     }
@@ -62,7 +62,7 @@ export function streamReader(): StreamReader {
       return final && finishOf(final);
     },
     get progress() {
-      return { responseId, nextSequence, final };
+      return { announced, nextSequence, final };
     },
   };
 }

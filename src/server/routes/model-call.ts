@@ -4,7 +4,7 @@ import { type Refusal, refuse } from '../refusal.ts';
 import type { Exchange } from './route.ts';
 
 /** What some surfaces say apart from the body. */
-export type CallForm = Partial<Pick<GatewayCall, 'endpoint' | 'path' | 'framing' | 'body' | 'onAnswer'>>;
+export type CallForm = Partial<Pick<GatewayCall, 'endpoint' | 'path' | 'framing' | 'body' | 'continues' | 'onAnswer'>>;
 
 /** Hands a model call to the gateway, in the protocol of the surface that was called. */
 export function callModel(exchange: Exchange, codec: Codec, form: CallForm = {}): Promise<Response> | Refusal {

@@ -71,6 +71,7 @@ function withHistory({ body: sent, client }: Exchange, store: ResponseStore | nu
   const input = expandedInput({ input: earlier.input, output: objectsIn(earlier.response.output) }, index.get('input'));
   return {
     body: index.edit({ set: { input }, remove: new Set(['previous_response_id']) }),
+    continues: previous,
     ...(isKept && { onAnswer: keeper(store, client.id, () => input) }),
   };
 }

@@ -41,6 +41,8 @@ describe('a failure', () => {
       response: {
         id: 'resp_68af4030592c81938ec0a5fbab4a3e9f',
         status: 'failed',
+        created_at: 1_756_315_696,
+        model: 'gpt-5.1-2025-11-13',
         error: { code: 'server_error', message: 'the stream broke', rotator: { request_id: 'req-1' } },
       },
     });

@@ -97,7 +97,10 @@ describe('a stream for a client of Responses', () => {
     const { stream, final, progress } = said(everything);
     const events = eventsOf(stream);
     expect(events.map(({ sequence_number }) => sequence_number)).toEqual([...events.keys()]);
-    expect(progress).toMatchObject({ responseId: 'resp_s1', nextSequence: events.length });
+    expect(progress).toMatchObject({
+      announced: { id: 'resp_s1', status: 'in_progress' },
+      nextSequence: events.length,
+    });
     const done = events.filter(({ type }) => type === 'response.output_item.done');
     expect(done.map(({ output_index }) => output_index)).toEqual([0, 1, 3, 2]);
     const ordered = [...done].sort((a, b) => Number(a.output_index) - Number(b.output_index)).map(({ item }) => item);

@@ -70,8 +70,8 @@ describe('a stream', () => {
     expect(seen.filter(({ isEnd }) => isEnd)).toHaveLength(1);
     expect(reader.finishReason).toBe('completed');
     expect(reader.usage).toMatchObject({ inputTokens: 75, outputTokens: 144, cachedTokens: 50, reasoningTokens: 128 });
-    expect(reader.progress).toEqual({
-      responseId: 'resp_68af4030592c81938ec0a5fbab4a3e9f',
+    expect(reader.progress).toMatchObject({
+      announced: { id: 'resp_68af4030592c81938ec0a5fbab4a3e9f', status: 'in_progress' },
       nextSequence: 29,
       final: recordedReply('reasoning-text-calls'),
     });

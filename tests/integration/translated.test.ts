@@ -1,0 +1,60 @@
+// Where the two sides speak different protocols: what cannot be carried is told, and what is asked of a translation is bounded.
+import { describe, expect, test } from 'bun:test';
+import { answer, startUpstream } from '../support/scripted-upstream.ts';
+import { clientKey, type Rotator, startRotator } from '../support/server.ts';
+
+const post = (rotator: Rotator, path: string, body: object | string) =>
+  fetch(`${rotator.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${clientKey}` },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+
+describe('probabilities of tokens', () => {
+  test('come with no translated answer: they are not asked for, and the client is told', async () => {
+    await using upstream = await startUpstream({ keys: { one: answer('ok') } });
+    await using rotator = await startRotator({ upstream });
+    const include = ['message.output_text.logprobs'];
+    const response = await post(rotator, '/v1/responses', { model: 'mock/m', input: 'hi', include, top_logprobs: 2 });
+    expect(response.headers.get('x-rotator-warnings')).toBe('logprobs removed');
+    expect(upstream.calls[0]?.text).not.toContain('logprobs');
+  });
+
+  test('pass where both sides speak the same protocol', async () => {
+    await using upstream = await startUpstream({ keys: { one: answer('ok') } });
+    await using rotator = await startRotator({ upstream });
+    const response = await rotator.chat({ logprobs: true, top_logprobs: 2 });
+    expect(response.headers.get('x-rotator-warnings')).toBeNull();
+    expect(JSON.parse(upstream.calls[0]?.text ?? '')).toMatchObject({ logprobs: true, top_logprobs: 2 });
+  });
+});
+
+describe('a schema', () => {
+  const nested = (levels: number) =>
+    `${'{"type":"object","properties":{"a":'.repeat(levels)}{"type":"string"}${'}}'.repeat(levels)}`;
+  const body = (levels: number) =>
+    `{"model":"mock/m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","input_schema":${nested(levels)}}]}`;
+
+  test('a thousand levels deep is translated', async () => {
+    await using upstream = await startUpstream({ keys: { one: answer('ok') } });
+    await using rotator = await startRotator({ upstream });
+    expect((await post(rotator, '/v1/messages', body(1000))).status).toBe(200);
+    expect(upstream.calls[0]?.text).toContain(nested(1000));
+  });
+
+  test('deeper than can be written is a wrong request, and no bug', async () => {
+    await using upstream = await startUpstream({ keys: { one: answer('ok') } });
+    await using rotator = await startRotator({ upstream });
+    const response = await post(rotator, '/v1/messages', body(200_000));
+    expect([response.status, await response.json()]).toMatchObject([
+      400,
+      {
+        error: {
+          type: 'invalid_request_error',
+          message: 'the request is nested too deeply to be written as openai-chat, which mock/m speaks',
+        },
+      },
+    ]);
+    expect(upstream.calls).toHaveLength(0);
+  });
+});
