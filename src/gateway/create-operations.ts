@@ -6,7 +6,7 @@ import type { Block, CapView, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
 import { codecOf } from '../protocols/index.ts';
 import { findProvider } from '../providers/index.ts';
-import type { ListedModel } from '../providers/provider.ts';
+import type { ListedModel, Provider } from '../providers/provider.ts';
 import { namePattern } from '../shared/wildcard.ts';
 import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
@@ -130,7 +130,6 @@ export function createOperations(deps: OperationsDeps): Operations {
       await deps.catalogue.load();
       const { gatewayDeps } = deps;
       const wish = { ...PLAIN_WISH, isStream };
-      await deps.catalogue.load();
       let found = route(model, OPERATOR, gatewayDeps.routes(), wish);
       // What may stand in a list that nobody has read yet is waited for, as for a request.
       if ('kind' in found || found.substitutes().isOpen || !found.candidates.some(({ kind }) => kind === 'able')) {
@@ -138,7 +137,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         found = route(model, OPERATOR, gatewayDeps.routes(), wish);
       }
       if ('kind' in found) return unknownModel(model, found.message);
-      const report = explainRoute(model, found, isStream, gatewayDeps.chat);
+      const report = explainRoute(model, found, isStream, gatewayDeps.chat, deps.runtimes());
       if (!isLive) return report;
       return { ...report, attempts: await callLive(model, isStream, deps) };
     },
@@ -400,9 +399,15 @@ function unknownModel(model: string, message: string): UnknownModel {
   return { unknown: model, message, hint: null };
 }
 
-function explainRoute(model: string, found: Route, isStream: boolean, chat: ChatTools): RouteReport {
+function explainRoute(
+  model: string,
+  found: Route,
+  isStream: boolean,
+  chat: ChatTools,
+  runtimes: ReadonlyMap<string, ProviderRuntime>,
+): RouteReport {
   const targets = [...found.candidates, ...found.substitutes().candidates].map((candidate) =>
-    candidate.kind === 'able' ? explainTarget(candidate.target, isStream, chat) : skippedTarget(candidate),
+    candidate.kind === 'able' ? explainTarget(candidate.target, isStream, chat) : skippedTarget(candidate, runtimes),
   );
   const serving = targets.find((target) => target.credentials.some((credential) => credential.verdict === 'chosen'));
   const chosen = serving?.credentials.find((credential) => credential.verdict === 'chosen');
@@ -415,9 +420,21 @@ function explainRoute(model: string, found: Route, isStream: boolean, chat: Chat
   };
 }
 
-function skippedTarget({ name, tier, reason }: Extract<Candidate, { kind: 'skipped' }>): RouteTarget {
-  const known = tier ?? findProvider(name.slice(0, name.indexOf('/')))?.tier ?? null;
-  return { target: name, tier: known, lane: 'passthrough', skipped: reason, changes: [], credentials: [] };
+function skippedTarget(
+  { name, tier, reason }: Extract<Candidate, { kind: 'skipped' }>,
+  runtimes: ReadonlyMap<string, ProviderRuntime>,
+): RouteTarget {
+  const slash = name.indexOf('/');
+  const id = name.slice(0, slash);
+  const provider = runtimes.get(id)?.provider ?? findProvider(id);
+  return {
+    target: name,
+    tier: tier ?? provider?.tier ?? null,
+    lane: provider ? laneOf(provider, name.slice(slash + 1)) : 'passthrough',
+    skipped: reason,
+    changes: [],
+    credentials: [],
+  };
 }
 
 function explainTarget(target: Target, isStream: boolean, chat: ChatTools): RouteTarget {
@@ -428,7 +445,7 @@ function explainTarget(target: Target, isStream: boolean, chat: ChatTools): Rout
   return {
     target: target.name,
     tier: runtime.tier,
-    lane: laneOf(target),
+    lane: laneOf(runtime.provider, model),
     skipped: credentials.length === 0 ? 'no credentials' : null,
     changes: pingChanges(target, isStream, chat),
     credentials,
@@ -436,8 +453,8 @@ function explainTarget(target: Target, isStream: boolean, chat: ChatTools): Rout
 }
 
 /** Of a client that speaks OpenAI chat, as the ping does. */
-const laneOf = ({ runtime, model }: Target) =>
-  upstreamProtocol(runtime.provider, model, 'openai-chat') === 'openai-chat' ? 'passthrough' : 'translate';
+const laneOf = (provider: Provider, model: string) =>
+  upstreamProtocol(provider, model, 'openai-chat') === 'openai-chat' ? 'passthrough' : 'translate';
 
 /** What would be adapted in a plain request; a request with more in it may need more. */
 function pingChanges(target: Target, isStream: boolean, chat: ChatTools): readonly string[] {

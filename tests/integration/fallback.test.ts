@@ -470,6 +470,22 @@ describe('what is told of it beforehand', () => {
     expect(report.targets[3]?.changes).toContain('service_tier set');
   });
 
+  test('says of a target that is passed over, too, in which lane it would be', async () => {
+    await using first = await serving('from first', ['m']);
+    const more = { protocol: 'anthropic-messages', models: { deny: ['secret'] } };
+    await using rotator = await route(
+      { first: { upstream: first, more } },
+      { sections: { aliases: { fast: { targets: ['groq/x', 'anthropic/x', 'first/secret', 'first/m'] } } } },
+    );
+    const report = await testRoute(rotator, 'fast');
+    expect(report.targets.map(({ target, lane, skipped }) => [target, lane, skipped])).toEqual([
+      ['groq/x', 'passthrough', 'no credentials'],
+      ['anthropic/x', 'translate', 'no credentials'],
+      ['first/secret', 'translate', 'filtered'],
+      ['first/m', 'translate', null],
+    ]);
+  });
+
   test('shows the fallbacks of a name, and lists those of a provider', async () => {
     await using upstream = await serving('x', ['m']);
     await using rotator = await route({

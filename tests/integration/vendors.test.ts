@@ -380,4 +380,53 @@ describe('a vendor of the long tail', () => {
     ]);
     expect(call?.headers.get('anthropic-version')).toBe('2023-06-01');
   });
+
+  test('is spoken to in OpenAI’s Responses where that is what it speaks, whole and streamed', async () => {
+    const output = {
+      type: 'message',
+      id: 'msg_1',
+      status: 'completed',
+      role: 'assistant',
+      content: [{ type: 'output_text', text: 'from the tail', annotations: [] }],
+    };
+    const response = (status: string, items: readonly object[]) => ({
+      id: 'resp_1',
+      object: 'response',
+      created_at: 1_790_000_000,
+      status,
+      model: 'sonar',
+      output: items,
+      usage: status === 'completed' ? { input_tokens: 7, output_tokens: 3, total_tokens: 10 } : null,
+    });
+    const events: readonly { readonly type: string; readonly [name: string]: unknown }[] = [
+      { type: 'response.created', response: response('in_progress', []) },
+      { type: 'response.output_item.added', output_index: 0, item: { ...output, content: [] } },
+      { type: 'response.output_text.delta', item_id: 'msg_1', output_index: 0, content_index: 0, delta: 'from ' },
+      { type: 'response.output_text.delta', item_id: 'msg_1', output_index: 0, content_index: 0, delta: 'the tail' },
+      { type: 'response.output_item.done', output_index: 0, item: output },
+      { type: 'response.completed', response: response('completed', [output]) },
+    ];
+    const frames = events.map(
+      (event, at) => `event: ${event.type}\ndata: ${JSON.stringify({ ...event, sequence_number: at })}\n\n`,
+    );
+    await using upstream = await startUpstream({
+      answer: ({ text }) =>
+        text.includes('"stream":true') ? stream(frames) : reply(200, response('completed', [output])),
+    });
+    await using rotator = await startRotator({
+      providers: { perplexity_agent: { keys: ['pplx-1'], base_url: `${upstream.origin}/v1` } },
+    });
+    const answered: unknown = await (await rotator.chat({ model: 'perplexity_agent/sonar', max_tokens: 90 })).json();
+    expect(answered).toMatchObject({
+      choices: [{ message: { content: 'from the tail' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 7, completion_tokens: 3 },
+    });
+    const [call] = upstream.calls;
+    expect([call?.path, call?.key]).toEqual(['/v1/responses', 'pplx-1']);
+    expect(JSON.parse(call?.text ?? '')).toMatchObject({ model: 'sonar', max_output_tokens: 90 });
+    const text = await (await rotator.stream({ model: 'perplexity_agent/sonar' })).text();
+    expect(text).toContain('"content":"the tail"');
+    expect(text).toEndWith('data: [DONE]\n\n');
+    expect((await rotator.status()).today).toMatchObject({ requests: 2, input_tokens: 14, output_tokens: 6 });
+  });
 });
