@@ -90,7 +90,12 @@ export class CredentialCaps {
 
   /** The request was never sent. */
   giveBack(receipts: readonly CapReceipt[]): void {
-    for (const { count, epoch } of receipts) if (count.epoch === epoch && count.used > 0) count.used--;
+    for (const { count, epoch } of receipts) {
+      if (count.epoch !== epoch || count.used === 0) continue;
+      count.used--;
+      // A window of its own begins with a request, and there was none.
+      if (count.used === 0 && count.cap.window.kind === 'rolling') count.resetAt = Number.NEGATIVE_INFINITY;
+    }
   }
 
   /** Lets time have passed, and gives the caps that rest, with their blocks. */

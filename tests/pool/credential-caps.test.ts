@@ -155,6 +155,15 @@ describe('a cap of three', () => {
     expect(rests()).not.toBeNull();
   });
 
+  test('that was never sent begins no window of its own', () => {
+    const { caps, state, send, view } = capped(cap(3, { window: { kind: 'rolling', ms: HOUR } }));
+    caps.giveBack(send());
+    expect(view()).toMatchObject({ used: 0, resetAt: null });
+    state.now += 10 * MINUTE;
+    send();
+    expect(view()).toMatchObject({ used: 1, resetAt: state.now + HOUR });
+  });
+
   test('that was never sent is given back, but not to another window', () => {
     const one = cap(3, rolling(HOUR));
     const { caps, state, send, rests, view } = capped(one);

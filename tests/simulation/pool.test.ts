@@ -477,6 +477,7 @@ class World {
       if (of.window !== window) continue;
       of.count--;
       of.restsUntil = null;
+      if (of.count === 0 && of.cap.window.kind === 'rolling') of.endsAt = null;
     }
   }
 
