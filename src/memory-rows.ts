@@ -1,6 +1,6 @@
 import type { EngineEvent } from './gateway/operations.ts';
 import { blockView } from './gateway/create-operations.ts';
-import type { RequestRecord } from './observe/request-line.ts';
+import type { RequestRecord } from './observe/request-record.ts';
 import type { PoolEvent } from './pool/pool.ts';
 import { assertNever } from './shared/assert-never.ts';
 import type { UsageRow } from './store/database.ts';

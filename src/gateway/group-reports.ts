@@ -1,5 +1,6 @@
-import { NO_USAGE, type UsageCounts, usageTotals } from './history.ts';
-import type { BlockView, CapReport, GroupReport, UsageTotals, WindowReport } from './operations.ts';
+import { addCounts, NOTHING_USED, type UsageCounts } from '../observe/usage-counts.ts';
+import { usageTotals } from './history.ts';
+import type { BlockView, CapReport, GroupReport, WindowReport } from './operations.ts';
 
 type Known = {
   readonly windows: readonly WindowReport[];
@@ -28,22 +29,7 @@ export function groupReports(
       windows: windows.filter(isOf),
       blocks: blocks.filter(isOf),
       caps: caps.filter(isOf),
-      today: names
-        .flatMap((name) => used.get(name) ?? [])
-        .map(usageTotals)
-        .reduce(sum, NO_USAGE),
+      today: usageTotals(names.flatMap((name) => used.get(name) ?? []).reduce(addCounts, NOTHING_USED)),
     };
   });
-}
-
-function sum(one: UsageTotals, other: UsageTotals): UsageTotals {
-  return {
-    requests: one.requests + other.requests,
-    failures: one.failures + other.failures,
-    input_tokens: one.input_tokens + other.input_tokens,
-    output_tokens: one.output_tokens + other.output_tokens,
-    cached_tokens: one.cached_tokens + other.cached_tokens,
-    reasoning_tokens: one.reasoning_tokens + other.reasoning_tokens,
-    cost_usd: one.cost_usd === null ? other.cost_usd : one.cost_usd + (other.cost_usd ?? 0),
-  };
 }

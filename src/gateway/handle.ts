@@ -1,4 +1,4 @@
-import type { RequestRecord } from '../observe/request-line.ts';
+import type { RequestRecord } from '../observe/request-record.ts';
 import { isProblem, type StreamProgress, type Usage } from '../protocols/codec.ts';
 import type { Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';

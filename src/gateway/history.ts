@@ -1,3 +1,5 @@
+import type { KeptRequest } from '../observe/request-record.ts';
+import { NOTHING_USED, type UsageCounts } from '../observe/usage-counts.ts';
 import type { RequestQuery, RequestView, UsageGroup, UsageReport, UsageTotals } from './operations.ts';
 
 /** What was used and asked until now, as far as operations need it. The store has this shape. */
@@ -14,55 +16,13 @@ export interface History {
     lifetime(): ReadonlyMap<string, Pick<UsageCounts, 'costUsd'>>;
   };
   readonly requests: {
-    list(query: RequestQuery): readonly PastRequest[];
-    find(id: string): PastRequest | null;
+    list(query: RequestQuery): readonly KeptRequest[];
+    find(id: string): KeptRequest | null;
   };
   readonly writer: { flush(): boolean };
 }
 
-export type UsageCounts = {
-  readonly requests: number;
-  readonly failures: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cachedTokens: number;
-  readonly reasoningTokens: number;
-  readonly costUsd: number | null;
-};
-
-export type PastRequest = {
-  readonly seq: number;
-  readonly id: string;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly client: string | null;
-  readonly model: string | null;
-  readonly target: string | null;
-  readonly credential: string | null;
-  readonly status: number;
-  readonly failure: string | null;
-  readonly isStream: boolean;
-  readonly queueMs: number;
-  readonly firstByteMs: number | null;
-  readonly totalMs: number;
-  readonly overheadMs: number;
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-  readonly cachedTokens: number | null;
-  readonly reasoningTokens: number | null;
-  readonly costUsd: number | null;
-  readonly attempts: RequestView['attempts'];
-};
-
-export const NO_USAGE: UsageTotals = {
-  requests: 0,
-  failures: 0,
-  input_tokens: 0,
-  output_tokens: 0,
-  cached_tokens: 0,
-  reasoning_tokens: 0,
-  cost_usd: null,
-};
+export const NO_USAGE: UsageTotals = usageTotals(NOTHING_USED);
 
 /** `labelOf`: the label of a credential that is still configured. */
 export function usageReport(
@@ -127,7 +87,7 @@ export function usageTotals(counts: UsageCounts): UsageTotals {
   };
 }
 
-function requestView(request: PastRequest): RequestView {
+function requestView(request: KeptRequest): RequestView {
   return {
     seq: request.seq,
     id: request.id,

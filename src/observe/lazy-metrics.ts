@@ -1,5 +1,5 @@
 import type { EngineState, Metrics, MetricsOptions } from './metrics.ts';
-import type { RequestRecord } from './request-line.ts';
+import type { RequestRecord } from './request-record.ts';
 
 /** More requests than this before anybody has asked: then they are counted all the same. */
 const MAX_EARLY = 1000;

@@ -1,6 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import type { Log } from './log.ts';
-import type { RequestRecord } from './request-line.ts';
+import type { RequestRecord } from './request-record.ts';
 import type { Traces } from './traces.ts';
 
 /** So many requests are kept until what sends them is loaded. */

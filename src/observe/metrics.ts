@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { LabelBound } from './label-bound.ts';
-import type { RequestRecord } from './request-line.ts';
+import type { RequestRecord } from './request-record.ts';
 import { CounterTally, HistogramTally } from './tallies.ts';
 
 /** How things stand at the moment of a scrape. */

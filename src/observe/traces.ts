@@ -10,7 +10,7 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
-import type { AttemptSummary, RequestRecord } from './request-line.ts';
+import type { AttemptSummary, RequestRecord } from './request-record.ts';
 
 export type TracesOptions = {
   /** Of the collector: spans go to `/v1/traces` below it. */

@@ -1,4 +1,4 @@
-import type { RequestRecord } from './request-line.ts';
+import type { RequestRecord } from './request-record.ts';
 
 /** What is kept of one body; the rest is cut off, and said to be. */
 const MAX_PART_BYTES = 2 * 1024 * 1024;

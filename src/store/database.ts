@@ -1,34 +1,19 @@
 import { Database, SQLiteError } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import type { KeptRequest } from '../observe/request-record.ts';
+import type { UsageCounts } from '../observe/usage-counts.ts';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { copyTable } from './copies.ts';
 import { migrate } from './migrations.ts';
-import { type KeptRequest, type LoggedRequest, type RequestQuery, requestLog } from './request-log.ts';
+import { type RequestQuery, requestLog } from './request-log.ts';
 import { responseTable } from './responses.ts';
 import { type Snapshot, snapshotTable } from './snapshots.ts';
 import { StoreError } from './store-error.ts';
-import {
-  type Lifetime,
-  type UsageCounts,
-  type UsageQuery,
-  type UsageRow,
-  type UsageTotals,
-  usageTable,
-} from './usage-table.ts';
+import { type Lifetime, type UsageQuery, type UsageRow, type UsageTotals, usageTable } from './usage-table.ts';
 import { type Batch, QueuedWriter, type StoreWriter, type WriterOptions } from './writer.ts';
 
-export type {
-  KeptRequest,
-  Lifetime,
-  LoggedRequest,
-  RequestQuery,
-  Snapshot,
-  StoreWriter,
-  UsageQuery,
-  UsageRow,
-  UsageTotals,
-};
+export type { Lifetime, RequestQuery, Snapshot, StoreWriter, UsageQuery, UsageRow, UsageTotals };
 export { StoreError };
 
 /** What outlives the process. Every call may throw a `StoreError`, but for the writer's. */

@@ -1,44 +1,6 @@
 import type { Database } from 'bun:sqlite';
+import type { KeptRequest, LoggedAttempt, LoggedRequest } from '../observe/request-record.ts';
 import { storedAmount, storedCount, storedCountOrNull, storedText, storedTime } from './stored-values.ts';
-
-/** One upstream call of a request. */
-export type LoggedAttempt = {
-  readonly target: string;
-  readonly credential: string;
-  /** Upstream's HTTP status; null when none arrived. */
-  readonly status: number | null;
-  readonly failure: string | null;
-  readonly ms: number;
-  /** What the upstream said, already free of secrets; cut to 2 KB here. Null when it served. */
-  readonly error: string | null;
-};
-
-/** A request that is over. Nothing of what was asked or answered, and credentials by their ids. */
-export type LoggedRequest = {
-  readonly id: string;
-  /** When it arrived, milliseconds since the epoch. */
-  readonly at: number;
-  readonly client: string | null;
-  readonly model: string | null;
-  readonly target: string | null;
-  readonly credential: string | null;
-  readonly status: number;
-  readonly failure: string | null;
-  readonly isStream: boolean;
-  readonly queueMs: number;
-  readonly firstByteMs: number | null;
-  readonly totalMs: number;
-  readonly overheadMs: number;
-  readonly inputTokens: number | null;
-  readonly outputTokens: number | null;
-  readonly cachedTokens: number | null;
-  readonly reasoningTokens: number | null;
-  readonly costUsd: number | null;
-  readonly attempts: readonly LoggedAttempt[];
-};
-
-/** `seq` counts up and names one request alone; an id may have been chosen by the client, twice. */
-export type KeptRequest = LoggedRequest & { readonly seq: number };
 
 export type RequestQuery = {
   readonly limit: number;

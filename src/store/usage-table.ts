@@ -1,16 +1,6 @@
 import type { Database } from 'bun:sqlite';
+import { addCounts, NOTHING_USED, type UsageCounts } from '../observe/usage-counts.ts';
 import { storedAmount, storedCount, storedText, storedTime } from './stored-values.ts';
-
-export type UsageCounts = {
-  readonly requests: number;
-  readonly failures: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cachedTokens: number;
-  readonly reasoningTokens: number;
-  /** Null where no price was known. */
-  readonly costUsd: number | null;
-};
 
 /** What one upstream call used, or several of the same kind together. */
 export type UsageRow = {
@@ -59,28 +49,6 @@ const MAX_NAME_BYTES = 256;
 /** More kinds than this within one second are a client that makes up names; they are counted, under one name. */
 const MAX_KINDS = 10_000;
 const OTHER_MODEL = '(other)';
-
-const NOTHING: UsageCounts = {
-  requests: 0,
-  failures: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cachedTokens: 0,
-  reasoningTokens: 0,
-  costUsd: null,
-};
-
-function addCounts(one: UsageCounts, other: UsageCounts): UsageCounts {
-  return {
-    requests: one.requests + other.requests,
-    failures: one.failures + other.failures,
-    inputTokens: one.inputTokens + other.inputTokens,
-    outputTokens: one.outputTokens + other.outputTokens,
-    cachedTokens: one.cachedTokens + other.cachedTokens,
-    reasoningTokens: one.reasoningTokens + other.reasoningTokens,
-    costUsd: one.costUsd === null ? other.costUsd : one.costUsd + (other.costUsd ?? 0),
-  };
-}
 
 type Kind = {
   readonly hour: number;
@@ -136,7 +104,7 @@ export class PendingUsage {
     const known = this.#buckets.get(key);
     if (known) return known;
     if (!isAlways && this.#buckets.size >= MAX_KINDS) return null;
-    const made = { kind, counts: NOTHING, firstAt: Number.POSITIVE_INFINITY, lastAt: 0 };
+    const made = { kind, counts: NOTHING_USED, firstAt: Number.POSITIVE_INFINITY, lastAt: 0 };
     this.#buckets.set(key, made);
     return made;
   }
@@ -210,14 +178,15 @@ export function usageTable(database: Database) {
         .all(from);
       const nameOf = naming(by, timezone);
       const sums = new Map<string, UsageCounts>();
-      const count = (name: string, counts: UsageCounts) => sums.set(name, addCounts(sums.get(name) ?? NOTHING, counts));
+      const count = (name: string, counts: UsageCounts) =>
+        sums.set(name, addCounts(sums.get(name) ?? NOTHING_USED, counts));
       for (const row of rows) count(nameOf(row.name), countsOf(row));
       for (const { kind, counts } of pending.buckets()) if (kind.hour >= from) count(nameOf(rawName(by, kind)), counts);
       const named = [...sums].map(([name, counts]): UsageSum => ({ name: name === '' ? null : name, ...counts }));
       return {
         since: from,
         rows: named.sort((a, b) => (by === 'day' ? compare(a, b) : b.requests - a.requests || compare(a, b))),
-        total: [...sums.values()].reduce(addCounts, NOTHING),
+        total: [...sums.values()].reduce(addCounts, NOTHING_USED),
       };
     },
 
@@ -227,7 +196,7 @@ export function usageTable(database: Database) {
       const sums = new Map<string, Map<string, UsageCounts>>();
       const count = (credential: string, model: string, counts: UsageCounts) => {
         const models = sums.get(credential) ?? new Map<string, UsageCounts>();
-        sums.set(credential, models.set(model, addCounts(models.get(model) ?? NOTHING, counts)));
+        sums.set(credential, models.set(model, addCounts(models.get(model) ?? NOTHING_USED, counts)));
       };
       for (const row of selectModels.all(from)) count(row.credential_id, row.model, countsOf(row));
       for (const { kind, counts } of pending.buckets()) {

@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
-import type { LoggedRequest } from './request-log.ts';
+import type { LoggedRequest } from '../observe/request-record.ts';
 import { PendingUsage, type UsageRow } from './usage-table.ts';
 
 /** Takes what is to be kept. Nothing here throws, and nothing is written before the caller's own work goes on. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { LazyMetrics } from '../../src/observe/lazy-metrics.ts';
 import { type EngineState, Metrics } from '../../src/observe/metrics.ts';
-import type { RequestRecord } from '../../src/observe/request-line.ts';
+import type { RequestRecord } from '../../src/observe/request-record.ts';
 import { Page } from '../support/prometheus.ts';
 
 const IDLE: EngineState = { credentials: [], blocks: [], pools: [], storeQueue: 0 };

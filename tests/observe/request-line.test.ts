@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createLog } from '../../src/observe/log.ts';
-import { type RequestRecord, requestFields, requestLine } from '../../src/observe/request-line.ts';
+import { requestFields, requestLine } from '../../src/observe/request-line.ts';
+import type { RequestRecord } from '../../src/observe/request-record.ts';
 
 const record: RequestRecord = {
   id: 'req-1',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createLog } from '../../src/observe/log.ts';
 import { LazyTraces } from '../../src/observe/lazy-traces.ts';
-import type { RequestRecord } from '../../src/observe/request-line.ts';
+import type { RequestRecord } from '../../src/observe/request-record.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { startCollector } from '../support/collector.ts';
 

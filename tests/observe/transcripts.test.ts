@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '../../src/observe/log.ts';
-import type { RequestRecord } from '../../src/observe/request-line.ts';
+import type { RequestRecord } from '../../src/observe/request-record.ts';
 import { findTranscript } from '../../src/observe/transcript-place.ts';
 import { Transcripts } from '../../src/observe/transcripts.ts';
 import { eventually } from '../support/eventually.ts';

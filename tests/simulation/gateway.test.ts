@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { aliasesOf } from '../../src/gateway/aliases.ts';
 import type { CredentialAccess, Gateway, ProviderRuntime } from '../../src/gateway/gateway.ts';
-import type { RequestRecord } from '../../src/observe/request-line.ts';
+import type { RequestRecord } from '../../src/observe/request-record.ts';
 import { createGateway } from '../../src/gateway/handle.ts';
 import { FirstByteTimes } from '../../src/gateway/first-byte-times.ts';
 import { Pins } from '../../src/gateway/pins.ts';

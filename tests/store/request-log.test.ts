@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { type LoggedRequest, openStore, type RequestQuery, type Store } from '../../src/store/database.ts';
+import type { LoggedRequest } from '../../src/observe/request-record.ts';
+import { openStore, type RequestQuery, type Store } from '../../src/store/database.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { everything, loggedRequest, START } from './rows.ts';
 

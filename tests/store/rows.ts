@@ -1,4 +1,5 @@
-import type { LoggedRequest, RequestQuery, UsageRow } from '../../src/store/database.ts';
+import type { LoggedRequest } from '../../src/observe/request-record.ts';
+import type { RequestQuery, UsageRow } from '../../src/store/database.ts';
 
 export const START = Date.UTC(2026, 0, 1, 12, 30);
 
