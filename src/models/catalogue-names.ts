@@ -37,6 +37,7 @@ const NAMES: Readonly<Record<string, CatalogueName>> = {
   'github-copilot': { prices: null },
   'openai-codex': { prices: null, modelsDev: 'openai' },
   'kimi-coding': { prices: null },
+  kimi: { prices: null, facts: 'kimi-coding' },
   claude: { prices: null, facts: 'anthropic', modelsDev: 'anthropic' },
   'qwen-code': { prices: null },
   iflow: { prices: null, modelsDev: 'iflowcn' },

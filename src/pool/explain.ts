@@ -58,7 +58,7 @@ export function explainWant(
         return { ...base, verdict, why: `serves only ${served}` };
       }
       case 'blocked':
-        return { ...base, verdict, why: blockWords(blocks, now) };
+        return { ...base, verdict, why: member.credential.hold?.reason ?? blockWords(blocks, now) };
       case 'over_limit':
         return { ...base, verdict, why: overWords(member, ledger, want.tokens, now) };
       case 'fair_cycle':

@@ -53,7 +53,7 @@ export const kimi = compatible(
     key: 'account',
     tier: null,
     wantsReasoningBack: true,
-    models: ['kimi-k3', 'kimi-k2.7-code', 'kimi-k2.5', 'kimi-for-coding'].map((id) => ({ id, ownedBy: 'moonshot' })),
+    models: ['k3.1-pro', 'k3', 'k3-256k', 'kimi-for-coding'].map((id) => ({ id, ownedBy: 'moonshot' })),
     editFields: (index, { model }) => editThinking(index, model),
     accounts: {
       headers: (headers, { account, version }) => {

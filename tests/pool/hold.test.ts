@@ -32,7 +32,10 @@ describe('a credential that is held', () => {
   test('is shown as blocked, with the reason', () => {
     const { pool } = setUp([credential('a', { hold: hold() }), credential('b')]);
     expect(pool.status().credentials[0]).toMatchObject({ state: 'blocked', isEnabled: true, blocks: [hold()] });
-    expect(pool.explain(want())).toMatchObject([{ verdict: 'blocked', blocks: [hold()] }, { verdict: 'chosen' }]);
+    expect(pool.explain(want())).toMatchObject([
+      { verdict: 'blocked', why: 'it needs a new login', blocks: [hold()] },
+      { verdict: 'chosen' },
+    ]);
   });
 
   test('alone is why nobody serves, and says when that ends where it is known', () => {
