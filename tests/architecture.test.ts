@@ -57,7 +57,11 @@ const mayImport: Readonly<Record<Room, readonly Room[]>> = {
 };
 
 /** Rooms that may see another one's types and none of its code. */
-const typesOnly: Readonly<Record<Room, readonly Room[]>> = { demo: ['providers'] };
+const typesOnly: Readonly<Record<Room, readonly Room[]>> = {
+  demo: ['providers'],
+  // What a model takes in thinking is fitted by every wire format, and known by the model's name.
+  models: ['protocols'],
+};
 
 const owners: Readonly<Record<string, readonly Room[]>> = {
   commander: ['cli'],

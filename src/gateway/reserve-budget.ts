@@ -1,4 +1,5 @@
 import type { Usage } from '../protocols/codec.ts';
+import { usageFor } from '../protocols/plain-json.ts';
 import type { Problem } from '../protocols/problem.ts';
 import type { ClientBudgets, ClientReservation, Spent } from './client-budgets.ts';
 import type { ForwardTools } from './forward.ts';
@@ -19,7 +20,7 @@ export function reserveBudget(
   const { runtime, model } = target;
   const inputTokens = job.estimateTokens(0);
   const tokens = job.estimateTokens(tools.outputMeans.meanOf(runtime.id, model));
-  const usd = tools.costOf?.(runtime.id, model, { ...NO_USAGE, inputTokens, outputTokens: tokens - inputTokens });
+  const usd = tools.costOf?.(runtime.id, model, usageFor(inputTokens, tokens - inputTokens));
   return tools.budgets.reserve(client, { inputTokens, tokens, usd: usd ?? null }, tools.clock.now());
 }
 
@@ -43,14 +44,3 @@ export function spentBy(end: {
   const hasBegun = end.status === 200 || end.status === 499;
   return hasBegun ? { kind: 'unknown', outputTokens: end.pieces } : { kind: 'known', tokens: 0, usd: 0 };
 }
-
-const NO_USAGE: Usage = {
-  inputTokens: null,
-  outputTokens: null,
-  cachedTokens: null,
-  cacheWriteTokens: null,
-  reasoningTokens: null,
-  audioInputTokens: null,
-  audioOutputTokens: null,
-  costUsd: null,
-};

@@ -1,9 +1,10 @@
+import type { ReasoningTraits } from '../protocols/reasoning.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
 import { catalogueNames } from './catalogue-names.ts';
 import { type FactsLayer, type ModelFacts, mergedFacts, type SourcedFacts } from './model-facts.ts';
 import { costIn, isSameBase, type ModelPrice, type PricedUsage } from './model-price.ts';
 import { loadPackagedFacts, type PackagedFacts } from './packaged-facts.ts';
-import { type ReasoningTraits, reasoningTraits } from './reasoning-traits.ts';
+import { reasoningTraits } from './reasoning-traits.ts';
 import { loadPackagedPrices, type PackagedPrices } from './packaged-prices.ts';
 
 /**

@@ -1,26 +1,11 @@
+import type { ReasoningLevel } from '../protocols/ir.ts';
+import type { ReasoningTraits } from '../protocols/reasoning.ts';
 import type { ModelFacts } from './model-facts.ts';
 
 /**
  * How much thinking a model takes, and in which terms, by the name of its family: the same model takes the same thing
  * whoever serves it. Which field says so is the wire format's affair.
  */
-
-export type ReasoningLevel = 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
-
-/** What a model takes. `unknown`: a model nobody here knows, for which a wish is written as it came. */
-export type ReasoningTraits =
-  | {
-      readonly kind: 'budget';
-      readonly min: number;
-      readonly max: number;
-      readonly allowsZero: boolean;
-      readonly allowsDynamic: boolean;
-    }
-  | { readonly kind: 'levels'; readonly levels: readonly ReasoningLevel[]; readonly allowsOff: boolean }
-  /** Decides for itself within a level; `alsoBudget`: takes an explicit budget too. */
-  | { readonly kind: 'adaptive'; readonly levels: readonly ReasoningLevel[]; readonly alsoBudget: boolean }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'unknown' };
 
 const NONE = { kind: 'none' } as const;
 const UNKNOWN = { kind: 'unknown' } as const;

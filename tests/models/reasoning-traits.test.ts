@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { type ReasoningTraits, reasoningTraits } from '../../src/models/reasoning-traits.ts';
+import { reasoningTraits } from '../../src/models/reasoning-traits.ts';
+import type { ReasoningTraits } from '../../src/protocols/reasoning.ts';
 
 /** In a word: `128..32768 -1`, `low high off`, `adaptive low max +budget`. */
 function word(traits: ReasoningTraits): string {
