@@ -229,6 +229,8 @@ class CredentialPool implements Pool {
       this.#waiters.add(waiter);
       this.#waitingBytes += want.bytes;
       this.#due.set(waiter, Math.min(limits.deadline, roomAt));
+      // Set anew: a timer from before a clock was set ahead would come that much too late.
+      this.#timerAt = Number.NaN;
       this.#arm();
     });
   }
