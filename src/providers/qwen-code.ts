@@ -1,3 +1,4 @@
+import type { JsonIndex } from '../shared/json-bytes.ts';
 import { compatible } from './compatible.ts';
 import { textEmbeddings, withoutInputType } from './embeddings.ts';
 import { readError } from './error-body.ts';
@@ -5,6 +6,7 @@ import { rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
 import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './qwen-body.ts';
 import { rewriteQwenStream } from './qwen-stream.ts';
+import type { FieldEdit } from './provider.ts';
 import { liftThinking, THINK_MARKS } from './think-tags.ts';
 import { readWaitHint } from './wait-hint.ts';
 
@@ -21,8 +23,9 @@ export const qwenCode = compatible({
   tier: 5,
   accounts: { headers: (headers) => headers.set('x-dashscope-authtype', 'qwen-oauth') },
   keyUrl: 'https://modelstudio.console.alibabacloud.com/',
-  // https://www.alibabacloud.com/help/en/model-studio/embedding-interfaces-compatible-with-openai, 2025-12: ten texts.
-  embeddings: { ...textEmbeddings, maxInputs: 10, edit: withoutInputType },
+  // https://www.alibabacloud.com/help/en/model-studio/embedding-interfaces-compatible-with-openai, 2025-12: ten texts,
+  // and vectors as numbers alone; OpenAI's SDK asks for base64, which is made of them here.
+  embeddings: { ...textEmbeddings, maxInputs: 10, edit: (index) => together(withoutInputType(index), asFloats(index)) },
   editFields: (index, context) =>
     together(leadWithOneSystem(index), context.isStream && !hasTools(index) ? addDummyTool() : stripToolSchemas(index)),
   replyMarks: THINK_MARKS,
@@ -35,3 +38,10 @@ export const qwenCode = compatible({
     return isFreeQuota ? rateLimited(error, readWaitHint(reply, error), { isQuota: true }) : undefined;
   },
 });
+
+function asFloats(index: JsonIndex): FieldEdit | undefined {
+  const format = index.get('encoding_format');
+  return format === undefined || format === 'float'
+    ? undefined
+    : { set: { encoding_format: 'float' }, changes: ['encoding_format → float'] };
+}

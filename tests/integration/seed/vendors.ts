@@ -135,7 +135,16 @@ const openAiVectors = (body: JsonRecord): JsonRecord => {
 };
 
 /** A vendor under a base URL with OpenAI's paths. */
-function atBase(base: string, more: { readonly embeddings?: { readonly model: string; readonly maxInputs: number } }) {
+function atBase(
+  base: string,
+  more: {
+    readonly embeddings?: {
+      readonly model: string;
+      readonly maxInputs: number;
+      readonly takes?: (body: JsonRecord) => boolean;
+    };
+  },
+) {
   const { embeddings } = more;
   return {
     config: (origin: string): JsonRecord => ({ base_url: origin + base }),
@@ -144,7 +153,8 @@ function atBase(base: string, more: { readonly embeddings?: { readonly model: st
     ...(embeddings && {
       embeddings: {
         ...embeddings,
-        answer: (path: string, body: JsonRecord) => (path === `${base}/embeddings` ? openAiVectors(body) : null),
+        answer: (path: string, body: JsonRecord) =>
+          path === `${base}/embeddings` && (embeddings.takes?.(body) ?? true) ? openAiVectors(body) : null,
       },
     }),
   };
@@ -564,7 +574,13 @@ export const seedVendors: readonly SeedVendor[] = [
   {
     id: 'qwen_code',
     model: 'qwen3-coder-plus',
-    ...atBase('/compatible-mode/v1', { embeddings: { model: 'text-embedding-v4', maxInputs: 10 } }),
+    ...atBase('/compatible-mode/v1', {
+      embeddings: {
+        model: 'text-embedding-v4',
+        maxInputs: 10,
+        takes: ({ encoding_format: format = 'float' }) => format === 'float',
+      },
+    }),
     voice: qwenVoice,
     refuses: qwenRefuses,
     wrongKey: invalidKey,
