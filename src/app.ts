@@ -1,11 +1,17 @@
-import { join } from 'node:path';
-import { accountCredential, heldEvent, holdOf, isHeld } from './account-credentials.ts';
+import { accountCredential, heldEvent, holdOf, isHeld } from './app/account-credentials.ts';
+import { pastUse } from './app/client-limits.ts';
+import { engineState } from './app/engine-state.ts';
+import { keptResponses } from './app/kept-responses.ts';
+import { engineEvent, finishedEvent, isoTime, usageRows } from './app/memory-rows.ts';
+import { openHistory, publicCopy, readSnapshots } from './app/open-history.ts';
+import { isVendor, priceOverrides } from './app/pricing.ts';
+import { type ProviderPlan, planOf, poolCredentials, runtimeOf } from './app/runtimes.ts';
+import { keptKeys, limitedClients, serverSettings } from './app/server-settings.ts';
+import { startDemo } from './app/start-demo.ts';
+import { watchOtherWriters } from './app/watch-other-writers.ts';
 import { accountSettings, usesEnvironment } from './config/account-settings.ts';
-import { credentialId, credentialsOf } from './config/credentials.ts';
+import { credentialsOf } from './config/credentials.ts';
 import type { LoadedConfig } from './config/load.ts';
-import { providerDefaults } from './config/schema.ts';
-import { demoProvider } from './demo/demo-provider.ts';
-import { createDemoUpstream } from './demo/demo-upstream.ts';
 import { type AskTools, listModels } from './gateway/ask.ts';
 import { aliasesOf } from './gateway/aliases.ts';
 import { ClientBudgets } from './gateway/client-budgets.ts';
@@ -20,9 +26,7 @@ import { rememberedAbilities } from './gateway/remembered-abilities.ts';
 import { startQuotaPoller } from './gateway/quota-poller.ts';
 import { Pins } from './gateway/pins.ts';
 import { ReasoningMemory } from './gateway/reasoning-memory.ts';
-import { MemoryResponses, itemIds, readKept, type ResponseStore } from './gateway/response-store.ts';
 import { OutputMeans } from './gateway/token-estimate.ts';
-import { NO_EDITS } from './gateway/user-edits.ts';
 import { createCatalogue } from './models/catalogue.ts';
 import { createModelDirectory } from './models/directory.ts';
 import { createEquivalents } from './models/equivalents.ts';
@@ -30,10 +34,6 @@ import { listedFacts } from './models/listed-facts.ts';
 import { packagedPublishers } from './models/packaged-publishers.ts';
 import { createPublicCatalogue } from './models/public-catalogue.ts';
 import { createTokenCounter } from './models/token-count.ts';
-import { isVendor, priceOverrides } from './pricing.ts';
-import { clientLimits, pastUse } from './client-limits.ts';
-import { engineEvent, finishedEvent, isoTime, usageRows } from './memory-rows.ts';
-import { engineState } from './engine-state.ts';
 import { AccountDirectory } from './oauth/accounts/account-directory.ts';
 import { environmentAccounts } from './oauth/accounts/environment-accounts.ts';
 import { PendingLogin } from './oauth/engine/pending-login.ts';
@@ -52,18 +52,12 @@ import type { CredentialId } from './pool/credential.ts';
 import { lastReset } from './pool/daily-reset.ts';
 import type { Pool } from './pool/pool.ts';
 import { findProvider, normalizeProviderId, providers } from './providers/index.ts';
-import { type ProviderPlan, planOf, poolCredentials, poolSettings, runtimeOf, timeoutsOf } from './runtimes.ts';
-import { adminToken } from './server/admin-token.ts';
-import { listen } from './server/bun.ts';
-import { clientKey, defaultClientKey } from './server/client-keys.ts';
-import { createFetch, type ServerFetch, type ServerSettings } from './server/fetch.ts';
+import { createFetch, type ServerFetch } from './server/fetch.ts';
 import { instanceOf, newNonce } from './server/server-file.ts';
 import { CliError } from './shared/cli-error.ts';
 import { type Clock, systemClock } from './shared/clock.ts';
 import { type Random, systemRandom } from './shared/random.ts';
-import { Secret } from './shared/secret.ts';
-import { namePattern } from './shared/wildcard.ts';
-import { openStore, type Store, type StoreOptions } from './store/database.ts';
+import type { Secret } from './shared/secret.ts';
 import { withApplications } from './oauth/application-login.ts';
 import { createUpstream } from './transport/fetch-upstream.ts';
 import { version } from './version.ts';
@@ -72,23 +66,12 @@ import { version } from './version.ts';
 const LIST_TTL_MS = 10 * 60_000;
 /** A bare model name waits at most this long for lists that were never read. */
 const COLD_LIST_WAIT_MS = 2_000;
-const NO_LIMITS = {
-  requestsPerMinute: null,
-  tokensPerMinute: null,
-  requestsPerDay: null,
-  tokensPerDay: null,
-  concurrency: null,
-};
 /** The use of client keys among the snapshots; no provider has such a name. */
 const CLIENTS = ':clients';
 /** What counts for Prometheus is loaded a moment after the start, when nobody waits for it. */
 const METRICS_DELAY_MS = 1_000;
-/** The public catalogue among the copies in the database. */
-const PUBLIC_COPY = 'models.dev';
 /** What prices are compared by: a request whose prompt is three times as long as its answer. */
 const TYPICAL_USE = { inputTokens: 3000, outputTokens: 1000 };
-/** How soon a change that another process wrote to the database is seen. */
-const OTHER_WRITERS_MS = 2_000;
 
 export type AppSources = {
   readonly loaded: LoadedConfig;
@@ -518,30 +501,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     for (const warning of next.warnings) log.warn(warning);
   }
 
-  const responseLimits = () => {
-    const { ttl, max_size } = loaded.config.responses;
-    return { ttlMs: ttl, maxBytes: max_size };
-  };
-  const memoryResponses = new MemoryResponses(responseLimits, () => clock.now());
-  const diskResponses: ResponseStore = {
-    find(client, id) {
-      const json = store.responses.find(client, id, responseLimits().ttlMs);
-      return json === null ? null : readKept(json);
-    },
-    findByItem(client, item) {
-      const json = store.responses.findByItem(client, item, responseLimits().ttlMs);
-      return json === null ? null : readKept(json);
-    },
-    keep(client, id, kept) {
-      try {
-        store.responses.keep(client, id, JSON.stringify(kept), itemIds(kept), responseLimits());
-      } catch (error) {
-        // The answer is with its client; only the way back to it is lost.
-        log.warn(`an answer could not be kept for previous_response_id: ${reasonOf(error)}`);
-      }
-    },
-    remove: (client, id) => store.responses.remove(client, id),
-  };
+  const responsesIn = keptResponses({ settings: () => loaded.config.responses, store, clock, log });
 
   const fetch = createFetch({
     settings: () => current.settings,
@@ -554,21 +514,10 @@ export async function createApp(sources: AppSources): Promise<App> {
     log,
     countTokens: (call) =>
       countTokens(call, { ...gatewayDeps, countHere: (model, input) => counter.count(model, input) }),
-    responses: () => responsesIn(loaded.config.responses.store),
+    responses: responsesIn,
     metrics: () => metrics.scrape(engineState(current.runtimes.values(), store.writer.waiting)),
     isReady: () => [...current.runtimes.values()].some((runtime) => isServing(runtime.pool)),
   });
-
-  function responsesIn(place: LoadedConfig['config']['responses']['store']): ResponseStore | null {
-    switch (place) {
-      case 'off':
-        return null;
-      case 'memory':
-        return memoryResponses;
-      case 'disk':
-        return diskResponses;
-    }
-  }
 
   const stopWatching = watchOtherWriters(store, clock, log, applyOverrides);
 
@@ -625,85 +574,6 @@ function isServing(pool: Pool): boolean {
     );
 }
 
-type Keys = { readonly admin: Secret; readonly client: Secret | null };
-
-/** The tokens of this run. A client key is only made where the config names none. */
-function keptKeys({ env, stateDir, log, loaded }: AppSources): Keys {
-  const admin = adminToken(env, stateDir);
-  if (admin.problem) log.warn(admin.problem);
-  if (loaded.config.server.client_keys !== null) return { admin: admin.secret, client: null };
-  const client = defaultClientKey(env, stateDir);
-  if (client.problem) log.warn(client.problem);
-  return { admin: admin.secret, client: client.secret };
-}
-
-function serverSettings({ config }: LoadedConfig, keys: Keys, host: string): ServerSettings {
-  const { server } = config;
-  const own = keys.client ? [clientKey(null, keys.client)] : [];
-  return {
-    host,
-    clientKeys:
-      server.client_keys === 'none'
-        ? 'open'
-        : (server.client_keys?.map(({ name, key, models, limits }) =>
-            clientKey(name, key, models.map(namePattern), clientLimits(limits)),
-          ) ?? own),
-    cors: server.cors,
-    allowedHosts: server.allowed_hosts,
-    maxBodyBytes: server.max_body,
-    exposeRoute: server.expose_route,
-    adminToken: keys.admin,
-  };
-}
-
-/** In memory where there is no directory, or none that can be used. */
-function openHistory({ stateDir, log, loaded, clock }: AppSources, collect: StoreOptions['collect']): Store {
-  const inMemory = () => openStore(':memory:', { ...(clock && { clock }) });
-  if (stateDir === null) return inMemory();
-  try {
-    const store = openStore(join(stateDir, 'rotator.db'), {
-      retentionMs: loaded.config.storage.retention,
-      onTrouble: (message) => log.warn(message),
-      ...(collect && { collect }),
-      ...(clock && { clock }),
-    });
-    // Errors, though the work goes on: whoever asks what is known must not take nothing for an answer.
-    if (store.warning) log.error(store.warning);
-    return store;
-  } catch (error) {
-    const reason = reasonOf(error);
-    log.error(`the database cannot be opened (${reason}); what happens is remembered as long as this process lives`);
-    return inMemory();
-  }
-}
-
-/** What was read of the public catalogue, in the database. Losing it costs one more reading. */
-function publicCopy(store: Store, log: Log) {
-  return {
-    read: () => {
-      try {
-        return store.copies.read(PUBLIC_COPY);
-      } catch (error) {
-        log.debug('the copy of the public catalogue cannot be read', { reason: reasonOf(error) });
-        return null;
-      }
-    },
-    write: (value: unknown) => {
-      try {
-        store.copies.write(PUBLIC_COPY, value);
-      } catch (error) {
-        log.debug('the copy of the public catalogue cannot be written', { reason: reasonOf(error) });
-      }
-    },
-  };
-}
-
-/** The names that limits hold for. */
-function limitedClients(keys: ServerSettings['clientKeys']): ReadonlySet<string> {
-  if (keys === 'open') return new Set();
-  return new Set(keys.flatMap(({ name, limits }) => (name !== null && limits ? [name] : [])));
-}
-
 /** The state of every pool that has changed since the last time. */
 function* poolSnapshots(changed: Set<string>, pools: ReadonlyMap<string, Pool>): Generator<[string, unknown]> {
   for (const id of changed) {
@@ -711,79 +581,6 @@ function* poolSnapshots(changed: Set<string>, pools: ReadonlyMap<string, Pool>):
     if (pool) yield [id, pool.snapshot()];
   }
   changed.clear();
-}
-
-/** A state that cannot be read is no reason not to start: the pools begin anew. */
-function readSnapshots(store: Store, log: Log): Map<string, unknown> {
-  try {
-    return new Map([...store.snapshots()].map(([provider, { value }]) => [provider, value]));
-  } catch (error) {
-    log.error(`what was known of the keys cannot be read (${reasonOf(error)})`);
-    return new Map();
-  }
-}
-
-/** Another process may enable or disable a credential in the same database. */
-function watchOtherWriters(store: Store, clock: Clock, log: Log, onChange: () => void): () => void {
-  let seen: number | null = null;
-  let cancel = () => {};
-  const look = () => {
-    try {
-      const now = store.dataVersion();
-      if (seen !== null && now !== seen) onChange();
-      seen = now;
-    } catch (error) {
-      // The disk may be full or gone for a moment; what was read last stays in force.
-      log.debug('the database cannot be read', { reason: reasonOf(error) });
-    }
-    cancel = clock.schedule(OTHER_WRITERS_MS, look);
-  };
-  look();
-  return () => cancel();
-}
-
-/** The demo's upstream, on a loopback port of its own, so that a demo request travels like any other. */
-function startDemo(clock: Clock) {
-  const vendor = createDemoUpstream({ clock });
-  const listener = listen({ hostname: '127.0.0.1', port: 0, fetch: (request) => vendor.fetch(request) });
-  return {
-    stop: () => listener.abort(),
-    plan: ({ config }: LoadedConfig): ProviderPlan => ({
-      id: demoProvider.id,
-      provider: demoProvider,
-      baseUrl: `${listener.url}/v1`,
-      headers: {},
-      isHttp2: false,
-      asksStreamUsage: true,
-      timeouts: timeoutsOf(config.timeouts),
-      retriesSameKey: config.rotation.retries_same_key,
-      waitSameKeyMs: config.rotation.wait_same_key,
-      allow: [],
-      deny: [],
-      define: new Map(),
-      tier: null,
-      edits: NO_EDITS,
-      credentials: vendor.keys.map(({ name, secret }) => ({
-        id: credentialId(demoProvider.id, secret) as CredentialId, // Made by the config, the one place that makes them.
-        label: name,
-        key: new Secret(secret),
-        proxy: null,
-        source: 'demo',
-        sourceName: null,
-        isEnabledInConfig: true,
-        priority: 10,
-        weight: 1,
-        models: [],
-        limits: NO_LIMITS,
-        tierName: null,
-        quotaPool: null,
-      })),
-      poolSettings: poolSettings(config.rotation, {
-        ...providerDefaults,
-        concurrency: { max_per_key: 0, optimal_per_key: 1, priority_multipliers: {} },
-      }),
-    }),
-  };
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -16,12 +16,6 @@ const rootRooms: Readonly<Record<string, Room>> = {
   'main.ts': 'main',
   'raise-connection-limits.ts': 'main',
   'app.ts': 'app',
-  'account-credentials.ts': 'app',
-  'client-limits.ts': 'app',
-  'engine-state.ts': 'app',
-  'memory-rows.ts': 'app',
-  'pricing.ts': 'app',
-  'runtimes.ts': 'app',
   'version.ts': 'version',
 };
 

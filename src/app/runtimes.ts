@@ -1,10 +1,10 @@
-import type { ConfiguredProvider } from './config/credentials.ts';
-import type { Config } from './config/schema.ts';
-import type { CredentialAccess, ProviderRuntime, Timeouts } from './gateway/gateway.ts';
-import type { CredentialId, KeyLimits, PoolCredential } from './pool/credential.ts';
-import type { Block, Pool, PoolSettings } from './pool/pool.ts';
-import type { Provider } from './providers/provider.ts';
-import { namePattern } from './shared/wildcard.ts';
+import type { ConfiguredProvider } from '../config/credentials.ts';
+import type { Config } from '../config/schema.ts';
+import type { CredentialAccess, ProviderRuntime, Timeouts } from '../gateway/gateway.ts';
+import type { CredentialId, KeyLimits, PoolCredential } from '../pool/credential.ts';
+import type { Block, Pool, PoolSettings } from '../pool/pool.ts';
+import type { Provider } from '../providers/provider.ts';
+import { namePattern } from '../shared/wildcard.ts';
 
 /** The config's words turned into the settings of pool and gateway. */
 

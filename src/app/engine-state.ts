@@ -1,5 +1,5 @@
-import type { ProviderRuntime } from './gateway/gateway.ts';
-import type { EngineState } from './observe/metrics.ts';
+import type { ProviderRuntime } from '../gateway/gateway.ts';
+import type { EngineState } from '../observe/metrics.ts';
 
 const STATES = ['ready', 'busy', 'blocked', 'disabled'] as const;
 

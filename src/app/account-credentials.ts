@@ -1,12 +1,12 @@
-import { blockView } from './gateway/create-operations.ts';
-import type { EngineEvent } from './gateway/operations.ts';
-import { type Accounts, type AccountState, type AccountView, toldState } from './oauth/refresh/accounts.ts';
-import type { CredentialId } from './pool/credential.ts';
-import type { Block, Pool } from './pool/pool.ts';
-import type { Provider } from './providers/provider.ts';
+import { blockView } from '../gateway/create-operations.ts';
+import type { EngineEvent } from '../gateway/operations.ts';
+import { type Accounts, type AccountState, type AccountView, toldState } from '../oauth/refresh/accounts.ts';
+import type { CredentialId } from '../pool/credential.ts';
+import type { Block, Pool } from '../pool/pool.ts';
+import type { Provider } from '../providers/provider.ts';
 import type { ConfiguredCredential } from './runtimes.ts';
-import { assertNever } from './shared/assert-never.ts';
-import type { Secret } from './shared/secret.ts';
+import { assertNever } from '../shared/assert-never.ts';
+import type { Secret } from '../shared/secret.ts';
 
 /** Accounts as credentials of a pool, beside its keys. */
 

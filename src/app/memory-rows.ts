@@ -1,9 +1,9 @@
-import type { EngineEvent } from './gateway/operations.ts';
-import { blockView } from './gateway/create-operations.ts';
-import type { RequestRecord } from './observe/request-record.ts';
-import type { PoolEvent } from './pool/pool.ts';
-import { assertNever } from './shared/assert-never.ts';
-import type { UsageRow } from './store/database.ts';
+import type { EngineEvent } from '../gateway/operations.ts';
+import { blockView } from '../gateway/create-operations.ts';
+import type { RequestRecord } from '../observe/request-record.ts';
+import type { PoolEvent } from '../pool/pool.ts';
+import { assertNever } from '../shared/assert-never.ts';
+import type { UsageRow } from '../store/database.ts';
 
 /** What pools and requests tell, in the words of those who keep it or listen to it. */
 

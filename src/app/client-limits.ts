@@ -1,8 +1,8 @@
-import type { Config } from './config/schema.ts';
-import type { PastUse } from './gateway/client-budgets.ts';
-import type { ClientLimits } from './gateway/client-limits.ts';
-import type { Log } from './observe/log.ts';
-import type { Store } from './store/database.ts';
+import type { Config } from '../config/schema.ts';
+import type { PastUse } from '../gateway/client-budgets.ts';
+import type { ClientLimits } from '../gateway/client-limits.ts';
+import type { Log } from '../observe/log.ts';
+import type { Store } from '../store/database.ts';
 
 /** What the config and the database say of client keys' limits, in the words of those who keep them. */
 

@@ -1,8 +1,8 @@
-import type { Config } from './config/schema.ts';
-import type { PriceOverride } from './models/catalogue.ts';
-import type { ModelPrice, RateName } from './models/model-price.ts';
-import type { Provider } from './providers/provider.ts';
-import { namePattern } from './shared/wildcard.ts';
+import type { Config } from '../config/schema.ts';
+import type { PriceOverride } from '../models/catalogue.ts';
+import type { ModelPrice, RateName } from '../models/model-price.ts';
+import type { Provider } from '../providers/provider.ts';
+import { namePattern } from '../shared/wildcard.ts';
 
 /** What the config says of prices, in the words of the catalogue. */
 
