@@ -11,7 +11,7 @@ import { countedInput } from './counted-input.ts';
 import { forward, type ForwardTools, Trace } from './forward.ts';
 import type { GatewayCall } from './gateway.ts';
 import type { GatewayDeps } from './handle.ts';
-import { isUnlisted, planWithLists } from './handle.ts';
+import { isUnlisted, planWithLists } from './plan-with-lists.ts';
 import type { ChatTools, Job } from './job.ts';
 import type { Prepared } from './lane.ts';
 import { isPlan, plan, type Target } from './plan.ts';

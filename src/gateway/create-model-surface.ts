@@ -3,7 +3,8 @@ import { aliasCard, type ModelCard, modelCard } from '../models/card.ts';
 import type { Problem } from '../protocols/problem.ts';
 import { findProvider } from '../providers/index.ts';
 import type { Client, ProviderRuntime } from './gateway.ts';
-import { type GatewayDeps, isUnlisted, planWithLists } from './handle.ts';
+import type { GatewayDeps } from './handle.ts';
+import { isUnlisted, planWithLists } from './plan-with-lists.ts';
 import { callableAliases, clientMay, isPlan, plan } from './plan.ts';
 import { visibleModels } from './visible-models.ts';
 
