@@ -1,12 +1,15 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { isObject } from '../shared/json-shape.ts';
 import { compatible } from './compatible.ts';
+import { readError } from './error-body.ts';
+import { keyRejected, rateLimited } from './failure-from.ts';
 import { together } from './field-edits.ts';
 import type { FieldEdit } from './provider.ts';
 import { addDummyTool, hasTools, leadWithOneSystem, stripToolSchemas } from './qwen-body.ts';
 import { rewriteQwenStream } from './qwen-stream.ts';
 import { effortOf, isOff } from './reasoning-effort.ts';
 import { liftThinking, THINK_MARKS } from './think-tags.ts';
+import { readWaitHint } from './wait-hint.ts';
 
 /** An effort is not known here: thinking is on or off, by a name of each family's own. */
 function thinkingEdit(index: JsonIndex, model: string): FieldEdit | undefined {
@@ -48,6 +51,18 @@ export const iflow = compatible({
       index.has('tools') && !hasTools(index) ? addDummyTool() : stripToolSchemas(index),
       thinkingEdit(index, model),
     ),
+  // Statuses of its own, in the body of a 200.
+  classify: (reply) => {
+    const error = readError(reply);
+    switch (error.status) {
+      case 434:
+        return keyRejected(error);
+      case 449:
+        return rateLimited(error, readWaitHint(reply, error));
+      default:
+        return undefined;
+    }
+  },
   replyMarks: THINK_MARKS,
   adaptReply: liftThinking,
   rewriteStream: ({ protocol }) => (protocol === 'openai-chat' ? rewriteQwenStream() : undefined),

@@ -90,7 +90,8 @@ describe('embeddings of a server that speaks OpenAI', () => {
     expect(replies.every(({ data }) => data.length === 1 && data[0]?.index === 0)).toBe(true);
     expect(upstream.calls.length).toBeLessThanOrEqual(5);
     expect(replies.reduce((sum, { usage }) => sum + usage.prompt_tokens, 0)).toBe(80);
-    expect((await rotator.keys())[0]?.usage.input_tokens).toBe(80);
+    expect((await rotator.keys())[0]?.usage).toMatchObject({ requests: upstream.calls.length, input_tokens: 80 });
+    expect((await rotator.status()).today).toMatchObject({ requests: 20, input_tokens: 80 });
   });
 
   test('longer than the vendor takes are cut and put together again', async () => {

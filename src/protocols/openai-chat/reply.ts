@@ -7,6 +7,9 @@ import { usageOf } from './usage.ts';
 // An answer longer than this is not empty; parsing it to know would cost more than everything else together.
 const EMPTY_CHECK_BYTES = 16 * 1024;
 
+/** What `errorIn` looks at. */
+const ERROR_FIELDS = ['error', 'type', 'code', 'message', 'status', 'msg'] as const;
+
 /** Reads a whole `chat.completion` from its bytes: is it an answer, an error inside a 200, or neither? */
 export function readReply(bytes: Uint8Array): ReplyFacts {
   const index = JsonIndex.of(bytes);
@@ -14,10 +17,7 @@ export function readReply(bytes: Uint8Array): ReplyFacts {
   const choices = index.slice('choices');
   const isAnswer = choices !== undefined && choices[0] === 91 && !isEmptyArray(choices);
   if (!isAnswer) {
-    const error = errorIn(
-      { error: index.get('error'), code: index.get('code'), message: index.get('message'), type: index.get('type') },
-      null,
-    );
+    const error = errorIn(Object.fromEntries(ERROR_FIELDS.map((name) => [name, index.get(name)])), null);
     if (error !== undefined) return { state: 'error', error: parseJson(new TextDecoder().decode(bytes)) };
     return { state: 'unreadable', reason: 'the reply has no choices' };
   }

@@ -100,13 +100,15 @@ export function hasContent(delta: unknown): boolean {
 
 const isFilled = (value: unknown) => (typeof value === 'string' || Array.isArray(value)) && value.length > 0;
 
-/** An error that travels inside a 200: as `error`, as an `error` event, or as a bare `{code, message}`. */
+/** An error that travels inside a 200: as `error`, as an `error` event, or as a bare `{code, message}` or `{status, msg}`. */
 export function errorIn(json: unknown, event: string | null): unknown {
   const payload = Array.isArray(json) ? json[0] : json;
   if (!isObject(payload)) return event === 'error' ? payload : undefined;
   if (payload.error !== undefined && payload.error !== null && payload.error !== false) return payload;
   if (event === 'error' || payload.type === 'error') return payload;
-  if (payload.choices === undefined && payload.code !== undefined && typeof payload.message === 'string')
-    return payload;
-  return undefined;
+  if (payload.choices !== undefined) return undefined;
+  const isBare =
+    (payload.code !== undefined && typeof payload.message === 'string') ||
+    (payload.status !== undefined && typeof payload.msg === 'string');
+  return isBare ? payload : undefined;
 }

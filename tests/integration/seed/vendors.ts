@@ -597,10 +597,11 @@ export const seedVendors: readonly SeedVendor[] = [
       'stream_options' in body || (Array.isArray(body.tools) && body.tools.length === 0)
         ? { status: 406, body: { status: '406', msg: 'not acceptable' } }
         : null,
-    wrongKey: { status: 401, body: { status: '434', msg: 'Invalid apiKey' } },
-    pages: { '/v1/models': openAiList('glm-4.6') },
+    // Its failures come as 200, whole and where a stream was asked for.
+    wrongKey: { status: 200, body: { status: '434', msg: 'Invalid apiKey', body: null } },
+    pages: {},
     listed: ['glm-4.6'],
-    tired: { fixture: 'requests in short order', restMs: 60_000 },
+    tired: { fixture: 'requests in short order, inside a 200', restMs: 60_000 },
   },
   {
     id: 'g4f',
