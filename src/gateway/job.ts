@@ -22,6 +22,10 @@ import type { ReasoningMemory } from './reasoning-memory.ts';
 import { estimateTokens } from './token-estimate.ts';
 import { objectOf, translationBetween } from './translation.ts';
 
+// OpenAI takes ids of calls up to 40 characters: there must be room for `call_` and a count. A request id ends at random.
+const MAX_SEED_LENGTH = 24;
+
+const NOTHING = new Uint8Array();
 const TOOL_CALLS = Buffer.from('"tool_calls"');
 
 /** What a client wants done, whatever the endpoint: it can be made ready for any target. The loop knows no more of it. */
@@ -50,6 +54,9 @@ export type ChatTools = {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 };
+
+/** The client's bytes as they go on in the passthrough lane. */
+type Amended = { readonly envelope: Envelope; readonly isRestored: boolean; readonly changes: readonly string[] };
 
 /** A chat in the protocol of the surface that was called. */
 export class ChatJob implements Job {
@@ -89,7 +96,7 @@ export class ChatJob implements Job {
 
   /** Ids that the answer needs are made from it. */
   get #seed(): string {
-    return this.#requestId.replace(/[^A-Za-z0-9]/g, '');
+    return this.#requestId.replace(/[^A-Za-z0-9]/g, '').slice(-MAX_SEED_LENGTH);
   }
 
   estimateTokens(meanOutput: number | null): number {
@@ -104,7 +111,8 @@ export class ChatJob implements Job {
       if (isProblem(amended)) return amended;
       const prepared = prepareSame(target, this.#codec, amended.envelope);
       const watch = target.runtime.provider.wantsReasoningBack ? this.#watch(target) : null;
-      return { ...prepared, isRestored: amended.isRestored, watch };
+      const changes = [...amended.changes, ...prepared.changes];
+      return { ...prepared, changes, isRestored: amended.isRestored, watch };
     }
     const decoded = this.#decode();
     if (isProblem(decoded)) return decoded;
@@ -127,20 +135,23 @@ export class ChatJob implements Job {
    * In the passthrough lane: the client's own bytes, with the fields that the model's suffix or lost reasoning change.
    * Which those are is seen by writing the request anew, with and without the change.
    */
-  #amended(target: Target, isForgetful: boolean): { envelope: Envelope; isRestored: boolean } | Problem {
+  #amended(target: Target, isForgetful: boolean): Amended | Problem {
     const { runtime, model } = target;
     const { memory, now, traitsOf } = this.#tools;
-    const unchanged = { envelope: this.#envelope, isRestored: false };
+    const unchanged: Amended = { envelope: this.#envelope, isRestored: false, changes: [] };
     const mayHaveLost =
       !isForgetful && runtime.provider.wantsReasoningBack === true && memory.size > 0 && this.#hasCalls();
-    if (!this.#reasoning && !mayHaveLost) return unchanged;
+    const holdsOthers = this.#codec.holdsOthers?.(this.#conversation(), model) ?? false;
+    if (!this.#reasoning && !mayHaveLost && !holdsOthers) return unchanged;
     const plain = this.#codec.decodeRequest(this.#envelope);
     const wanted = this.#decode();
     if (isProblem(plain) || isProblem(wanted)) return isProblem(plain) ? plain : unchanged;
     const restored = mayHaveLost ? memory.restore(wanted.value, runtime.id, this.#client, now()) : wanted.value;
-    if (restored === plain.value) return unchanged;
+    if (restored === plain.value && !holdsOthers) return unchanged;
     const context = { model, isStream: this.isStream, ...traitsOf(runtime.id, model) };
-    const before = this.#codec.encodeRequest(plain.value, context).value.body;
+    // What others said is left out by writing the conversation anew, with the fields that depend on it.
+    const compared = holdsOthers ? { ...plain.value, turns: [] } : plain.value;
+    const before = this.#codec.encodeRequest(compared, context).value.body;
     const after = this.#codec.encodeRequest(restored, context).value.body;
     const set = Object.fromEntries(
       Object.entries(after).filter(([name, value]) => !Bun.deepEquals(value, before[name])),
@@ -148,12 +159,20 @@ export class ChatJob implements Job {
     const remove = new Set(Object.keys(before).filter((name) => !Object.hasOwn(after, name)));
     const index = JsonIndex.of(this.#envelope.index.edit({ set, remove }));
     if (!index) throw new Error('an edited request is no object');
-    return { envelope: { ...this.#envelope, index }, isRestored: restored !== wanted.value };
+    return {
+      envelope: { ...this.#envelope, index },
+      isRestored: restored !== wanted.value,
+      changes: holdsOthers ? ['history of another provider rewritten'] : [],
+    };
+  }
+
+  #conversation(): Buffer {
+    const { buffer, byteOffset, byteLength } = this.#envelope.index.slice(this.#codec.layout.conversation) ?? NOTHING;
+    return Buffer.from(buffer, byteOffset, byteLength);
   }
 
   #hasCalls(): boolean {
-    const { index } = this.#envelope;
-    return Buffer.from(index.slice(this.#codec.layout.conversation) ?? []).includes(TOOL_CALLS);
+    return this.#conversation().includes(TOOL_CALLS);
   }
 
   /** Remembers the reasoning of an answer that passes as it is. */

@@ -178,6 +178,12 @@ export interface HubCodec {
   encodeReply(reply: ChatReply, context: ReplyContext): Warned<JsonRecord>;
   streamDecoder(context: DecodeContext): StreamDecoder;
   streamEncoder(context: ReplyContext): StreamEncoder;
+  /**
+   * Does this conversation (its bytes, as the client sent them) hold what this codec wrote for its client out of another
+   * protocol's answer, and what the model here would refuse? Then it must be written anew although nothing is translated.
+   * Absent: what comes from others harms nobody.
+   */
+  holdsOthers?(conversation: Buffer, model: string): boolean;
 }
 
 /** A wire format, both ways. Knows no vendor, no credential and no socket. */

@@ -353,7 +353,7 @@ test.each(codecs.map((codec) => [codec.id, codec] as const))(
 const PIECES: Readonly<Record<ProtocolId, RegExp>> = {
   'openai-chat': /"(content|reasoning_content|arguments)":"[^"]|"usage":\{/,
   'openai-responses': /^$/,
-  'anthropic-messages': /"(text|thinking|input_json)_delta"/,
+  'anthropic-messages': /"(text|thinking|signature|input_json)_delta"/,
   gemini: /"parts":\[\{/,
 };
 

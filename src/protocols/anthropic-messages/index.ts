@@ -10,6 +10,7 @@ import { layout, patch, readRequest } from './request.ts';
 import { decodeReply, streamDecoder } from './stream-decoder.ts';
 import { endFrame, streamOf } from './stream-of.ts';
 import { streamReader } from './stream-reader.ts';
+import { holdsOthers } from './unsigned.ts';
 
 /** Anthropic's Messages. */
 export const anthropicMessages: Codec = {
@@ -32,4 +33,5 @@ export const anthropicMessages: Codec = {
   encodeReply,
   streamDecoder,
   streamEncoder,
+  holdsOthers,
 };

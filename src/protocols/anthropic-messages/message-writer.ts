@@ -5,6 +5,7 @@ import { writeCitation } from './citations.ts';
 import { writeFinish } from './finish.ts';
 import type { WireEvent } from './frame.ts';
 import { writeUsage } from './usage.ts';
+import { UNSIGNED } from './unsigned.ts';
 
 /** A content block that has not been told whole. */
 type Waiting = {
@@ -18,6 +19,8 @@ type Waiting = {
   readonly tail: string;
   isOpened: boolean;
   isDone: boolean;
+  /** Of thoughts: by this protocol's own vendor. */
+  isSigned: boolean;
 };
 
 /**
@@ -168,8 +171,11 @@ export class MessageWriter {
   #sign(signature: Signature): void {
     const isOwn = signature.protocol === 'anthropic-messages';
     const waiting = isOwn ? this.#thinking() : this.#last('thinking');
-    if (isOwn) waiting?.deltas.push({ type: 'signature_delta', signature: signature.value });
-    if (waiting) this.#done(waiting);
+    if (waiting) {
+      if (isOwn) waiting.deltas.push({ type: 'signature_delta', signature: signature.value });
+      waiting.isSigned = isOwn;
+      this.#done(waiting);
+    }
   }
 
   #text(): Waiting {
@@ -197,7 +203,7 @@ export class MessageWriter {
   /** A change of kind ends what was said before, calls excepted: they say themselves when they are whole. */
   #open(kind: Waiting['kind'], block: JsonRecord, call: number | null = null, tail = ''): Waiting {
     for (const before of this.#waiting) if (before.kind !== 'call') this.#done(before);
-    const waiting: Waiting = { kind, block, deltas: [], call, tail, isOpened: false, isDone: false };
+    const waiting: Waiting = { kind, block, deltas: [], call, tail, isOpened: false, isDone: false, isSigned: false };
     this.#waiting.push(waiting);
     return waiting;
   }
@@ -205,6 +211,9 @@ export class MessageWriter {
   #done(waiting: Waiting): void {
     if (waiting.isDone) return;
     waiting.isDone = true;
+    if (waiting.kind === 'thinking' && !waiting.isSigned) {
+      waiting.deltas.push({ type: 'signature_delta', signature: UNSIGNED });
+    }
     if (waiting.tail !== '') waiting.deltas.push({ type: 'input_json_delta', partial_json: waiting.tail });
   }
 

@@ -14,6 +14,7 @@ import type {
 } from '../ir.ts';
 import { readCacheMark } from './cache-marks.ts';
 import { readCitation } from './citations.ts';
+import { UNSIGNED } from './unsigned.ts';
 
 /** Content blocks of a conversation as neutral parts. A block that nobody here knows is foreign, and goes home as it is. */
 
@@ -64,7 +65,8 @@ export function assistantPart(block: JsonRecord): AssistantPart {
       return textPart(block);
     case 'thinking': {
       const value = textOr(block.signature) ?? '';
-      const signature = value === '' ? null : ({ protocol: 'anthropic-messages', value } as const);
+      const signature =
+        value === '' || value === UNSIGNED ? null : ({ protocol: 'anthropic-messages', value } as const);
       return { type: 'reasoning', text: textOr(block.thinking) ?? '', signature };
     }
     case 'redacted_thinking': {

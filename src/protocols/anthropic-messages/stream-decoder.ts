@@ -9,6 +9,7 @@ import { readFinish } from './finish.ts';
 import { foreignPart } from './read-parts.ts';
 import { messageEvents } from './stream-of.ts';
 import { counted, NOTHING_COUNTED, usageOf } from './usage.ts';
+import { UNSIGNED } from './unsigned.ts';
 
 /** A content block that is being said. */
 type Open =
@@ -197,7 +198,7 @@ class MessageReader implements StreamDecoder {
         return;
       }
       case 'thinking': {
-        if (open.signature === '') return;
+        if (open.signature === '' || open.signature === UNSIGNED) return;
         const signature = { protocol: 'anthropic-messages', value: open.signature } as const;
         this.#emit({ type: 'reasoning-signature', choice: 0, signature });
         return;

@@ -15,7 +15,7 @@ import { groundingOf } from './grounding.ts';
 import { malformedMessage } from './malformed-call.ts';
 import { encodeMedia } from './media.ts';
 import { isOwn } from './own.ts';
-import { writeSignature } from './signature.ts';
+import { UNSIGNED, writeSignature } from './signature.ts';
 
 type ChoiceEvent = Exclude<ChatEvent, { type: 'start' | 'usage' }>;
 type OpenCall = {
@@ -36,6 +36,8 @@ export class CandidateWriter {
   readonly warnings = new Set<string>();
   readonly #showsThoughts: boolean;
   readonly #calls = new Map<number, OpenCall>();
+  /** Of the calls of a step only the first is signed. */
+  #calledOnce = false;
   readonly #citations: Citation[] = [];
   #kept: JsonRecord = {};
   #text = '';
@@ -117,7 +119,9 @@ export class CandidateWriter {
       const args = argumentsObject(call.kind === 'custom' ? wrapInput(call.arguments) : call.arguments);
       if (args) {
         const { id, name, signature } = call;
-        parts.push({ functionCall: { name, args, ...(id !== '' && { id }) }, ...writeSignature(signature) });
+        const signed = signature && isOwn(signature) ? writeSignature(signature) : this.#calledOnce ? {} : UNSIGNED;
+        this.#calledOnce = true;
+        parts.push({ functionCall: { name, args, ...(id !== '' && { id }) }, ...signed });
       } else this.#unreadable(call);
     }
     return parts;

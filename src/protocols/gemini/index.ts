@@ -8,6 +8,7 @@ import { readReply, streamOf } from './reply.ts';
 import { layout, patch, readRequest } from './request.ts';
 import { decodeReply, streamDecoder } from './stream-decoder.ts';
 import { streamReader } from './stream-reader.ts';
+import { holdsOthers } from './signature.ts';
 
 /** Gemini's generateContent and streamGenerateContent. */
 export const gemini: Codec = {
@@ -29,4 +30,5 @@ export const gemini: Codec = {
   encodeReply,
   streamDecoder,
   streamEncoder,
+  holdsOthers,
 };

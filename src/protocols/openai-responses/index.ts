@@ -11,6 +11,7 @@ import { streamOf } from './stream-of.ts';
 import { streamDecoder } from './stream-decoder.ts';
 import { streamEncoder } from './stream-encoder.ts';
 import { streamReader } from './stream-reader.ts';
+import { holdsOthers } from './unsigned.ts';
 
 /** OpenAI Responses. */
 export const openAiResponses: Codec = {
@@ -33,4 +34,5 @@ export const openAiResponses: Codec = {
   encodeReply,
   streamDecoder,
   streamEncoder,
+  holdsOthers,
 };

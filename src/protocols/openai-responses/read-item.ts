@@ -4,6 +4,7 @@ import type { AssistantPart, JsonRecord, ReasoningPart, Signature, TextPart, Too
 import { citationOf } from './annotations.ts';
 import { foreignBesides } from './foreign-fields.ts';
 import { foreignPart } from './read-content.ts';
+import { UNSIGNED_PREFIX } from './unsigned.ts';
 
 /** What an item that a model made says: the same in an answer and in the history of a request. */
 
@@ -59,7 +60,8 @@ function messageParts(item: JsonRecord, { keepsIds }: ItemNames): readonly Assis
 function reasoningParts(item: JsonRecord, { keepsIds }: ItemNames): readonly ReasoningPart[] {
   const texts = reasoningTexts(item);
   const encrypted = textOr(item.encrypted_content);
-  const signature = encrypted || keepsIds ? itemSignature(item, encrypted ?? '') : null;
+  const isIssued = keepsIds && !textOr(item.id)?.startsWith(UNSIGNED_PREFIX);
+  const signature = encrypted || isIssued ? itemSignature(item, encrypted ?? '') : null;
   if (texts.length === 0) return signature ? [{ type: 'reasoning', text: '', signature }] : [];
   return texts.map((text, at) => ({
     type: 'reasoning',

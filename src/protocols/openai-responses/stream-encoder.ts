@@ -10,6 +10,7 @@ import { CallItem, type Closed, type ItemStatus, MessageItem, ReasoningItem, who
 import { imageFormatOf } from './media-names.ts';
 import { type OwnName, ownNames } from './namespaces.ts';
 import { usageJson } from './usage.ts';
+import { UNSIGNED_PREFIX } from './unsigned.ts';
 
 type OpenCall = { readonly item: CallItem; readonly unwrapper: InputUnwrapper | null };
 
@@ -165,7 +166,7 @@ export class ResponseEncoder implements StreamEncoder {
   #inReasoning(say: (reasoning: ReasoningItem) => string): string {
     if (this.#reasoning) return say(this.#reasoning);
     const closed = this.#closeSpeech('completed');
-    const reasoning = new ReasoningItem(this.#place('rs'));
+    const reasoning = new ReasoningItem(this.#place(UNSIGNED_PREFIX));
     this.#reasoning = reasoning;
     return closed + reasoning.open() + say(reasoning);
   }

@@ -28,6 +28,9 @@ export const PICTURE = 'aGVsbG8=';
 /** `input`: all of it. `output`: all of it. */
 export const USAGE = { input: 20, cached: 5, output: 7, thought: 2 };
 
+/** No two calls share an id, whoever asks. */
+let issued = 0;
+
 export function answerTo(heard: Heard): Said {
   const thought = heard.wantsThoughts ? THOUGHT : null;
   const say = (text: string): Said => ({ thought, text, calls: [] });
@@ -36,7 +39,7 @@ export function answerTo(heard: Heard): Said {
     const [first] = heard.tools;
     const cities = heard.prompt.includes('Rome') ? ['Paris', 'Rome'] : ['Paris'];
     const calls = cities.map((city, at) => ({
-      id: `call_${city}_${at}`,
+      id: `call_${city}_${at}_${++issued}`,
       name: first?.name ?? '',
       args: { city, ...(first?.fields.includes('degrees') && { degrees: 21 }) },
     }));

@@ -79,11 +79,24 @@ describe('a stream', () => {
       ),
     ],
     ['of a call alone', [start, begun(0), whole(0), finish('tool-calls')], frame('0:tool_use', '0:stop')],
-    ['of thoughts alone', [start, thought('a'), finish('stop')], frame('0:thinking', '0:thinking_delta', '0:stop')],
+    [
+      'of thoughts alone',
+      [start, thought('a'), finish('stop')],
+      frame('0:thinking', '0:thinking_delta', '0:signature_delta', '0:stop'),
+    ],
     [
       'of thoughts in two paragraphs has two blocks',
       [start, thought('a'), { type: 'reasoning-break', choice }, thought('b')],
-      frame('0:thinking', '0:thinking_delta', '0:stop', '1:thinking', '1:thinking_delta', '1:stop'),
+      frame(
+        '0:thinking',
+        '0:thinking_delta',
+        '0:signature_delta',
+        '0:stop',
+        '1:thinking',
+        '1:thinking_delta',
+        '1:signature_delta',
+        '1:stop',
+      ),
     ],
     [
       'of signed thoughts ends them with their signature',
@@ -99,13 +112,14 @@ describe('a stream', () => {
         '0:stop',
         '1:thinking',
         '1:thinking_delta',
+        '1:signature_delta',
         '1:stop',
       ),
     ],
     [
-      'whose thoughts another vendor signed ends them unsigned',
+      'whose thoughts another vendor signed ends them with a mark of our own',
       [thought('a'), { type: 'reasoning-signature', choice, signature: { protocol: 'gemini', value: 'S' } }, text('b')],
-      frame('0:thinking', '0:thinking_delta', '0:stop', '1:text', '1:text_delta', '1:stop'),
+      frame('0:thinking', '0:thinking_delta', '0:signature_delta', '0:stop', '1:text', '1:text_delta', '1:stop'),
     ],
     [
       'whose calls interleave tells one after the other',
@@ -262,7 +276,7 @@ describe('a whole reply', () => {
       model: 'asked',
       stop_reason: 'tool_use',
       content: [
-        { type: 'thinking', thinking: 'hm', signature: '' },
+        { type: 'thinking', thinking: 'hm', signature: 'rotator-unsigned' },
         { type: 'text', text: 'a', citations: [{ type: 'web_search_result_location', url: 'https://e.example' }] },
         { type: 'tool_use', id: 'functions.f:0', name: 'f', input: { q: 1 } },
         { type: 'tool_use', id: 'b', name: 'g', input: {} },

@@ -119,7 +119,7 @@ describe('a stream for a client of Responses', () => {
       incomplete_details: null,
       output: [
         {
-          id: 'rs_s1_0',
+          id: 'rs_rotator_s1_0',
           type: 'reasoning',
           summary: [
             { type: 'summary_text', text: 'one' },
