@@ -11,38 +11,11 @@ import {
 import type { ChatEvent, ChatReply, ChatRequest, JsonRecord } from '../../src/protocols/ir.ts';
 import { ReplyBuilder } from '../../src/protocols/reply-builder.ts';
 import { SseFramer } from '../../src/transport/sse.ts';
+import { plainRequest as anyRequest } from '../support/plain-chat.ts';
 
 /** The ways through one codec, each as one call: neutral → wire → neutral. */
 
-export const plainRequest: ChatRequest = {
-  model: 'asked',
-  isStream: false,
-  wantsUsage: true,
-  instructions: [],
-  turns: [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }],
-  tools: [],
-  toolChoice: null,
-  allowsParallelCalls: null,
-  output: null,
-  reasoning: null,
-  maxOutputTokens: null,
-  stop: [],
-  temperature: null,
-  topP: null,
-  topK: null,
-  seed: null,
-  presencePenalty: null,
-  frequencyPenalty: null,
-  choices: 1,
-  logprobs: null,
-  modalities: [],
-  verbosity: null,
-  user: null,
-  cacheKey: null,
-  serviceTier: null,
-  metadata: null,
-  foreign: null,
-};
+export const plainRequest: ChatRequest = { ...anyRequest, model: 'asked' };
 
 /** A model that each protocol's own vendor serves: what a codec writes may depend on its family. */
 export const MODELS: Readonly<Record<ProtocolId, string>> = {

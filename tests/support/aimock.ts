@@ -12,6 +12,21 @@ export type Aimock = AsyncDisposable & {
 
 export type AimockFixture = { readonly match: object; readonly response: object; readonly [option: string]: unknown };
 
+/** Text, thoughts and two calls of one tool, by the word that is said to it. */
+export const CHAT_ANSWERS: readonly AimockFixture[] = [
+  { match: { userMessage: 'text' }, response: { content: 'Hello from elsewhere' } },
+  { match: { userMessage: 'think' }, response: { content: 'done', reasoning: 'let me see' } },
+  {
+    match: { userMessage: 'tools' },
+    response: {
+      toolCalls: [
+        { name: 'weather', arguments: '{"q":"A"}' },
+        { name: 'weather', arguments: '{"q":"B"}' },
+      ],
+    },
+  },
+];
+
 /** An LLM server that nobody here wrote, in a process of its own. It answers only to `keys`. */
 export async function startAimock(
   home: TempHome,

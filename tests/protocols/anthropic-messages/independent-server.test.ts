@@ -5,7 +5,7 @@ import { framesOf } from '../../../src/protocols/frames-of.ts';
 import type { ChatReply } from '../../../src/protocols/ir.ts';
 import { ReplyBuilder } from '../../../src/protocols/reply-builder.ts';
 import { isObject, parseJson } from '../../../src/shared/json-shape.ts';
-import { type Aimock, startAimock } from '../../support/aimock.ts';
+import { type Aimock, CHAT_ANSWERS, startAimock } from '../../support/aimock.ts';
 import { type TempHome, tempHome } from '../../support/temp-home.ts';
 import { decodeContext, encode } from './requests.ts';
 
@@ -15,23 +15,7 @@ let mock: Aimock;
 
 beforeAll(async () => {
   home = await tempHome();
-  mock = await startAimock(
-    home,
-    [KEY],
-    [
-      { match: { userMessage: 'text' }, response: { content: 'Hello from elsewhere' } },
-      { match: { userMessage: 'think' }, response: { content: 'done', reasoning: 'let me see' } },
-      {
-        match: { userMessage: 'tools' },
-        response: {
-          toolCalls: [
-            { name: 'weather', arguments: '{"q":"A"}' },
-            { name: 'weather', arguments: '{"q":"B"}' },
-          ],
-        },
-      },
-    ],
-  );
+  mock = await startAimock(home, [KEY], CHAT_ANSWERS);
 });
 afterAll(async () => {
   await mock[Symbol.asyncDispose]();

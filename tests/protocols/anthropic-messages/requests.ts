@@ -1,36 +1,7 @@
 import { anthropicMessages } from '../../../src/protocols/anthropic-messages/index.ts';
 import { type DecodeContext, type EncodeContext, isProblem, type ReplyContext } from '../../../src/protocols/codec.ts';
 import type { ChatRequest } from '../../../src/protocols/ir.ts';
-
-export const plainRequest: ChatRequest = {
-  model: 'm',
-  isStream: false,
-  wantsUsage: true,
-  instructions: [],
-  turns: [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }],
-  tools: [],
-  toolChoice: null,
-  allowsParallelCalls: null,
-  output: null,
-  reasoning: null,
-  maxOutputTokens: null,
-  stop: [],
-  temperature: null,
-  topP: null,
-  topK: null,
-  seed: null,
-  presencePenalty: null,
-  frequencyPenalty: null,
-  choices: 1,
-  logprobs: null,
-  modalities: [],
-  verbosity: null,
-  user: null,
-  cacheKey: null,
-  serviceTier: null,
-  metadata: null,
-  foreign: null,
-};
+import { plainRequest } from '../../support/plain-chat.ts';
 
 export const encodeContext: EncodeContext = {
   model: 'claude-sonnet-4-5',

@@ -2,38 +2,10 @@ import { isProblem } from '../../../src/protocols/codec.ts';
 import type { EncodeContext } from '../../../src/protocols/codec.ts';
 import { gemini } from '../../../src/protocols/gemini/index.ts';
 import type { ChatRequest, JsonRecord } from '../../../src/protocols/ir.ts';
+import { plainRequest } from '../../support/plain-chat.ts';
 
 /** A request that says nothing but what a test gives it. */
-export const chatRequest = (fields: Partial<ChatRequest> = {}): ChatRequest => ({
-  model: 'm',
-  isStream: false,
-  wantsUsage: true,
-  instructions: [],
-  turns: [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }],
-  tools: [],
-  toolChoice: null,
-  allowsParallelCalls: null,
-  output: null,
-  reasoning: null,
-  maxOutputTokens: null,
-  stop: [],
-  temperature: null,
-  topP: null,
-  topK: null,
-  seed: null,
-  presencePenalty: null,
-  frequencyPenalty: null,
-  choices: 1,
-  logprobs: null,
-  modalities: [],
-  verbosity: null,
-  user: null,
-  cacheKey: null,
-  serviceTier: null,
-  metadata: null,
-  foreign: null,
-  ...fields,
-});
+export const chatRequest = (fields: Partial<ChatRequest> = {}): ChatRequest => ({ ...plainRequest, ...fields });
 
 export const encodeContext = (fields: Partial<EncodeContext> = {}): EncodeContext => ({
   model: 'gemini-2.5-flash',

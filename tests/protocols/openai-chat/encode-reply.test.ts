@@ -1,25 +1,16 @@
 import { describe, expect, test } from 'bun:test';
-import type { AssistantPart, ChatReply, FinishReason, Usage } from '../../../src/protocols/ir.ts';
+import type { AssistantPart, ChatReply, FinishReason } from '../../../src/protocols/ir.ts';
 import { openAiChat } from '../../../src/protocols/openai-chat/index.ts';
 import { replyEvents } from '../../../src/protocols/reply-events.ts';
 import { chunks, dataOf, decoded, frames, replyContext } from '../../support/chat-codec.ts';
+import { plainUsage } from '../../support/plain-chat.ts';
 
-const usage: Usage = {
-  inputTokens: 10,
-  outputTokens: 5,
-  cachedTokens: 4,
-  cacheWriteTokens: null,
-  reasoningTokens: 2,
-  audioInputTokens: null,
-  audioOutputTokens: null,
-  costUsd: null,
-};
 const answer = (parts: readonly AssistantPart[], unified: FinishReason['unified'] = 'stop'): ChatReply => ({
   id: 'msg_1',
   model: 'served',
   created: null,
   choices: [{ parts, finish: { unified, raw: 'x' } }],
-  usage,
+  usage: plainUsage,
 });
 const text = (value: string) => ({ type: 'text', text: value }) as const;
 const call = (id: string, name: string, args: string) =>

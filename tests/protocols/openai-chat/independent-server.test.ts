@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { ChatReply } from '../../../src/protocols/ir.ts';
 import { openAiChat } from '../../../src/protocols/openai-chat/index.ts';
 import { isObject } from '../../../src/shared/json-shape.ts';
-import { type Aimock, startAimock } from '../../support/aimock.ts';
+import { type Aimock, CHAT_ANSWERS, startAimock } from '../../support/aimock.ts';
 import { built, dataOf, decoded, encoded, events, names } from '../../support/chat-codec.ts';
 import { type TempHome, tempHome } from '../../support/temp-home.ts';
 
@@ -13,23 +13,7 @@ let mock: Aimock;
 
 beforeAll(async () => {
   home = await tempHome();
-  mock = await startAimock(
-    home,
-    [KEY],
-    [
-      { match: { userMessage: 'text' }, response: { content: 'Hello from elsewhere' } },
-      { match: { userMessage: 'think' }, response: { content: 'done', reasoning: 'let me see' } },
-      {
-        match: { userMessage: 'tools' },
-        response: {
-          toolCalls: [
-            { name: 'weather', arguments: '{"q":"A"}' },
-            { name: 'weather', arguments: '{"q":"B"}' },
-          ],
-        },
-      },
-    ],
-  );
+  mock = await startAimock(home, [KEY], CHAT_ANSWERS);
 });
 afterAll(async () => {
   await mock[Symbol.asyncDispose]();

@@ -8,6 +8,7 @@ import { openAiResponses } from '../../../src/protocols/openai-responses/index.t
 import { ReplyBuilder } from '../../../src/protocols/reply-builder.ts';
 import { record, withServer } from '../../support/responses-fixtures.ts';
 import { decodeContext, encoded, fromElsewhere, heard, replyContext, said } from '../../support/responses-hub.ts';
+import { plainUsage } from '../../support/plain-chat.ts';
 
 describe('an upstream that nobody here wrote (aimock)', () => {
   let mock: LLMock;
@@ -71,16 +72,6 @@ describe('an upstream that nobody here wrote (aimock)', () => {
 const spoken = (choices: readonly Choice[]) => (choices[0]?.parts ?? []).filter(({ type }) => type !== 'reasoning');
 
 describe('the AI SDK', () => {
-  const usage = {
-    inputTokens: 10,
-    outputTokens: 5,
-    cachedTokens: 4,
-    cacheWriteTokens: null,
-    reasoningTokens: 2,
-    audioInputTokens: null,
-    audioOutputTokens: null,
-    costUsd: null,
-  };
   const events: readonly ChatEvent[] = [
     { type: 'start', id: 'x', model: 'up', created: null },
     { type: 'reasoning-delta', choice: 0, text: 'hm' },
@@ -91,7 +82,7 @@ describe('the AI SDK', () => {
     { type: 'tool-call-delta', choice: 0, call: 0, text: '"Paris"}' },
     { type: 'tool-call-end', choice: 0, call: 0 },
     { type: 'finish', choice: 0, finish: { unified: 'tool-calls', raw: null } },
-    { type: 'usage', usage },
+    { type: 'usage', usage: plainUsage },
   ];
   const weather = dynamicTool({
     inputSchema: jsonSchema({ type: 'object', properties: { city: { type: 'string' } } }),

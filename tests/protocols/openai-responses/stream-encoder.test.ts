@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { z } from 'zod';
 import { zodTextFormat } from 'openai/helpers/zod';
-import type { ChatEvent, Usage } from '../../../src/protocols/ir.ts';
+import type { ChatEvent } from '../../../src/protocols/ir.ts';
 import { openAiResponses } from '../../../src/protocols/openai-responses/index.ts';
 import { eventsOf, recordedReply, recordedStream, withOpenAi } from '../../support/responses-fixtures.ts';
 import { decodeContext, heard, replyContext, said } from '../../support/responses-hub.ts';
+import { plainUsage } from '../../support/plain-chat.ts';
 
 const start: ChatEvent = { type: 'start', id: 'msg_01', model: 'claude-opus-4-8', created: null };
 const text = (value: string): ChatEvent => ({ type: 'text-delta', choice: 0, text: value });
@@ -24,17 +25,7 @@ const finish = (unified: 'stop' | 'length' | 'tool-calls' | 'content-filter'): C
   choice: 0,
   finish: { unified, raw: unified },
 });
-const usage: Usage = {
-  inputTokens: 10,
-  outputTokens: 5,
-  cachedTokens: 4,
-  cacheWriteTokens: null,
-  reasoningTokens: 2,
-  audioInputTokens: null,
-  audioOutputTokens: null,
-  costUsd: null,
-};
-const used: ChatEvent = { type: 'usage', usage };
+const used: ChatEvent = { type: 'usage', usage: plainUsage };
 
 const everything: readonly ChatEvent[] = [
   start,
@@ -419,7 +410,7 @@ describe('the official client', () => {
       model: null,
       created: null,
       choices: [{ parts: [{ type: 'text', text: '{"city":"Paris"}' }], finish: { unified: 'stop', raw: null } }],
-      usage,
+      usage: plainUsage,
     } as const;
     const { value } = openAiResponses.encodeReply(reply, replyContext());
     const body = JSON.stringify(value);
