@@ -1,7 +1,7 @@
 import { blockView } from '../gateway/create-operations.ts';
 import type { EngineEvent } from '../gateway/operations.ts';
 import { type Accounts, type AccountState, type AccountView, toldState } from '../oauth/refresh/accounts.ts';
-import type { CredentialId } from '../pool/credential.ts';
+import { type CredentialId, NO_LIMITS } from '../pool/credential.ts';
 import type { Block, Pool } from '../pool/pool.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ConfiguredCredential } from './runtimes.ts';
@@ -9,14 +9,6 @@ import { assertNever } from '../shared/assert-never.ts';
 import type { Secret } from '../shared/secret.ts';
 
 /** Accounts as credentials of a pool, beside its keys. */
-
-const NO_LIMITS = {
-  requestsPerMinute: null,
-  tokensPerMinute: null,
-  requestsPerDay: null,
-  tokensPerDay: null,
-  concurrency: null,
-};
 
 export function accountCredential(
   seen: AccountView,

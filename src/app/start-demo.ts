@@ -4,19 +4,11 @@ import { providerDefaults } from '../config/schema.ts';
 import { demoProvider } from '../demo/demo-provider.ts';
 import { createDemoUpstream } from '../demo/demo-upstream.ts';
 import { NO_EDITS } from '../gateway/user-edits.ts';
-import type { CredentialId } from '../pool/credential.ts';
+import { type CredentialId, NO_LIMITS } from '../pool/credential.ts';
 import { listen } from '../server/bun.ts';
 import type { Clock } from '../shared/clock.ts';
 import { Secret } from '../shared/secret.ts';
 import { type ProviderPlan, poolSettings, timeoutsOf } from './runtimes.ts';
-
-const NO_LIMITS = {
-  requestsPerMinute: null,
-  tokensPerMinute: null,
-  requestsPerDay: null,
-  tokensPerDay: null,
-  concurrency: null,
-};
 
 /** The demo's upstream, on a loopback port of its own, so that a demo request travels like any other. */
 export function startDemo(clock: Clock) {

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 
-export const notSupported = (what: string) =>
+const notSupported = (what: string) =>
   new CliError(ExitCode.usage, 'unsupported', `"${what}" is not supported by this version of rotator`);
 
 export function reserveOption(command: Command, flags: string): void {

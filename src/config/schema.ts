@@ -829,8 +829,6 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = z.output<typeof providerSchema>;
 export type KeyConfig = z.output<typeof longKey>;
-export type AliasConfig = z.output<typeof aliasSchema>;
-export type RequestRule = z.output<typeof requestRuleSchema>;
 
 /** JSON Schema (draft-07) of the file, for editors. */
 export function configJsonSchema(): Record<string, unknown> {

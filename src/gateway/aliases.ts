@@ -63,5 +63,3 @@ function targetOf(written: string): AliasTarget {
   const slash = written.indexOf('/');
   return { provider: written.slice(0, slash), model: written.slice(slash + 1) };
 }
-
-export const NO_ALIASES: Aliases = aliasesOf({});

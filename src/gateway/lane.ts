@@ -13,9 +13,6 @@ import { placeOf, sign, type SignedIn } from './signed-in.ts';
 /** Where a request's path through rotator instances is written, so that a loop is seen. */
 export const VIA_HEADER = 'x-rotator-via';
 
-/** `passthrough`: both sides speak the same protocol, and bytes pass as they are. `translate`: through the neutral form. */
-export type Lane = 'passthrough' | 'translate';
-
 /** A request made ready for one target: the same for every credential that is tried. */
 export type Prepared = {
   readonly url: string;

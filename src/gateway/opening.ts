@@ -19,7 +19,7 @@ export type Span = { readonly start: number; readonly end: number };
 /** A chat whose first user message ends behind this is not read to that end. */
 const MAX_SCANNED_BYTES = 128 * 1024;
 /** Of one text; two conversations differ before. */
-export const MAX_TEXT_BYTES = 16 * 1024;
+const MAX_TEXT_BYTES = 16 * 1024;
 
 const QUOTE = 34;
 const COMMA = 44;

@@ -144,6 +144,7 @@ export type RouteCredential = {
 export type RouteTarget = {
   readonly target: string;
   readonly tier: number | null;
+  /** `passthrough`: both sides speak the same protocol, and bytes pass as they are. `translate`: through the neutral form. */
   readonly lane: 'passthrough' | 'translate';
   /** Why this target cannot serve, or null. */
   readonly skipped: string | null;

@@ -47,7 +47,7 @@ export function problemResponse(
 }
 
 /** `Retry-After` in whole seconds, rounded up, at least 1, with the exact milliseconds beside it. */
-export function retryHeaders(problem: Problem): Record<string, string> {
+function retryHeaders(problem: Problem): Record<string, string> {
   if (problem.retryAfterMs === undefined) return {};
   const ms = Math.max(0, Math.ceil(problem.retryAfterMs));
   return {

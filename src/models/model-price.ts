@@ -8,7 +8,7 @@ export type PriceStep = { readonly above: number; readonly usd: number };
 /** USD per million tokens: one price, or one that changes with the length of the prompt. */
 export type Rate = number | { readonly base: number; readonly steps: readonly PriceStep[] };
 
-export const RATE_NAMES = [
+const RATE_NAMES = [
   'input',
   'output',
   'cacheRead',

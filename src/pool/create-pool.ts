@@ -18,7 +18,7 @@ import {
   shiftState,
 } from './blocks.ts';
 import { observeModel, observeReach, QUIET, ripenModel, shiftModel } from './breaker.ts';
-import type { CredentialId, PoolCredential } from './credential.ts';
+import { type CredentialId, NO_LIMITS, type PoolCredential } from './credential.ts';
 import { nextReset } from './daily-reset.ts';
 import { type Due, DueHeap } from './due-heap.ts';
 import type { CapReceipt } from './credential-caps.ts';
@@ -119,13 +119,6 @@ class Day implements Due {
 const NO_TRIALS: readonly Trial[] = [];
 const NOBODY: ReadonlySet<CredentialId> = new Set();
 const NO_RECEIPTS: readonly CapReceipt[] = [];
-const NO_LIMITS = {
-  requestsPerMinute: null,
-  tokensPerMinute: null,
-  requestsPerDay: null,
-  tokensPerDay: null,
-  concurrency: null,
-} as const;
 
 /**
  * The invariant on which the line's fairness rests: after every call, nobody waits who could be served. So whatever

@@ -40,3 +40,11 @@ export type KeyLimits = {
   /** Requests in flight; goes before the provider's `max_per_key`. */
   readonly concurrency: number | null;
 };
+
+export const NO_LIMITS: KeyLimits = {
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  requestsPerDay: null,
+  tokensPerDay: null,
+  concurrency: null,
+};

@@ -858,8 +858,7 @@ export function isOpenOn(ledger: ModelLedger, member: Member, isBenchOpen = fals
 }
 
 /** A cap that counts this model is reached. */
-export const isCapped = ({ caps }: ModelLedger, { capped }: Member) =>
-  capped.size > 0 && caps.some((cap) => capped.has(cap));
+const isCapped = ({ caps }: ModelLedger, { capped }: Member) => capped.size > 0 && caps.some((cap) => capped.has(cap));
 
 /** It sits out in a fair cycle of this model. */
 export const isBenched = ({ unit }: ModelLedger, { benched }: Member) =>

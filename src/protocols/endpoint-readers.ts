@@ -2,6 +2,7 @@ import { isObject } from '../shared/json-shape.ts';
 import { JsonIndex } from '../shared/json-bytes.ts';
 import type { SseFrame } from '../shared/sse.ts';
 import type { FrameFacts, ReplyFacts, StreamEnd, StreamReader, Usage } from './codec.ts';
+import { NOT_JSON, NOTHING } from './frame-facts.ts';
 import { chunkReader, errorIn } from './openai-chat/stream.ts';
 import { type AnswerReader, usageOf } from './plain-json.ts';
 
@@ -40,8 +41,6 @@ function readPlain(bytes: Uint8Array, isAnswer: (index: JsonIndex) => boolean): 
     : { state: 'error', error };
 }
 
-const NOTHING: FrameFacts = { isContent: false, isEnd: false, isUsageOnly: false, error: undefined, json: undefined };
-
 function namedEventReader(): StreamReader {
   let usage: Usage | null = null;
   let lastType: string | null = null;
@@ -57,7 +56,7 @@ function namedEventReader(): StreamReader {
       try {
         json = JSON.parse(data);
       } catch {
-        return { ...NOTHING, error: { message: 'a frame of the stream is not JSON' } };
+        return NOT_JSON;
       }
       const error = errorIn(json, event);
       if (error !== undefined) return { ...NOTHING, error, json };

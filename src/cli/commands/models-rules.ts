@@ -55,7 +55,7 @@ export async function tryModelRules(context: Context, place: Place, options: Rul
  * A pattern that begins with a configured provider is that one's; any other is for the provider that was chosen, else for
  * each of them.
  */
-export function rulesByProvider(
+function rulesByProvider(
   { allow, deny, save }: Pick<RulesOptions, 'allow' | 'deny' | 'save'>,
   chosen: string | null,
   known: readonly string[],

@@ -194,7 +194,7 @@ const answered = (inputTokens: number | null): ReplyFacts => ({
   usage: inputTokens === null ? null : usageFor(inputTokens, 0),
 });
 
-export const noEmbeddings = ({ name, runtime }: Target): Problem => ({
+const noEmbeddings = ({ name, runtime }: Target): Problem => ({
   kind: 'route-not-found',
   status: 404,
   message: `${runtime.id} makes no embeddings, so that ${name} cannot be asked for any`,

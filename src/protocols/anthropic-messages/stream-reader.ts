@@ -1,17 +1,10 @@
 import { isObject, parseJson, textOr } from '../../shared/json-shape.ts';
 import type { SseFrame } from '../../shared/sse.ts';
 import type { FrameFacts, StreamEnd, StreamReader } from '../codec.ts';
+import { NOT_JSON, NOTHING } from '../frame-facts.ts';
 import type { JsonRecord } from '../ir.ts';
 import { errorIn } from './errors.ts';
 import { counted, NOTHING_COUNTED, usageOf } from './usage.ts';
-
-const NOTHING: FrameFacts = {
-  isContent: false,
-  isEnd: false,
-  isUsageOnly: false,
-  error: undefined,
-  json: undefined,
-};
 
 /**
  * Reads a stream of message events. Complete means `message_stop`, or a stop reason and a clean end: some compatible
@@ -57,7 +50,7 @@ export function streamReader(): StreamReader {
       const json = parseJson(frame.data);
       if (json === undefined) {
         if (frame.event === 'ping') return NOTHING;
-        return { ...NOTHING, error: { message: 'a frame of the stream is not JSON' } };
+        return NOT_JSON;
       }
       const error = errorIn(json, frame.event);
       if (error !== undefined) return { ...NOTHING, error, json };

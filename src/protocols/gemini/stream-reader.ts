@@ -1,17 +1,10 @@
 import { isObject, parseJson } from '../../shared/json-shape.ts';
 import type { SseFrame } from '../../shared/sse.ts';
 import type { FrameFacts, StreamEnd, StreamReader, Usage } from '../codec.ts';
+import { NOT_JSON, NOTHING } from '../frame-facts.ts';
 import { blockReasonIn, candidatesIn, errorIn, hasContent } from './candidates.ts';
 import { readUsage } from './usage.ts';
 import { field } from './wire-field.ts';
-
-const NOTHING: FrameFacts = {
-  isContent: false,
-  isEnd: false,
-  isUsageOnly: false,
-  error: undefined,
-  json: undefined,
-};
 
 /**
  * Reads a stream of `generateContent` chunks. Complete means: every candidate that was seen has its finish reason, or the
@@ -32,7 +25,7 @@ export function streamReader(): StreamReader {
         return { ...NOTHING, isEnd: true };
       }
       const json = parseJson(frame.data);
-      if (json === undefined) return { ...NOTHING, error: { message: 'a frame of the stream is not JSON' } };
+      if (json === undefined) return NOT_JSON;
       const error = errorIn(json, frame.event);
       if (error !== undefined) return { ...NOTHING, error, json };
       if (!isObject(json)) return { ...NOTHING, json };

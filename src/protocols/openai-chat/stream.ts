@@ -1,15 +1,9 @@
 import { isObject } from '../../shared/json-shape.ts';
 import type { SseFrame } from '../../shared/sse.ts';
 import type { FrameFacts, StreamEnd, StreamReader, Usage } from '../codec.ts';
+import { NOT_JSON, NOTHING } from '../frame-facts.ts';
 import { usageOf } from './usage.ts';
 
-const NOTHING: FrameFacts = {
-  isContent: false,
-  isEnd: false,
-  isUsageOnly: false,
-  error: undefined,
-  json: undefined,
-};
 const END: FrameFacts = { ...NOTHING, isEnd: true };
 
 /** Reads a stream of `chat.completion.chunk` frames. */
@@ -49,7 +43,7 @@ export function chunkReader(holdsContent: (choice: { readonly [key: string]: unk
       try {
         json = JSON.parse(frame.data);
       } catch {
-        return { ...NOTHING, error: { message: 'a frame of the stream is not JSON' } };
+        return NOT_JSON;
       }
       const error = errorIn(json, frame.event);
       if (error !== undefined) return { ...NOTHING, error, json };

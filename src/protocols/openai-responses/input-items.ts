@@ -31,9 +31,5 @@ export function expandedInput(earlier: EarlierTurn, input: unknown): readonly Js
 }
 
 /** The same request with its whole conversation in place of the earlier response's id; every other byte as it came. */
-export function expandedRequest(index: JsonIndex, earlier: EarlierTurn): Uint8Array {
-  return index.edit({
-    set: { input: expandedInput(earlier, index.get('input')) },
-    remove: new Set(['previous_response_id']),
-  });
-}
+export const expandedRequest = (index: JsonIndex, input: readonly JsonRecord[]): Uint8Array =>
+  index.edit({ set: { input }, remove: new Set(['previous_response_id']) });

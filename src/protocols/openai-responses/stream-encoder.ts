@@ -22,7 +22,7 @@ export function streamEncoder(context: ReplyContext): ResponseEncoder {
  * Events as the stream of one response. Items are numbered as they first appear; the last event repeats them all. It
  * waits for the end, because usage usually comes behind the reason why an answer ended.
  */
-export class ResponseEncoder implements StreamEncoder {
+class ResponseEncoder implements StreamEncoder {
   readonly #context: ReplyContext;
   readonly #events = new EventSequence();
   readonly #echo: JsonRecord;

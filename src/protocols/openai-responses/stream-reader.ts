@@ -1,18 +1,11 @@
 import { countOr, isObject, parseJson } from '../../shared/json-shape.ts';
 import type { SseFrame } from '../../shared/sse.ts';
 import type { FrameFacts, StreamEnd, StreamReader } from '../codec.ts';
+import { NOT_JSON, NOTHING } from '../frame-facts.ts';
 import type { JsonRecord, Usage } from '../ir.ts';
 import { hasContent } from './event-content.ts';
 import { errorIn, finishOf, isEnd } from './terminal-events.ts';
 import { readUsage } from './usage.ts';
-
-const NOTHING: FrameFacts = {
-  isContent: false,
-  isEnd: false,
-  isUsageOnly: false,
-  error: undefined,
-  json: undefined,
-};
 
 /** Reads a stream of Responses events. Complete means: an event that ends the response was seen. */
 export function streamReader(): StreamReader {
@@ -44,7 +37,7 @@ export function streamReader(): StreamReader {
       // No part of this protocol, but of servers that grew out of the chat one.
       if (frame.data.trim() === '[DONE]') return { ...NOTHING, isEnd: true };
       const json = parseJson(frame.data);
-      if (json === undefined) return { ...NOTHING, error: { message: 'a frame of the stream is not JSON' } };
+      if (json === undefined) return NOT_JSON;
       const error = errorIn(json, frame.event);
       if (isObject(json)) read(json);
       if (error !== undefined) return { ...NOTHING, error, json };

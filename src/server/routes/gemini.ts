@@ -70,7 +70,7 @@ async function countMethod(exchange: Exchange, model: string): Promise<Response 
 }
 
 /** At the last `:`: models have colons in their names too. A `models/` that clients write twice is dropped. */
-export function splitMethod(id: string): { readonly model: string; readonly method: string | null } {
+function splitMethod(id: string): { readonly model: string; readonly method: string | null } {
   const colon = id.lastIndexOf(':');
   const model = (colon < 0 ? id : id.slice(0, colon)).replace(/^models\//, '');
   return { model, method: colon < 0 ? null : id.slice(colon + 1) };

@@ -1,5 +1,6 @@
 import {
   expandedInput,
+  expandedRequest,
   inputItems,
   ITEM_REFERENCE,
   referencedId,
@@ -70,7 +71,7 @@ function withHistory({ body: sent, client }: Exchange, store: ResponseStore | nu
   if (!earlier) return unknown(previous, 'previous_response_id');
   const input = expandedInput({ input: earlier.input, output: objectsIn(earlier.response.output) }, index.get('input'));
   return {
-    body: index.edit({ set: { input }, remove: new Set(['previous_response_id']) }),
+    body: expandedRequest(index, input),
     continues: previous,
     ...(isKept && { onAnswer: keeper(store, client.id, () => input) }),
   };

@@ -28,8 +28,9 @@ describe('an input', () => {
     const body = '{"model": "m", "previous_response_id":"resp_1","input":"now",  "stream":true,"unknown":[1, 2]}';
     const index = JsonIndex.of(bytesOf(body));
     if (!index) throw new Error('no object');
+    const input = expandedInput(earlier, index.get('input'));
     const whole = JSON.stringify([...earlier.input, ...earlier.output, message('now')]);
-    expect(new TextDecoder().decode(expandedRequest(index, earlier))).toBe(
+    expect(new TextDecoder().decode(expandedRequest(index, input))).toBe(
       `{"model": "m","input":${whole},  "stream":true,"unknown":[1, 2]}`,
     );
   });
