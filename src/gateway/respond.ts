@@ -22,7 +22,7 @@ export function routeHeaders(route: RouteHeaders): Record<string, string> {
     'x-rotator-attempts': String(route.attempts),
     ...(route.overheadMs !== null && { 'x-rotator-overhead-ms': route.overheadMs.toFixed(2) }),
     ...(route.fallbackProvider && { 'x-fallback-provider': route.fallbackProvider }),
-    ...(route.warnings.length > 0 && { 'x-rotator-warnings': headerText(route.warnings.join('; ')) }),
+    ...(route.warnings.length > 0 && { 'x-rotator-warnings': warningsText(route.warnings) }),
   };
 }
 
@@ -68,10 +68,24 @@ export function problemDetail(
   return { requestId, target, attempts, retryAt };
 }
 
+const MAX_HEADER_LENGTH = 1024;
+
+/** As many as fit, and how many are left; the first stands in any case. */
+function warningsText(warnings: readonly string[]): string {
+  const [first = '', ...others] = warnings.map(headerText);
+  let text = first;
+  for (const [at, warning] of others.entries()) {
+    const rest = `; and ${others.length - at} more`;
+    if (text.length + warning.length + rest.length + 2 > MAX_HEADER_LENGTH) return text + rest;
+    text += `; ${warning}`;
+  }
+  return text;
+}
+
 /** Model names come from clients; a header takes only printable ASCII. */
 function headerText(text: string): string {
   return text
     .replaceAll('→', '->')
     .replace(/[^\x20-\x7e]/g, '?')
-    .slice(0, 1024);
+    .slice(0, MAX_HEADER_LENGTH);
 }

@@ -58,3 +58,26 @@ describe('a schema', () => {
     expect(upstream.calls).toHaveLength(0);
   });
 });
+
+describe('warnings', () => {
+  const warned = async (fields: object) => {
+    await using upstream = await startUpstream({ keys: { one: answer('ok') } });
+    await using rotator = await startRotator({ upstream });
+    const response = await post(rotator, '/v1/responses', { model: 'mock/m', input: 'hi', ...fields });
+    expect(response.status).toBe(200);
+    return response.headers.get('x-rotator-warnings') ?? '';
+  };
+
+  test('name each thing that was lost, in printable ASCII', async () => {
+    expect(await warned({ truncation: 'auto', 'größe\r\nx: y': 1 })).toBe('truncation removed; gr??e??x: y removed');
+  });
+
+  test('that are too many for a header say how many are left', async () => {
+    const names = Array.from({ length: 200 }, (_, at) => `field_${at}`);
+    const text = await warned(Object.fromEntries(names.map((name) => [name, 1])));
+    expect(text.length).toBeLessThanOrEqual(1024);
+    const told = text.split('; ');
+    expect(told.at(-1)).toBe(`and ${200 - (told.length - 1)} more`);
+    expect(told.slice(0, -1)).toEqual(names.slice(0, told.length - 1).map((name) => `${name} removed`));
+  });
+});
