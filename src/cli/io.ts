@@ -15,8 +15,18 @@ export type Io = {
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
   /** Width of the terminal in columns. */
   readonly columns: number;
+  /** What a full-screen view does to its terminal. */
+  readonly terminal: TerminalControl;
   /** Calls `run` on every such signal until the returned function is called. */
   readonly onSignal: (signal: SignalName, run: () => void) => () => void;
+};
+
+export type TerminalControl = {
+  readonly size: () => { readonly columns: number; readonly rows: number };
+  /** Calls `run` whenever the size has changed, until the returned function is called. */
+  readonly onResize: (run: () => void) => () => void;
+  /** Keys arrive as they are pressed, unseen; Ctrl-C is one of them. */
+  readonly setRaw: (isRaw: boolean) => void;
 };
 
 export const processIo = (): Io => ({
@@ -31,6 +41,14 @@ export const processIo = (): Io => ({
   cwd: process.cwd(),
   isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
   columns: process.stdout.columns || process.stderr.columns || 80,
+  terminal: {
+    size: () => ({ columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 }),
+    onResize: (run) => {
+      process.stdout.on('resize', run);
+      return () => process.stdout.off('resize', run);
+    },
+    setRaw: (isRaw) => void process.stdin.setRawMode?.(isRaw),
+  },
   onSignal: (signal, run) => {
     process.on(signal, run);
     return () => process.off(signal, run);

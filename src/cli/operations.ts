@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import type { App } from '../app.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { Secret } from '../shared/secret.ts';
 import type { Context } from './context.ts';
+import { Output } from './output.ts';
 import { findPlace, isWritable, type Place, readStateFile } from './place.ts';
 import { type Endpoint, remoteOperations, type ServerOperations } from './remote.ts';
 
@@ -34,6 +36,45 @@ export async function withOperations<Result>(
   }
   return await withLocalApp(context, place, needs, (app) => use(app.operations, place, null));
 }
+
+/**
+ * Whoever answers for this state directory at the moment of asking: a server that has started meanwhile, has moved or is
+ * gone is noticed. Without one a gateway in this process says what the database remembers.
+ */
+export async function followedSource(
+  context: Context,
+  follow: (
+    source: () => Promise<{ readonly operations: ServerOperations; readonly url: string | null }>,
+  ) => Promise<void>,
+): Promise<void> {
+  const place = await findPlace(context);
+  // What it has to say belongs into no screen.
+  const silent = { ...context, output: new Output({ ...context.io, stderr: nowhere() }, SILENT) };
+  let local: Promise<App> | null = null;
+  const closeLocal = async () => {
+    const app = await local;
+    local = null;
+    await app?.close();
+  };
+  try {
+    await follow(async () => {
+      const endpoint = await findEndpoint(context, place);
+      if (endpoint) {
+        await closeLocal();
+        return { operations: remoteOperations(endpoint), url: endpoint.url };
+      }
+      local ??= openLocalApp(silent, place, place.loaded, { isDemo: false, isKept: false });
+      return { operations: (await local).operations, url: null };
+    });
+  } finally {
+    await closeLocal();
+    silent.output.release();
+  }
+}
+
+const SILENT = { isQuiet: true, isColourOff: true };
+
+const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() });
 
 /** A gateway in this process, whether or not a server runs. */
 export async function withLocalApp<Result>(

@@ -157,19 +157,6 @@ describe('a usage error', () => {
   });
 });
 
-describe('what a later version brings', () => {
-  test.each([
-    [['status', '--watch'], '--watch'],
-    [['status', '--url', 'http://127.0.0.1:8000'], '--url'],
-  ])('%j is refused by name', async (argv, name) => {
-    expect(await home.run(argv)).toEqual({
-      exitCode: 2,
-      stdout: '',
-      stderr: `error: "${name}" is not supported by this version of rotator\n`,
-    });
-  });
-});
-
 describe('completion', () => {
   test.each(['bash', 'zsh', 'fish', 'powershell'])('prints a script for %s that calls rotator', async (shell) => {
     const { exitCode, stdout, stderr } = await home.run(['completion', shell]);

@@ -1,42 +1,50 @@
 import type { Command } from 'commander';
 import type { QuotaRefresh } from '../../gateway/operations.ts';
 import type { Context, Start } from '../context.ts';
-import { reserveOption } from '../later.ts';
-import { withOperations } from '../operations.ts';
+import { followedSource, withOperations } from '../operations.ts';
+import { type Endpoint, remoteOperations, type ServerOperations } from '../remote.ts';
 import { glyphs } from '../ui/glyphs.ts';
 import { statusText } from '../ui/status-text.ts';
+import { untilInterrupted } from '../until-interrupted.ts';
+import type { Source } from '../watch/watching.ts';
 
-type Options = { readonly refresh?: true };
+type Options = { readonly refresh?: true; readonly watch?: true; readonly url?: string };
 
 export function addStatus(program: Command, start: Start): void {
-  const command = program
+  program
     .command('status')
     .description('show which keys can be used, what blocks the others and until when, and what was used today')
+    .option('--watch', 'a live screen, on which keys can be filtered, sorted, reset, disabled and tested')
     .option('--refresh', 'ask the providers for their quotas first')
+    .option('--url <url>', 'of a server elsewhere; its admin token is taken from ROTATOR_ADMIN_TOKEN')
     .addHelpText(
       'after',
       `
 Without a running server it shows what the database remembers.
 
+On the live screen: arrows or j k select, / filters, s sorts, r resets, d disables and enables, t tests, q leaves. With
+--json, --watch prints one report a second, each in one line.
+
 Examples:
   $ rotator status
-  $ rotator status --json`,
+  $ rotator status --watch
+  $ ROTATOR_ADMIN_TOKEN=… rotator status --watch --url https://rotator.example.com`,
     )
     .action((options: Options, self: Command) => status(start(self), options));
-  reserveOption(command, '--watch');
-  reserveOption(command, '--url <url>');
 }
 
 async function status(context: Context, options: Options): Promise<void> {
   const { io, output, globals } = context;
-  const { report, refreshed, url } = await withOperations(
-    context,
-    { isDemo: false, isKept: false },
-    async (operations, _, endpoint) => {
-      const asked = options.refresh ? await operations.refreshQuota() : null;
-      return { refreshed: asked, report: await operations.status(), url: endpoint?.url ?? null };
-    },
-  );
+  const ask = async (operations: ServerOperations, from: string | null) => ({
+    refreshed: options.refresh ? await operations.refreshQuota() : null,
+    report: await operations.status(),
+    url: from,
+  });
+  const endpoint = options.url === undefined ? null : await distantEndpoint(context, options.url);
+  if (options.watch) return await watch(context, options, endpoint);
+  const { report, refreshed, url } = endpoint
+    ? await ask(remoteOperations(endpoint), endpoint.url)
+    : await withOperations(context, READING, (operations, _, here) => ask(operations, here?.url ?? null));
   if (refreshed) tellRefresh(context, refreshed);
   if (globals.json) return await output.json(report);
   const view = {
@@ -48,6 +56,33 @@ async function status(context: Context, options: Options): Promise<void> {
   };
   await output.data(statusText(report, view));
   if (report.keys.length === 0) output.note('no keys yet: rotator keys add PROVIDER');
+}
+
+const READING = { isDemo: false, isKept: false };
+
+async function distantEndpoint(context: Context, url: string): Promise<Endpoint> {
+  const { distantServer } = await import('../distant-server.ts');
+  return await distantServer(context, url);
+}
+
+async function watch(context: Context, { refresh }: Options, endpoint: Endpoint | null): Promise<void> {
+  const { output, globals } = context;
+  const { poll, watchStatus } = await import('../watch/watching.ts');
+  const follow = async (source: Source) => {
+    if (refresh) await (await source()).operations.refreshQuota();
+    if (!globals.json) return await watchStatus(context, source);
+    await untilInterrupted(context.io, async (signal) => {
+      const ended = AbortSignal.any([signal, output.closed]);
+      await poll(source, ended, (seen) => {
+        if ('problem' in seen) output.warn(seen.problem);
+        else void output.data(`${JSON.stringify(seen.report)}\n`);
+      });
+      signal.throwIfAborted();
+    });
+  };
+  if (!endpoint) return await followedSource(context, follow);
+  const operations = remoteOperations(endpoint);
+  await follow(async () => ({ operations, url: endpoint.url }));
 }
 
 function tellRefresh({ output }: Context, { refreshed, unsupported, errors }: QuotaRefresh): void {

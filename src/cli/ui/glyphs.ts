@@ -3,6 +3,8 @@ export type Glyphs = {
   /** In the place of a number that nobody knows. */
   readonly unknown: string;
   readonly separator: string;
+  /** Where a line was too long. */
+  readonly cut: string;
 };
 
 /**
@@ -12,5 +14,5 @@ export type Glyphs = {
 export function glyphs(env: Readonly<Record<string, string | undefined>>): Glyphs {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
   const isPlain = (locale !== '' && !/utf-?8/i.test(locale)) || env.TERM === 'linux' || env.TERM === 'dumb';
-  return isPlain ? { unknown: '-', separator: ', ' } : { unknown: '–', separator: ' · ' };
+  return isPlain ? { unknown: '-', separator: ', ', cut: '~' } : { unknown: '–', separator: ' · ', cut: '…' };
 }

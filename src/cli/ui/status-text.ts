@@ -62,14 +62,18 @@ function providerText(provider: ProviderReport, report: StatusReport, view: Stat
   }
   for (const text of missingTexts(keys, now)) lines.push(flowed(view, [paint.red(text)], '  ', '    '));
   if (provider.waiting > 0) lines.push(flowed(view, [`${counted(provider.waiting, 'request')} waiting`], '  ', '    '));
-  for (const key of keys) lines.push(keyText(key, view));
+  for (const key of keys) lines.push(detailText(key, view));
   if (keys.length > 0 && provider.today.requests > 0)
     lines.push(flowed(view, usedPieces(provider.today, view), '  today: ', '    '));
   return lines.join('');
 }
 
 /** `3 of 5 keys can be used, the next is back in 41 s`. */
-function verdictText(provider: ProviderReport, keys: readonly CredentialReport[], { paint, now }: StatusView): string {
+export function verdictText(
+  provider: ProviderReport,
+  keys: readonly CredentialReport[],
+  { paint, now }: Pick<StatusView, 'paint' | 'now'>,
+): string {
   if (keys.length === 0) return paint.dim('no keys');
   const usable = keys.filter(isUsable).length;
   const isDown = provider.blocks.some(({ scope }) => scope === 'provider');
@@ -102,7 +106,8 @@ function missingTexts(keys: readonly CredentialReport[], now: number): readonly 
     });
 }
 
-function keyText(key: CredentialReport, view: StatusView): string {
+/** One credential with all that is known of it. */
+export function detailText(key: CredentialReport, view: StatusView): string {
   const { paint, now } = view;
   const state = isLimited(key) ? 'limited' : key.state;
   const style = {

@@ -80,6 +80,7 @@ export class RunningCommand {
       cwd: home.cwd,
       isTerminal: { stdin: false, stdout: false, stderr: false },
       columns: 100,
+      terminal: { size: () => ({ columns: 100, rows: 30 }), onResize: () => () => {}, setRaw: () => {} },
       onSignal: (signal, handler) => {
         const handlers = this.#handlers.get(signal) ?? new Set();
         this.#handlers.set(signal, handlers.add(handler));

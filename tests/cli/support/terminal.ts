@@ -1,9 +1,12 @@
 import { join } from 'node:path';
+import { Terminal } from '@xterm/headless';
 import type { Home } from './home.ts';
 
 const MAIN = join(import.meta.dir, '..', '..', '..', 'src', 'main.ts');
 
 const END = 'end-of-output';
+
+type Size = { readonly cols: number; readonly rows: number };
 
 /** A command in a process of its own on a pseudo-terminal, with a person's fingers. */
 export class TerminalCommand implements AsyncDisposable {
@@ -15,16 +18,21 @@ export class TerminalCommand implements AsyncDisposable {
   readonly #decoder = new TextDecoder();
   readonly #terminal: Bun.Terminal;
   readonly #process: Bun.Subprocess;
+  /** What a person sees: the terminal's own reading of everything that was written to it. */
+  readonly #display: Terminal;
   #changed = Promise.withResolvers<void>();
 
-  constructor(home: Home, argv: readonly string[], env: Record<string, string> = {}) {
+  constructor(home: Home, argv: readonly string[], env: Record<string, string> = {}, size: Partial<Size> = {}) {
+    const { cols, rows } = { cols: 100, rows: 30, ...size };
+    this.#display = new Terminal({ cols, rows, allowProposedApi: true });
     this.#terminal = new Bun.Terminal({
-      cols: 100,
-      rows: 30,
+      cols,
+      rows,
       data: (_, bytes) => {
         const shown = this.#decoder.decode(bytes, { stream: true });
         this.raw += shown;
         this.text += Bun.stripANSI(shown);
+        this.#display.write(shown);
         this.#changed.resolve();
         this.#changed = Promise.withResolvers();
       },
@@ -45,6 +53,43 @@ export class TerminalCommand implements AsyncDisposable {
 
   type(keys: string): void {
     this.#terminal.write(keys);
+  }
+
+  resize(cols: number, rows: number): void {
+    this.#display.resize(cols, rows);
+    this.#terminal.resize(cols, rows);
+    // A pseudo-terminal made here controls no process group, so nobody else tells the program.
+    this.#process.kill('SIGWINCH');
+  }
+
+  /** The lines on the screen now, without blanks at their ends. */
+  async screen(): Promise<readonly string[]> {
+    await new Promise<void>((done) => this.#display.write('', done));
+    const { active } = this.#display.buffer;
+    return Array.from({ length: this.#display.rows }, (_, row) =>
+      (active.getLine(active.baseY + row)?.translateToString(true) ?? '').trimEnd(),
+    );
+  }
+
+  /** Is a full-screen program in possession of the screen? */
+  async holdsScreen(): Promise<boolean> {
+    await this.screen();
+    return this.#display.buffer.active.type === 'alternate';
+  }
+
+  /** Resolves with the screen as soon as it is as wanted. Rejects when the command ends before. */
+  async screenShows(isWanted: (lines: readonly string[]) => boolean): Promise<readonly string[]> {
+    let hasEnded = false;
+    void this.ended.then(() => {
+      hasEnded = true;
+    });
+    for (;;) {
+      const changed = this.#changed.promise;
+      const lines = await this.screen();
+      if (isWanted(lines)) return lines;
+      if (hasEnded) throw new Error(`this was never shown as wanted:\n${lines.join('\n')}`);
+      await changed;
+    }
   }
 
   /** A signal as the shell would send it: a pseudo-terminal made here controls no process group. */
@@ -68,5 +113,6 @@ export class TerminalCommand implements AsyncDisposable {
     this.#process.kill();
     await this.ended;
     this.#terminal.close();
+    this.#display.dispose();
   }
 }
