@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { selfCommand } from './self-command.ts';
 
 // Bun reads it once, before any JavaScript runs; its default is 256 requests in flight for the whole process.
 const LIMIT = 'BUN_CONFIG_MAX_HTTP_REQUESTS';
@@ -16,10 +17,8 @@ export async function raiseConnectionLimits(argv: readonly string[]): Promise<nu
   // Programs started from here are not this one.
   delete env[GUARD];
   if (!argv.slice(2).includes('serve') || env[LIMIT] !== undefined || isReexecuted) return null;
-  const self = process.execPath;
-  // In a compiled binary argv[1] is a path inside it; run from source it is the script.
-  const isCompiled = /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/i.test(argv[1] ?? '');
-  const args = isCompiled ? argv.slice(2) : [...process.execArgv, ...argv.slice(1)];
+  const { command: self, lead } = selfCommand(argv);
+  const args = [...lead, ...argv.slice(2)];
   const raised = { ...env, [LIMIT]: LIMIT_VALUE, [GUARD]: '1' };
   if (process.platform === 'win32' || !process.execve) return inChild(self, args, raised);
   try {

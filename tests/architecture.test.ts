@@ -16,6 +16,7 @@ const rootRooms: Readonly<Record<string, Room>> = {
   'main.ts': 'main',
   'raise-connection-limits.ts': 'main',
   'app.ts': 'app',
+  'self-command.ts': 'version',
   'version.ts': 'version',
 };
 

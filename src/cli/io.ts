@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
+import { selfCommand } from '../self-command.ts';
 
 export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
@@ -17,6 +19,8 @@ export type Io = {
   readonly columns: number;
   /** What a full-screen view does to its terminal. */
   readonly terminal: TerminalControl;
+  /** Runs this program once more with these words, on the same terminal, and waits for its exit code. */
+  readonly runAnew: (argv: readonly string[]) => Promise<number>;
   /** Calls `run` on every such signal until the returned function is called. */
   readonly onSignal: (signal: SignalName, run: () => void) => () => void;
 };
@@ -48,6 +52,14 @@ export const processIo = (): Io => ({
       return () => process.stdout.off('resize', run);
     },
     setRaw: (isRaw) => void process.stdin.setRawMode?.(isRaw),
+  },
+  runAnew: (argv) => {
+    const { command, lead } = selfCommand(process.argv);
+    const child = spawn(command, [...lead, ...argv], { stdio: 'inherit' });
+    return new Promise((resolve) => {
+      child.on('error', () => resolve(1));
+      child.on('exit', (code) => resolve(code ?? 1));
+    });
   },
   onSignal: (signal, run) => {
     process.on(signal, run);

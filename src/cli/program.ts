@@ -3,6 +3,7 @@ import { addChat } from './commands/chat.ts';
 import { addClients } from './commands/clients.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
+import { addHome, HOME } from './commands/home.ts';
 import { addImport } from './commands/import.ts';
 import { addKeys } from './commands/keys.ts';
 import { addLogs } from './commands/logs.ts';
@@ -15,6 +16,7 @@ import { addTestRoute } from './commands/test-route.ts';
 import { addUsage } from './commands/usage.ts';
 import type { Context, Start } from './context.ts';
 import { endingOf, tell } from './failure.ts';
+import type { Execute } from './home/desk.ts';
 import type { Io } from './io.ts';
 import { Output } from './output.ts';
 import { ExitCode } from '../shared/cli-error.ts';
@@ -24,7 +26,7 @@ import { version } from '../version.ts';
  * The whole command tree. The command files hold options and output; the rooms behind them (config, app, server) are
  * loaded by the one command that runs, so that a help page costs no more than its own text.
  */
-export function buildProgram(start: Start): Command {
+export function buildProgram(start: Start, execute: Execute = runsNothing): Command {
   const program = new Command('rotator')
     .description('One endpoint for every LLM provider, with many keys and accounts behind it working as one.')
     .version(version, '-V, --version', 'print the version')
@@ -59,8 +61,12 @@ Examples:
   addImport(program, start);
   addSetup(program, start);
   addCompletion(program, start);
+  addHome(program, start, execute);
   return program;
 }
+
+/** A tree that is only looked at. */
+const runsNothing: Execute = () => Promise.reject(new Error('this program is only described'));
 
 /**
  * Runs one command line. Resolves with the exit code and never rejects; nothing here ends the process.
@@ -71,7 +77,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const isAsked = (flag: string) => flagsOf(argv).includes(flag);
   const isJson = isAsked('--json');
   const output = new Output(io, { isQuiet: isAsked('--quiet'), isColourOff: isAsked('--no-color') });
-  const program = buildProgram((command) => ({ io, output, globals: globalsOf(command) }));
+  const program = buildProgram(
+    (command) => ({ io, output, globals: globalsOf(command) }),
+    (words) => run(words, io),
+  );
   let help = '';
   everyCommand(program, (command) => {
     command.exitOverride().configureOutput({
@@ -90,7 +99,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     });
   });
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(opensMenu(program, argv, io) ? [...argv, HOME] : argv, { from: 'user' });
     if (output.failure) throw output.failure;
     return ExitCode.ok;
   } catch (thrown) {
@@ -105,6 +114,19 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } finally {
     output.release();
   }
+}
+
+/** Nothing but global options was typed, by somebody who can answer questions. */
+function opensMenu(program: Command, argv: readonly string[], { isTerminal }: Io): boolean {
+  if (!isTerminal.stdin || !isTerminal.stdout || !isTerminal.stderr) return false;
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? '';
+    const option = program.options.find(({ long, short }) => long === word.split('=')[0] || short === word);
+    // A menu is neither help nor a version nor anything for machines; what is unknown is told as everywhere.
+    if (!option || ['--version', '--json'].includes(option.long ?? '')) return false;
+    if (option.required && !word.includes('=')) i++;
+  }
+  return true;
 }
 
 /** What stands before `--` and looks like an option. */

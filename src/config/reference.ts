@@ -221,7 +221,8 @@ function row(name: string, schema: Schema): string {
   return `| ${[`\`${name}\``, kindOf(shapeOf(schema)), shown, meaning].map(cell).join(' | ')} |`;
 }
 
-function kindOf(shape: Shape): string {
+/** What a value looks like, in words: `duration`, `list of text`. */
+export function kindOf(shape: Shape): string {
   switch (shape.kind) {
     case 'leaf':
       return shape.info.kind;
@@ -240,7 +241,8 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 type Notes = { readonly description: string | undefined; readonly standard: unknown; readonly example: unknown };
 
-function notesOf(schema: Schema): Notes {
+/** What the schema says of a field beside its form. */
+export function notesOf(schema: Schema): Notes {
   const { description, default: standard, examples } = z.globalRegistry.get(schema) ?? {};
   return { description, standard, example: Array.isArray(examples) ? examples[0] : undefined };
 }
@@ -254,7 +256,7 @@ const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 
 /** A value in one line. A reference stands alone unquoted, and quoted inside brackets. */
-function flow(value: unknown): string {
+export function flow(value: unknown): string {
   return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: true }).trim();
 }
 

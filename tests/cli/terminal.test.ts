@@ -97,12 +97,6 @@ describe('on a terminal', () => {
     expect(raw.text).toContain('- **bold**');
   });
 
-  test('the bare program shows its help', async () => {
-    await using command = new TerminalCommand(home, []);
-    expect(await command.ended).toBe(0);
-    expect(command.text).toContain('Usage: rotator');
-  });
-
   test('serve shows the client key, for it is the person’s own screen', async () => {
     await using command = new TerminalCommand(home, ['serve', '--port', '0', '--demo']);
     await command.shows('Say hello.');

@@ -62,7 +62,7 @@ async function change(context: Context, written: string, value: string | null, o
 }
 
 /** The file in effect, else where a new one would be. */
-async function editedFile({ io, globals }: Context): Promise<string> {
+export async function editedFile({ io, globals }: Context): Promise<string> {
   const { configPath, newConfigPath } = await import('../../config/places.ts');
   const around = { path: globals.config, env: io.env, cwd: io.cwd };
   const found = configPath(around)?.path;

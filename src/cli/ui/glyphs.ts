@@ -5,6 +5,8 @@ export type Glyphs = {
   readonly separator: string;
   /** Where a line was too long. */
   readonly cut: string;
+  /** There is nothing beyond ASCII. */
+  readonly isPlain: boolean;
 };
 
 /**
@@ -14,5 +16,7 @@ export type Glyphs = {
 export function glyphs(env: Readonly<Record<string, string | undefined>>): Glyphs {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
   const isPlain = (locale !== '' && !/utf-?8/i.test(locale)) || env.TERM === 'linux' || env.TERM === 'dumb';
-  return isPlain ? { unknown: '-', separator: ', ', cut: '~' } : { unknown: '–', separator: ' · ', cut: '…' };
+  return isPlain
+    ? { unknown: '-', separator: ', ', cut: '~', isPlain }
+    : { unknown: '–', separator: ' · ', cut: '…', isPlain };
 }

@@ -1,5 +1,7 @@
+import type { Writable } from 'node:stream';
 import type { Context } from '../context.ts';
 import { Interrupted } from '../interrupted.ts';
+import { glyphs } from './glyphs.ts';
 
 export type Choice = { readonly value: string; readonly label: string; readonly hint?: string };
 
@@ -8,24 +10,37 @@ export type Prompts = {
   /** `signal` takes the question back; it then ends as if it had been left. */
   text(
     message: string,
-    options?: { readonly placeholder?: string; readonly isOptional?: boolean; readonly signal?: AbortSignal },
+    options?: {
+      readonly placeholder?: string;
+      readonly isOptional?: boolean;
+      readonly signal?: AbortSignal;
+      /** What is wrong with an answer; it is then asked for again. */
+      readonly check?: (answer: string) => string | null;
+    },
   ): Promise<string>;
-  confirm(message: string): Promise<boolean>;
+  /** `isLikely`: what Enter alone means. */
+  confirm(message: string, isLikely?: boolean): Promise<boolean>;
   /** What is typed is not shown. */
   secret(message: string, options?: { readonly isOptional?: boolean }): Promise<string>;
   choose(message: string, choices: readonly Choice[]): Promise<string>;
+  /** A short list, in which nothing can be typed. */
+  pick(message: string, choices: readonly Choice[]): Promise<string>;
 };
 
 /** Null where nobody can answer: a question needs a terminal on both sides, and `--json` promises machine use. */
 export async function prompts({ io, globals, output }: Context): Promise<Prompts | null> {
   if (!io.isTerminal.stdin || !io.isTerminal.stderr || globals.json) return null;
+  // Read when the package is loaded, and by the terminal's name alone: a locale without these signs is not asked for.
+  const term = process.env.TERM;
+  if (glyphs(io.env).isPlain) process.env.TERM = 'linux';
   const clack = await import('@clack/prompts');
+  if (term !== undefined) process.env.TERM = term;
   // It asks the process's own environment and knows no flag.
   if (output.paintMessage.level === 0) {
     delete process.env.FORCE_COLOR;
     process.env.NO_COLOR = '1';
   }
-  const streams = { input: io.stdin, output: io.stderr };
+  const streams = { input: io.stdin, output: glyphs(io.env).isPlain ? inAscii(io.stderr) : io.stderr };
   const answered = (value: string | symbol | undefined): string => {
     if (typeof value === 'symbol') throw new Interrupted(130);
     return value?.trim() ?? '';
@@ -38,12 +53,13 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
           ...streams,
           message,
           ...(options.placeholder === undefined ? {} : { placeholder: options.placeholder }),
-          ...(options.isOptional ? {} : { validate: present }),
+          validate: (answer) =>
+            (options.isOptional ? undefined : present(answer)) ?? options.check?.(answer?.trim() ?? '') ?? undefined,
           ...(options.signal === undefined ? {} : { signal: options.signal }),
         }),
       ),
-    confirm: async (message) => {
-      const answer = await clack.confirm({ ...streams, message, initialValue: false });
+    confirm: async (message, isLikely = false) => {
+      const answer = await clack.confirm({ ...streams, message, initialValue: isLikely });
       if (typeof answer === 'symbol') throw new Interrupted(130);
       return answer;
     },
@@ -58,5 +74,29 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
           options: choices.map((choice) => ({ ...choice })),
         }),
       ),
+    pick: async (message, choices) =>
+      answered(
+        await clack.select<string>({
+          ...streams,
+          message,
+          maxItems: 14,
+          options: choices.map((choice) => ({ ...choice })),
+        }),
+      ),
   };
+}
+
+/** Signs of the package that it uses even where its terminal has none beyond ASCII. */
+const IN_ASCII: Readonly<Record<string, string>> = { '↑': 'up', '↓': 'down', '•': '-', '—': '-', '…': '...', '▪': '*' };
+
+/** The same stream, on which nothing but ASCII arrives. */
+function inAscii(stream: Writable): Writable {
+  const written = (chunk: unknown) => String(chunk).replaceAll(/[^\u0000-\u007f]/gu, (sign) => IN_ASCII[sign] ?? '?');
+  return new Proxy(stream, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name === 'write') return (chunk: unknown, ...rest: []) => target.write(written(chunk), ...rest);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }

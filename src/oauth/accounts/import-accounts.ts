@@ -34,7 +34,7 @@ export type ImportReport = {
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
 };
 
-type Found =
+export type Found =
   | { readonly path: string; readonly accounts: readonly Account[] }
   | { readonly path: string; readonly reason: string };
 
@@ -88,7 +88,8 @@ function vendorOf(file: string, home: string): Profile | undefined {
   return vendor === undefined ? undefined : findProfile(vendor);
 }
 
-async function usualPlaces(home: string): Promise<readonly Found[]> {
+/** What the vendors' own tools and CLIProxyAPI have on this machine; nothing is taken over. */
+export async function usualPlaces(home: string): Promise<readonly Found[]> {
   const vendors = VENDOR_FILES.map(([, below]) => path.join(home, below)).filter((file) => existsSync(file));
   const proxy = path.join(home, PROXY_DIRECTORY);
   const files = [...vendors, ...(existsSync(proxy) ? await jsonFiles(proxy) : [])];

@@ -81,6 +81,7 @@ export class RunningCommand {
       isTerminal: { stdin: false, stdout: false, stderr: false },
       columns: 100,
       terminal: { size: () => ({ columns: 100, rows: 30 }), onResize: () => () => {}, setRaw: () => {} },
+      runAnew: async () => 1,
       onSignal: (signal, handler) => {
         const handlers = this.#handlers.get(signal) ?? new Set();
         this.#handlers.set(signal, handlers.add(handler));

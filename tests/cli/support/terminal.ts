@@ -20,6 +20,7 @@ export class TerminalCommand implements AsyncDisposable {
   readonly #process: Bun.Subprocess;
   /** What a person sees: the terminal's own reading of everything that was written to it. */
   readonly #display: Terminal;
+  #isDisposed = false;
   #changed = Promise.withResolvers<void>();
 
   constructor(home: Home, argv: readonly string[], env: Record<string, string> = {}, size: Partial<Size> = {}) {
@@ -45,7 +46,7 @@ export class TerminalCommand implements AsyncDisposable {
     this.ended = this.#process.exited.then(async (code) => {
       // What is typed now is echoed behind everything the command has written: once it is here, nothing is missing.
       this.#terminal.write(END);
-      while (!this.text.includes(END)) await this.#changed.promise;
+      while (!this.text.includes(END) && !this.#isDisposed) await this.#changed.promise;
       this.#changed.resolve();
       return code;
     });
@@ -111,6 +112,10 @@ export class TerminalCommand implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill();
+    await this.#process.exited;
+    // One that was killed at a question has left the terminal without an echo.
+    this.#isDisposed = true;
+    this.#changed.resolve();
     await this.ended;
     this.#terminal.close();
     this.#display.dispose();
