@@ -191,6 +191,14 @@ describe('rotator setup', () => {
     expect(outcome.stderr).toContain(text);
   });
 
+  test('a port that nobody knows yet is written nowhere', async () => {
+    home.config('server: { port: 0 }\naliases: { fast: groq/x }\n');
+    const outcome = await home.run(['setup', 'aider', '--write']);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.stderr).toContain('start it first');
+    expect(existsSync(join(home.path, '.aider.conf.yml'))).toBe(false);
+  });
+
   test('without any model it says how to get one', async () => {
     home.config('logging: { level: info }\n');
     const outcome = await home.run(['setup', 'aider']);

@@ -26,6 +26,13 @@ export async function findUrl({
   const server = await findServer(stateDir);
   if (server) return { url: server.url, isRunning: true };
   const { host, port } = loaded.config.server;
+  if (port === 0)
+    throw new CliError(
+      ExitCode.failed,
+      'no_server',
+      'no server runs here, and the config lets it take whatever port is free',
+      'start it first (rotator serve), or give it a port: rotator config set server.port 8000',
+    );
   const reachable = /^(0\.0\.0\.0|\[?::\]?)$/.test(host) ? '127.0.0.1' : host;
   return { url: `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`, isRunning: false };
 }
