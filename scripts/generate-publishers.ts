@@ -5,11 +5,10 @@
 //   bun scripts/generate-publishers.ts                      the version below
 //   bun scripts/generate-publishers.ts --version 1.72.0
 //   bun scripts/generate-publishers.ts --tarball FILE       a tarball of that version that is there already
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { modelIdentity, nameWords, publisherId } from '../src/models/model-identity.ts';
+import { fail, readPackage } from './npm-package.ts';
 
 const PACKAGE = '@mastra/core';
 const VERSION = '1.71.0';
@@ -38,32 +37,15 @@ const HOMES: Readonly<Record<string, string>> = {
 
 type Registry = { readonly providers: Readonly<Record<string, { readonly models: readonly string[] }>> };
 
-await main();
+await readPackage({ name: PACKAGE, version: VERSION, only: REGISTRY }, write);
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    args: Bun.argv.slice(2),
-    options: { version: { type: 'string', default: VERSION }, tarball: { type: 'string' } },
-  });
-  const directory = await mkdtemp(join(tmpdir(), 'rotator-publishers-'));
-  try {
-    const tarball = values.tarball ?? (await download(directory, values.version));
-    await run(directory, ['tar', '-xzf', tarball, REGISTRY]);
-    const registry: Registry = JSON.parse(await readFile(join(directory, REGISTRY), 'utf8'));
-    const publishers = publishersOf(registry);
-    const count = Object.values(publishers).reduce((sum, names) => sum + names.length, 0);
-    if (count < 300) fail(`only ${count} models were found; the package's file has another shape than this one reads`);
-    await writeFile(OUT, text(values.version, publishers));
-    process.stdout.write(`wrote ${count} models of ${Object.keys(publishers).length} publishers\n`);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-}
-
-async function download(directory: string, version: string): Promise<string> {
-  await run(directory, ['npm', 'pack', '--silent', `${PACKAGE}@${version}`]);
-  const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz'));
-  return join(directory, tarball ?? fail(`npm pack brought no tarball of ${PACKAGE}@${version}`));
+async function write(directory: string, version: string): Promise<void> {
+  const registry: Registry = JSON.parse(await readFile(join(directory, REGISTRY), 'utf8'));
+  const publishers = publishersOf(registry);
+  const count = Object.values(publishers).reduce((sum, names) => sum + names.length, 0);
+  if (count < 300) fail(`only ${count} models were found; the package's file has another shape than this one reads`);
+  await writeFile(OUT, text(version, publishers));
+  process.stdout.write(`wrote ${count} models of ${Object.keys(publishers).length} publishers\n`);
 }
 
 /**
@@ -114,14 +96,4 @@ function publishersOf({ providers }: Registry): Record<string, string[]> {
 function text(version: string, publishers: Record<string, string[]>): string {
   const source = { name: PACKAGE, version, license: 'Apache-2.0', data: 'https://models.dev (MIT)' };
   return `${JSON.stringify({ source, publishers }, null, 2)}\n`;
-}
-
-async function run(directory: string, command: readonly string[]): Promise<void> {
-  const child = Bun.spawn([...command], { cwd: directory, stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' });
-  if ((await child.exited) !== 0) fail(`${command.join(' ')} failed`);
-}
-
-function fail(message: string): never {
-  process.stderr.write(`error: ${message}\n`);
-  process.exit(1);
 }
