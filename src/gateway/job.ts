@@ -141,7 +141,7 @@ export class ChatJob implements Job {
     const unchanged: Amended = { envelope: this.#envelope, isRestored: false, changes: [] };
     const mayHaveLost =
       !isForgetful && runtime.provider.wantsReasoningBack === true && memory.size > 0 && this.#hasCalls();
-    const holdsOthers = this.#codec.holdsOthers?.(this.#conversation(), model) ?? false;
+    const holdsOthers = this.#codec.holdsOthers?.(this.#conversation()) ?? false;
     if (!this.#reasoning && !mayHaveLost && !holdsOthers) return unchanged;
     const plain = this.#codec.decodeRequest(this.#envelope);
     const wanted = this.#decode();

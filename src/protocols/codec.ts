@@ -180,10 +180,10 @@ export interface HubCodec {
   streamEncoder(context: ReplyContext): StreamEncoder;
   /**
    * Does this conversation (its bytes, as the client sent them) hold what this codec wrote for its client out of another
-   * protocol's answer, and what the model here would refuse? Then it must be written anew although nothing is translated.
+   * protocol's answer, and what its own vendors would refuse? Then it must be written anew although nothing is translated.
    * Absent: what comes from others harms nobody.
    */
-  holdsOthers?(conversation: Buffer, model: string): boolean;
+  holdsOthers?(conversation: Buffer): boolean;
 }
 
 /** A wire format, both ways. Knows no vendor, no credential and no socket. */

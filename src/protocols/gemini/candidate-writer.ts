@@ -15,7 +15,7 @@ import { groundingOf } from './grounding.ts';
 import { malformedMessage } from './malformed-call.ts';
 import { encodeMedia } from './media.ts';
 import { isOwn } from './own.ts';
-import { UNSIGNED, writeSignature } from './signature.ts';
+import { FROM_ANOTHER, writeSignature } from './signature.ts';
 
 type ChoiceEvent = Exclude<ChatEvent, { type: 'start' | 'usage' }>;
 type OpenCall = {
@@ -119,7 +119,7 @@ export class CandidateWriter {
       const args = argumentsObject(call.kind === 'custom' ? wrapInput(call.arguments) : call.arguments);
       if (args) {
         const { id, name, signature } = call;
-        const signed = signature && isOwn(signature) ? writeSignature(signature) : this.#calledOnce ? {} : UNSIGNED;
+        const signed = signature && isOwn(signature) ? writeSignature(signature) : this.#calledOnce ? {} : FROM_ANOTHER;
         this.#calledOnce = true;
         parts.push({ functionCall: { name, args, ...(id !== '' && { id }) }, ...signed });
       } else this.#unreadable(call);

@@ -2,7 +2,6 @@ import { textOr } from '../../shared/json-shape.ts';
 import type { JsonRecord, Signature } from '../ir.ts';
 import { isOwn } from './own.ts';
 import { field } from './wire-field.ts';
-import { isThirdGeneration } from './model-family.ts';
 
 /** Thought signatures of parts. Another protocol's mean nothing here. */
 export function readSignature(part: JsonRecord): Signature | null {
@@ -17,10 +16,20 @@ export const writeSignature = (signature: Signature | null | undefined): JsonRec
 /** Google's own word for a history that comes from another model: https://ai.google.dev/gemini-api/docs/thought-signatures */
 export const UNSIGNED = { thoughtSignature: 'skip_thought_signature_validator' } as const;
 
-const PLACEHOLDERS: ReadonlySet<string> = new Set([UNSIGNED.thoughtSignature, 'context_engineering_is_the_way_to_go']);
+/**
+ * What a client of Gemini is given with calls that another model made, so that they are known when they come back. Google's
+ * word will not do: SDKs in Go and Java read a signature as standard base64, and fail on its underscores.
+ */
+export const FROM_ANOTHER = {
+  thoughtSignature: Buffer.from('rotator-unsigned-thought').toString('base64'),
+} as const;
 
-const MARK = Buffer.from(`"${UNSIGNED.thoughtSignature}"`);
+const PLACEHOLDERS: ReadonlySet<string> = new Set([
+  UNSIGNED.thoughtSignature,
+  FROM_ANOTHER.thoughtSignature,
+  'context_engineering_is_the_way_to_go',
+]);
 
-/** Models before the third generation check nothing, and know nothing of that word. */
-export const holdsOthers = (conversation: Buffer, model: string): boolean =>
-  !isThirdGeneration(model) && conversation.includes(MARK);
+const MARK = Buffer.from(`"${FROM_ANOTHER.thoughtSignature}"`);
+
+export const holdsOthers = (conversation: Buffer): boolean => conversation.includes(MARK);
