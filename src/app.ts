@@ -57,6 +57,7 @@ import { instanceOf, newNonce } from './server/server-file.ts';
 import { CliError } from './shared/cli-error.ts';
 import { type Clock, systemClock } from './shared/clock.ts';
 import { type Random, systemRandom } from './shared/random.ts';
+import { reasonOf } from './shared/reason-of.ts';
 import type { Secret } from './shared/secret.ts';
 import { withApplications } from './oauth/application-login.ts';
 import { createUpstream } from './transport/fetch-upstream.ts';
@@ -582,5 +583,3 @@ function* poolSnapshots(changed: Set<string>, pools: ReadonlyMap<string, Pool>):
   }
   changed.clear();
 }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { PastUse } from '../gateway/client-budgets.ts';
 import type { ClientLimits } from '../gateway/client-limits.ts';
 import type { Log } from '../observe/log.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Store } from '../store/database.ts';
 
 /** What the config and the database say of client keys' limits, in the words of those who keep them. */
@@ -27,7 +28,7 @@ export function pastUse(store: Pick<Store, 'usage'>, log: Log, client: string, s
     const row = rows.find(({ name }) => name === client);
     return { requests: row?.requests ?? 0, usd: row?.costUsd ?? 0 };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     log.error(`what the client key "${client}" has used cannot be read (${reason}): its limits begin anew`);
     return { requests: 0, usd: 0 };
   }

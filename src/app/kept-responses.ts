@@ -3,6 +3,7 @@ import { itemIds, MemoryResponses, readKept, type ResponseStore } from '../gatew
 import type { Log } from '../observe/log.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import type { Clock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Store } from '../store/database.ts';
 
 type Deps = {
@@ -32,7 +33,7 @@ export function keptResponses({ settings, store, clock, log }: Deps): () => Resp
       try {
         store.responses.keep(client, id, JSON.stringify(kept), itemIds(kept), limits());
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = reasonOf(error);
         // The answer is with its client; only the way back to it is lost.
         log.warn(`an answer could not be kept for previous_response_id: ${reason}`);
       }

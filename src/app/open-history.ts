@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { openStore, type Store, type StoreOptions } from '../store/database.ts';
 
 /** The database, for a process that serves whether or not it can be read. */
@@ -67,5 +68,3 @@ export function readSnapshots(store: Store, log: Log): Map<string, unknown> {
     return new Map();
   }
 }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

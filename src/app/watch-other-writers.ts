@@ -1,5 +1,6 @@
 import type { Log } from '../observe/log.ts';
 import type { Clock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Store } from '../store/database.ts';
 
 /** How soon a change that another process wrote to the database is seen. */
@@ -16,7 +17,7 @@ export function watchOtherWriters(store: Store, clock: Clock, log: Log, onChange
       seen = now;
     } catch (error) {
       // The disk may be full or gone for a moment; what was read last stays in force.
-      log.debug('the database cannot be read', { reason: error instanceof Error ? error.message : String(error) });
+      log.debug('the database cannot be read', { reason: reasonOf(error) });
     }
     cancel = clock.schedule(OTHER_WRITERS_MS, look);
   };

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { Interrupted } from './interrupted.ts';
 import type { Output } from './output.ts';
 import { plainLines } from './ui/plain-text.ts';
@@ -41,7 +42,7 @@ export function endingOf(thrown: unknown, usage: UsageHelp): Ending {
     state: 'failed',
     exitCode: ExitCode.failed,
     code: 'internal',
-    message: thrown instanceof Error ? thrown.message : String(thrown),
+    message: reasonOf(thrown),
     hint: null,
     stack: thrown instanceof Error ? stackOf(thrown) : null,
   };

@@ -5,6 +5,7 @@ import type { ListedModel, Provider } from '../providers/provider.ts';
 import { modelsUrl, upstreamHeaders } from '../providers/request.ts';
 import type { Clock } from '../shared/clock.ts';
 import { parseJson } from '../shared/json-shape.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { TransportError, type Upstream } from '../transport/upstream.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
 import { isSignedOut, placeOf, sign, signedOutFailure, signIn } from './signed-in.ts';
@@ -108,7 +109,7 @@ function listFailure(error: unknown, provider: string): Failure {
   }
   // A signal's own reason; everything else never got as far as waiting.
   if (!(error instanceof DOMException)) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     return { kind: 'unclassified', status: null, message: `${provider} could not be asked for its models: ${reason}` };
   }
   return { kind: 'timeout', phase: 'total', status: null, message: `${provider} did not send its model list in time` };

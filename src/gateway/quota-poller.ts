@@ -4,6 +4,7 @@ import { classifyReply } from '../providers/classify.ts';
 import type { QuotaPoll } from '../providers/quota-poll.ts';
 import { upstreamHeaders } from '../providers/request.ts';
 import { parseJson } from '../shared/json-shape.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { TransportError } from '../transport/upstream.ts';
 import type { AskTools } from './ask.ts';
 import type { CredentialAccess, ProviderRuntime } from './gateway.ts';
@@ -164,6 +165,6 @@ async function askQuota({ runtime, poll, access }: Task, tools: AskTools, signal
   } catch (error) {
     if (error instanceof TransportError) return failed(`${runtime.id}: ${error.message}`);
     if (error instanceof DOMException) return failed(`${runtime.id} did not tell its quota in time`);
-    return failed(`${runtime.id} could not be asked: ${error instanceof Error ? error.message : String(error)}`);
+    return failed(`${runtime.id} could not be asked: ${reasonOf(error)}`);
   }
 }

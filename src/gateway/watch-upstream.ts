@@ -1,4 +1,5 @@
 import type { AttemptTranscript, Transcript } from '../observe/transcript.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Upstream } from '../transport/upstream.ts';
 
 /** The same upstream, with what goes to it and what comes from it written down. */
@@ -46,5 +47,3 @@ function watchBody(body: ReadableStream<Uint8Array>, attempt: AttemptTranscript)
     { highWaterMark: 0 },
   );
 }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,5 @@
 import type { ReasoningTraits } from '../protocols/reasoning.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { NamePattern } from '../shared/wildcard.ts';
 import { catalogueNames } from './catalogue-names.ts';
 import { type FactsLayer, type ModelFacts, mergedFacts, type SourcedFacts } from './model-facts.ts';
@@ -64,7 +65,7 @@ export function createCatalogue(deps: CatalogueDeps): Catalogue {
     try {
       [prices, facts] = await Promise.all([loadPackagedPrices(), loadPackagedFacts()]);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       deps.log.warn(
         'the packaged prices cannot be read; costs are known only where a provider or the config says them',
         {

@@ -1,4 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { ModelFacts } from './model-facts.ts';
 
 /**
@@ -123,7 +124,7 @@ export function createModelDirectory(deps: DirectoryDeps): ModelDirectory {
     } catch (error) {
       // An entry that was invalidated meanwhile is not in the map any more; what befalls it is nobody's business.
       if (entries.get(id) !== entry) return;
-      entry.error = error instanceof Error ? error.message : String(error);
+      entry.error = reasonOf(error);
       entry.retryAt = clock.now() + Math.min(BACK_OFF_MS * 2 ** entry.failures, MAX_BACK_OFF_MS);
       // A provider that stays dead is reported once.
       if (entry.failures++ === 0)

@@ -1,4 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Upstream } from '../transport/upstream.ts';
 import { bareName, type ModelFacts } from './model-facts.ts';
 import { type PublicFacts, readModelsDev } from './models-dev.ts';
@@ -100,7 +101,7 @@ export function createPublicCatalogue(deps: PublicCatalogueDeps): PublicCatalogu
       deps.copy.write(current);
     } catch (error) {
       retryAt = clock.now() + RETRY_MS;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       log.debug('the public catalogue of models was not read', { url: deps.url, reason });
     }
   }

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Log } from './log.ts';
 import { type HeaderList, Transcript, type TranscriptBudget } from './transcript.ts';
 import { dayName, transcriptPath, transcriptsDirectory } from './transcript-place.ts';
@@ -121,7 +122,7 @@ export class Transcripts {
   #tell(error: unknown): void {
     if (this.#hasTroubleBeenTold) return;
     this.#hasTroubleBeenTold = true;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     this.#options.log.warn('the bodies of requests cannot be written', { reason });
   }
 }

@@ -19,7 +19,7 @@ export type ReasoningTraits =
 
 export const LEVELS: readonly ReasoningLevel[] = ['minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
 
-/** Tokens of each level (facts: the scale that clients' suffixes use). */
+/** Tokens of each level: the scale that clients' suffixes use. */
 const BUDGETS: Readonly<Record<ReasoningLevel, number>> = {
   minimal: 512,
   low: 1024,

@@ -1,4 +1,5 @@
 import { CliError } from '../shared/cli-error.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import type { Peer, ServerFetch } from './fetch.ts';
 
 export type ListenOptions = {
@@ -120,7 +121,7 @@ function open<Server>({ hostname, port }: ListenOptions, serve: () => Server): S
           cause,
         );
       default: {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const reason = reasonOf(cause);
         throw new CliError(1, 'listen_failed', `cannot listen on ${address}: ${reason}`, undefined, cause);
       }
     }

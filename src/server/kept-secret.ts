@@ -9,6 +9,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { reasonOf } from '../shared/reason-of.ts';
 import { Secret } from '../shared/secret.ts';
 
 /** A secret and where it came from. */
@@ -43,7 +44,7 @@ export function keptSecret(source: {
     // Another process made it in this very moment; both must know the same one.
     return { secret: new Secret(read(path) ?? made), origin: 'file', path, problem: null };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     return {
       secret: new Secret(source.make()),
       origin: 'memory',

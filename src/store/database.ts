@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path';
 import type { KeptRequest } from '../observe/request-record.ts';
 import type { UsageCounts } from '../observe/usage-counts.ts';
 import { type Clock, systemClock } from '../shared/clock.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { copyTable } from './copies.ts';
 import { migrate } from './migrations.ts';
 import { type RequestQuery, requestLog } from './request-log.ts';
@@ -150,7 +151,7 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
     onTrouble: options.onTrouble ?? (() => {}),
     explain: (error) => {
       const problem = asStoreError(error, path);
-      return problem instanceof Error ? problem.message : String(problem);
+      return reasonOf(problem);
     },
   });
   return {

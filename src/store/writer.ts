@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import type { LoggedRequest } from '../observe/request-record.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { PendingUsage, type UsageRow } from './usage-table.ts';
 
 /** Takes what is to be kept. Nothing here throws, and nothing is written before the caller's own work goes on. */
@@ -183,7 +184,7 @@ export class QueuedWriter implements StoreWriter {
     try {
       for (const [provider, value] of snapshots()) this.#snapshots.set(provider, JSON.stringify(value) ?? 'null');
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       this.#options.onTrouble(`the state of a pool cannot be saved: ${reason}`);
     }
   }

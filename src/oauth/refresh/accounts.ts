@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../shared/clock.ts';
 import type { Random } from '../../shared/random.ts';
+import { reasonOf } from '../../shared/reason-of.ts';
 import type { Secret } from '../../shared/secret.ts';
 import type { Upstream } from '../../transport/upstream.ts';
 import type { Account, Details, Standing } from '../accounts/account.ts';
@@ -326,7 +327,7 @@ class OpenAccounts implements Accounts {
     const running = this.#renewInTurn(entry, cause)
       .catch((error: unknown) => {
         if (this.#end.signal.aborted) return;
-        this.#hold(entry, error instanceof Error ? error.message : String(error));
+        this.#hold(entry, reasonOf(error));
       })
       .finally(() => {
         entry.running = null;
