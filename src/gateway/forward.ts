@@ -4,7 +4,6 @@ import { type Affinity, isRefusal, type Lease, type Pool, type Refusal, type Wan
 import { isProblem, type Usage } from '../protocols/codec.ts';
 import type { AttemptRecord, Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
-import { assertNever } from '../shared/assert-never.ts';
 import type { Random } from '../shared/random.ts';
 import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
 import type { FirstByteTimes } from './first-byte-times.ts';
@@ -12,6 +11,7 @@ import type { CredentialAccess } from './gateway.ts';
 import type { Job } from './job.ts';
 import type { Prepared } from './lane.ts';
 import { outcomeOf } from './outcome.ts';
+import { patienceOf, type Prospects, prospectsOf } from './patience.ts';
 import { issuesState, type Pin, type Pins } from './pins.ts';
 import type { Target } from './plan.ts';
 import { polledQuota } from './polled-quota.ts';
@@ -209,30 +209,6 @@ type TargetInput = ForwardInput & {
   readonly isOver: () => boolean;
   readonly prospectsAfter: () => Prospects;
 };
-
-/** Of the targets that come next, should this one fail: there are none; none could serve now; one stands ready. */
-type Prospects = 'none' | 'resting' | 'ready';
-
-function prospectsOf(targets: readonly Target[], tokens: () => number): Prospects {
-  if (targets.length === 0) return 'none';
-  const isReady = ({ runtime, model }: Target) => runtime.pool.isReadyFor({ model, tokens: tokens() });
-  return targets.some(isReady) ? 'ready' : 'resting';
-}
-
-/** How long a request waits in line for a credential of one target, in milliseconds. */
-function patienceOf(prospects: Prospects, { timeouts, waitSameKeyMs }: Target['runtime']): number {
-  switch (prospects) {
-    case 'none':
-      return timeouts.acquireMs;
-    // Another may be ready by then.
-    case 'resting':
-      return Math.min(timeouts.acquireMs, waitSameKeyMs);
-    case 'ready':
-      return 0;
-    default:
-      return assertNever(prospects);
-  }
-}
 
 async function forwardTo(
   target: Target,
