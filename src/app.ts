@@ -481,10 +481,7 @@ export async function createApp(sources: AppSources): Promise<App> {
       return { since: lastReset(clock.now(), dailyReset()), timezone };
     },
     about: () => ({ version, startedAt, configPath: loaded.path, stateDir }),
-    pendingLogin: async () => {
-      const pending = accountsIn === null ? null : await new PendingLogin(accountsIn).read(clock.now());
-      return pending && { provider: pending.provider, expiresAt: pending.expiresAt };
-    },
+    pendingLogin: async () => (accountsIn === null ? null : await new PendingLogin(accountsIn).notice(clock.now())),
   });
 
   function apply(next: LoadedConfig): void {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { PendingLogin } from '../../src/oauth/engine/pending-login.ts';
 import { findProfile } from '../../src/oauth/profiles/index.ts';
 import { type OidcServer, startOidcServer } from '../support/oidc-server.mjs';
 import { visit } from '../support/person.ts';
@@ -127,6 +128,33 @@ describe('oauth login', () => {
     expectNoSecrets(outcome);
   }, 15_000);
 
+  test.each([
+    ['codex', /Waiting for the browser/],
+    ['xai', /with the code/],
+  ])('of %s is seen by others while it goes on, and no longer', async (service, waits) => {
+    await atServer();
+    const pending = new PendingLogin(home.stateDir);
+    const command = home.start(['oauth', 'login', service]);
+    await command.stderr.until(waits);
+    expect(await pending.notice(Date.now())).toEqual({ provider: service, expiresAt: expect.any(Number) });
+    command.signal('SIGINT');
+    expect((await command.ended).exitCode).toBe(130);
+    expect(await pending.notice(Date.now())).toBeNull();
+    expect(readdirSync(home.stateDir)).not.toContain('oauth-login.json');
+  });
+
+  test('begun by another command gives way to a new one, and says so', async () => {
+    await atServer();
+    await home.run(['oauth', 'login', 'codex', '--json']);
+    const command = home.start(['oauth', 'login', 'xai']);
+    await command.stderr.until(/with the code/);
+    command.signal('SIGINT');
+    expect((await command.ended).stderr).toContain('the login of codex that waited for its code is given up');
+    const finished = await home.run(['oauth', 'login', 'codex', '--code', 'a-code-1']);
+    expect(finished.exitCode).toBe(2);
+    expect(finished.stderr).toContain('no login of codex waits for a code');
+  });
+
   test('refuses a callback of another login, in the browser and in the terminal', async () => {
     await atServer();
     const command = home.start(['oauth', 'login', 'codex']);
@@ -137,8 +165,10 @@ describe('oauth login', () => {
     const outcome = await command.ended;
     expect(outcome.exitCode).toBe(1);
     expect(outcome.stderr).toContain('error: what came back belongs to another login');
+    await home.run(['oauth', 'login', 'codex', '--json']);
     const pasted = await home.run(['oauth', 'login', 'codex', '--code', callback.href]);
     expect(pasted.exitCode).toBe(1);
+    expect(pasted.stderr).toContain('error: what came back belongs to another login');
     expect(existsSync(accountPath('codex-1'))).toBe(false);
   });
 
@@ -205,6 +235,12 @@ describe('oauth login', () => {
     [['antigravity'], 2, 'Antigravity is restricted (2026-02-11): Google disables accounts', '--accept-risk'],
     [['gemini-cli', '--json'], 2, 'Gemini CLI wants a client secret', 'GEMINI_CLI_CLIENT_SECRET'],
     [['codex', '--code', 'abc'], 2, 'no login of codex waits for a code', 'rotator oauth login codex --json'],
+    [
+      ['xai', '--code', 'abcd'],
+      2,
+      'xAI Grok gives a code to type in elsewhere and takes none here',
+      'shows it, and waits',
+    ],
   ])('%j: exit %d, in words', async (argv, exitCode, message, hint) => {
     const outcome = await home.run(['oauth', 'login', ...argv]);
     expect(outcome.exitCode).toBe(exitCode);
@@ -343,6 +379,9 @@ describe('oauth list, label, logout', () => {
     expect(await home.run(['oauth', 'label', 'codex-1', 'work'])).toMatchObject({ exitCode: 0 });
     expect(accountFile('codex-1')).toMatchObject({ refresh_token: 'rt-1', _rotator: { label: 'work' } });
     expect(await home.run(['oauth', 'label', 'codex-2', 'work'])).toMatchObject({ exitCode: 1 });
+    const other = await home.run(['oauth', 'label', 'codex-2', 'codex-1']);
+    expect(other).toMatchObject({ exitCode: 1 });
+    expect(other.stderr).toContain('"codex-1" is the id of another account');
     expect(await home.run(['oauth', 'logout', 'work'])).toMatchObject({ exitCode: 0 });
     expect(existsSync(accountPath('codex-1'))).toBe(false);
   });

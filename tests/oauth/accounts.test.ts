@@ -474,6 +474,19 @@ describe('another process', () => {
     expect(await asked).toBe('theirs');
   });
 
+  test('that was told to log in anew is believed, and this log says so too', async () => {
+    const kept = await keep(state.directory(), -1);
+    const { accounts, events, troubles } = await open(rotated);
+    await state.directory().save({ ...kept, standing: { kind: 'needs_login', reason: 'invalid_grant', since: 1 } });
+    expect(await tokenOf(accounts)).toBe('needs_login');
+    const told = ['codex-1 needs a new login (invalid_grant): rotator oauth login codex'];
+    expect(troubles).toEqual(told);
+    await accounts.rescan();
+    expect([troubles, events.map(({ type }) => type)]).toEqual([told, ['account-changed']]);
+    // Nothing is asked with what the service has taken back.
+    expect(vendor?.requests).toEqual([]);
+  });
+
   test('that logs in again while the old login is found to be dead is not undone', async () => {
     await keep(state.directory(), -1);
     const gate = Promise.withResolvers<void>();

@@ -344,6 +344,20 @@ describe('a login that waits for its code', () => {
     expect(await store.read(2000)).toBeNull();
   });
 
+  test('is seen by others, and one that only its own command can finish is no less', async () => {
+    const store = new PendingLogin(state.path);
+    const pending = await begin(serviceWith('codex'), 1000);
+    const { provider, expiresAt } = pending;
+    await store.write(pending);
+    expect(await store.notice(2000)).toEqual({ provider, expiresAt });
+    await store.announce({ provider: 'xai', expiresAt: 9000 });
+    expect([await store.notice(2000), await store.notice(9000), await store.read(2000)]).toEqual([
+      { provider: 'xai', expiresAt: 9000 },
+      null,
+      null,
+    ]);
+  });
+
   test('is the only one', async () => {
     const first = await new PendingLogin(state.path).begin();
     expect(await new PendingLogin(state.path).begin()).toBeNull();

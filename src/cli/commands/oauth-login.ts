@@ -6,6 +6,7 @@ import type { Account } from '../../oauth/accounts/account.ts';
 import type { PendingCode } from '../../oauth/engine/authorization-code.ts';
 import type { Callback } from '../../oauth/engine/callback.ts';
 import type { DeviceLogin } from '../../oauth/engine/device-code.ts';
+import type { Listening } from '../../oauth/engine/loopback-listener.ts';
 import type { TokenAnswer } from '../../oauth/engine/token-answer.ts';
 import type { Service, ServiceStatus, ServiceTools } from '../../oauth/profile.ts';
 import { accountShape } from '../account-json.ts';
@@ -151,8 +152,10 @@ async function logIn(session: Session, method: LoginMethod): Promise<TokenAnswer
       return await logInByLoopback(session, method);
     case 'paste': {
       const pending = await beginPending(session, session.service.redirectPort);
-      tellAddress(session, pending);
-      return await redeem(session, pending, await askForCode(session, pending, session.tools.signal));
+      return await whileItGoesOn(session, async () => {
+        tellAddress(session, pending);
+        return await redeem(session, pending, await askForCode(session, pending, session.tools.signal));
+      });
     }
     case 'hand-over':
       return await handOver(session);
@@ -161,23 +164,37 @@ async function logIn(session: Session, method: LoginMethod): Promise<TokenAnswer
   }
 }
 
-async function beginPending({ context, place, service, tools }: Session, port: number): Promise<PendingCode> {
+/** A login that ends with this command, however it ends, waits for nothing after it. */
+async function whileItGoesOn<Result>({ place }: Session, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } finally {
+    await place.pending.clear();
+  }
+}
+
+async function beginPending(session: Session, port: number): Promise<PendingCode> {
+  const { place, service, tools } = session;
   const { beginCode } = await import('../../oauth/engine/authorization-code.ts');
   const pending = await beginCode(service, port, tools.now());
   if (pending === null) throw new CliError(ExitCode.usage, 'no_page', `${service.profile.id} has no page to log in at`);
-  const given = await place.pending.read(tools.now());
-  if (given !== null && given.provider !== pending.provider) {
-    context.output.note(`the login of ${given.provider} that waited for its code is given up`);
-  }
+  await giveUpOther(session);
   await place.pending.write(pending);
   return pending;
+}
+
+/** One login at a time. Of the same service, the new one is the same person's second try. */
+async function giveUpOther({ context, place, service, tools }: Session): Promise<void> {
+  const given = await place.pending.read(tools.now());
+  if (given === null || given.provider === service.profile.id) return;
+  context.output.note(`the login of ${given.provider} that waited for its code is given up`);
 }
 
 async function logInByLoopback(
   session: Session,
   method: Extract<LoginMethod, { kind: 'loopback' }>,
 ): Promise<TokenAnswer> {
-  const { context, service, tools } = session;
+  const { service } = session;
   const { listenForCallback } = await import('../../oauth/engine/loopback-listener.ts');
   const listening = await listenForCallback(service.redirectPort);
   if (listening.kind === 'busy') {
@@ -188,38 +205,48 @@ async function logInByLoopback(
   }
   try {
     const pending = await beginPending(session, listening.port);
-    tellAddress(session, pending);
-    const isOpen = method.opensBrowser && (await openBrowser(pending.url));
-    if (!isOpen) {
-      context.output.note(
-        `From another machine: ssh -L ${listening.port}:127.0.0.1:${listening.port} ${context.io.env.USER ?? 'user'}@${hostname()}, then open the address there.`,
-      );
-    }
-    const won = new AbortController();
-    const path = new URL(pending.redirectUri).pathname;
-    const until = AbortSignal.any([tools.signal, won.signal, AbortSignal.timeout(LOOPBACK_MS)]);
-    const arrivals: Promise<Callback | null>[] = [listening.receive({ path, state: pending.state }, until)];
-    if (method.canPaste) {
-      const pasted = askForCode(session, pending, until).catch((error: unknown) => {
-        // The browser came back first, or the time is up, and the question was taken away.
-        if (until.aborted) return null;
-        throw error;
-      });
-      arrivals.push(pasted);
-    } else context.output.note(`Waiting for the browser for ${duration(LOOPBACK_MS)} …`);
-    try {
-      const callback = await Promise.race(arrivals);
-      tools.signal.throwIfAborted();
-      if (callback === null) {
-        const hint = `rotator oauth login ${service.profile.id} --paste waits for as long as you like`;
-        throw new CliError(ExitCode.failed, 'login_timeout', `nobody logged in within ${duration(LOOPBACK_MS)}`, hint);
-      }
-      return await redeem(session, pending, callback);
-    } finally {
-      won.abort();
-    }
+    return await whileItGoesOn(session, () => awaitCallback(session, method, listening, pending));
   } finally {
     listening.close();
+  }
+}
+
+async function awaitCallback(
+  session: Session,
+  method: Extract<LoginMethod, { kind: 'loopback' }>,
+  listening: Extract<Listening, { kind: 'listening' }>,
+  pending: PendingCode,
+): Promise<TokenAnswer> {
+  const { context, service, tools } = session;
+  tellAddress(session, pending);
+  const isOpen = method.opensBrowser && (await openBrowser(pending.url));
+  if (!isOpen) {
+    context.output.note(
+      `From another machine: ssh -L ${listening.port}:127.0.0.1:${listening.port} ${context.io.env.USER ?? 'user'}@${hostname()}, then open the address there.`,
+    );
+  }
+  const won = new AbortController();
+  const path = new URL(pending.redirectUri).pathname;
+  const until = AbortSignal.any([tools.signal, won.signal, AbortSignal.timeout(LOOPBACK_MS)]);
+  const arrivals: Promise<Callback | null>[] = [listening.receive({ path, state: pending.state }, until)];
+  if (method.canPaste) {
+    const pasted = askForCode(session, pending, until).catch((error: unknown) => {
+      // The browser came back first, or the time is up, and the question was taken away.
+      if (until.aborted) return null;
+      throw error;
+    });
+    arrivals.push(pasted);
+  } else context.output.note(`Waiting for the browser for ${duration(LOOPBACK_MS)} …`);
+  try {
+    const callback = await Promise.race(arrivals);
+    tools.signal.throwIfAborted();
+    if (callback === null) {
+      const hint = `rotator oauth login ${service.profile.id} --paste waits for as long as you like`;
+      throw new CliError(ExitCode.failed, 'login_timeout', `nobody logged in within ${duration(LOOPBACK_MS)}`, hint);
+    }
+    return await redeem(session, pending, callback);
+  } finally {
+    won.abort();
   }
 }
 
@@ -262,10 +289,12 @@ async function redeem(
       );
     case 'code': {
       const { finishCode } = await import('../../oauth/engine/authorization-code.ts');
-      const answer = await finishCode(pending, callback.parameters, service, tools);
-      // A code is good once, whatever came of it.
-      await place.pending.clear();
-      return answer;
+      try {
+        return await finishCode(pending, callback.parameters, service, tools);
+      } finally {
+        // A code is good once, whatever came of it.
+        await place.pending.clear();
+      }
     }
   }
 }
@@ -295,7 +324,11 @@ async function handOver(session: Session): Promise<null> {
 async function finishPending(session: Session, code: string): Promise<TokenAnswer> {
   const { place, service, tools } = session;
   const { readPasted } = await import('../../oauth/engine/callback.ts');
-  const { id } = service.profile;
+  const { id, title } = service.profile;
+  if (service.endpoints.authorizeUrl === null) {
+    const message = `${title} gives a code to type in elsewhere and takes none here`;
+    throw new CliError(ExitCode.usage, 'no_page', message, `rotator oauth login ${id} shows it, and waits`);
+  }
   const pending = await place.pending.read(tools.now());
   if (pending === null || pending.provider !== id) {
     const other = pending === null ? '' : `; the one that waits is of ${pending.provider}`;
@@ -306,15 +339,19 @@ async function finishPending(session: Session, code: string): Promise<TokenAnswe
 }
 
 async function logInByDevice(session: Session, opensBrowser: boolean): Promise<TokenAnswer> {
-  const { context, service, tools } = session;
+  const { context, place, service, tools } = session;
   const { awaitDevice, beginDevice } = await import('../../oauth/engine/device-code.ts');
   const { id, title } = service.profile;
   const begun = await beginDevice(service, tools);
   if (begun.kind === 'failure') throw refusedLogin(service, begun.reason);
   const { login: device } = begun;
-  await tellDevice(session, device);
-  if (opensBrowser) await openBrowser(device.completeUrl ?? device.verificationUrl);
-  const end = await awaitDevice(device, tools);
+  await giveUpOther(session);
+  await place.pending.announce({ provider: id, expiresAt: device.expiresAt });
+  const end = await whileItGoesOn(session, async () => {
+    await tellDevice(session, device);
+    if (opensBrowser) await openBrowser(device.completeUrl ?? device.verificationUrl);
+    return await awaitDevice(device, tools);
+  });
   switch (end.kind) {
     case 'expired': {
       const message = `the code for ${title} has expired before anybody used it`;

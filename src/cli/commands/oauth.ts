@@ -99,14 +99,14 @@ async function label(context: Context, written: string, name: string): Promise<v
     const accounts = await place.accounts();
     const chosen = ownFile(chooseAccount(written, accounts.list()), 'labelled');
     const wanted = name.trim() === '' ? null : plainText(name.trim());
-    const taken = accounts.list().find((other) => wanted !== null && other.label === wanted && other.id !== chosen.id);
+    const others = accounts.list().filter(({ id }) => id !== chosen.id);
+    const taken = others.find((other) => wanted !== null && (other.label === wanted || other.id === wanted));
     if (taken) {
-      throw new CliError(
-        ExitCode.failed,
-        'duplicate',
-        `the label "${wanted}" is that of ${taken.id}`,
-        'choose another',
-      );
+      const message =
+        taken.id === wanted
+          ? `"${wanted}" is the id of another account`
+          : `the label "${wanted}" is that of ${taken.id}`;
+      throw new CliError(ExitCode.failed, 'duplicate', message, 'choose another');
     }
     place.mustBeWritable();
     const lock = await place.directory.lock(chosen.id);

@@ -6,8 +6,11 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import lockfile from 'proper-lockfile';
 import { replaceFile } from '../accounts/account-directory.ts';
-import { numberOf, parseObject, textOf } from '../json-object.ts';
+import { type JsonObject, numberOf, parseObject, textOf } from '../json-object.ts';
 import type { PendingCode } from './authorization-code.ts';
+
+/** What others may know of a login that goes on. */
+export type LoginNotice = Pick<PendingCode, 'provider' | 'expiresAt'>;
 
 export class PendingLogin {
   readonly #stateDir: string;
@@ -18,21 +21,36 @@ export class PendingLogin {
     this.#file = path.join(stateDir, 'oauth-login.json');
   }
 
-  /** Null when none waits, or when the one that did has waited too long. */
+  /** Null when none waits for a code, or when the one that did has waited too long. */
   async read(now: number): Promise<PendingCode | null> {
-    const json = parseObject(await readFile(this.#file, 'utf8').catch(() => ''));
-    if (json === null) return null;
-    const [provider, url, state] = [textOf(json, 'provider'), textOf(json, 'url'), textOf(json, 'state')];
-    const [redirectUri, expiresAt] = [textOf(json, 'redirect_uri'), numberOf(json, 'expires_at')];
-    if (provider === null || url === null || state === null || redirectUri === null || expiresAt === null) return null;
-    if (expiresAt <= now) return null;
-    return { provider, url, state, verifier: textOf(json, 'verifier'), redirectUri, expiresAt };
+    const json = await this.#json();
+    const notice = noticeIn(json, now);
+    const [url, state, redirectUri] = [textOf(json, 'url'), textOf(json, 'state'), textOf(json, 'redirect_uri')];
+    if (notice === null || url === null || state === null || redirectUri === null) return null;
+    return { ...notice, url, state, verifier: textOf(json, 'verifier'), redirectUri };
+  }
+
+  /** The same of any login, one by a device code included. */
+  async notice(now: number): Promise<LoginNotice | null> {
+    return noticeIn(await this.#json(), now);
   }
 
   async write(pending: PendingCode): Promise<void> {
-    await mkdir(this.#stateDir, { recursive: true, mode: 0o700 });
     const { provider, url, state, verifier, redirectUri, expiresAt } = pending;
-    const json = { provider, url, state, verifier, redirect_uri: redirectUri, expires_at: expiresAt };
+    await this.#replace({ provider, url, state, verifier, redirect_uri: redirectUri, expires_at: expiresAt });
+  }
+
+  /** A login that only the command at it can finish: there is nothing to redeem, and it is seen all the same. */
+  async announce({ provider, expiresAt }: LoginNotice): Promise<void> {
+    await this.#replace({ provider, expires_at: expiresAt });
+  }
+
+  async #json(): Promise<JsonObject> {
+    return parseObject(await readFile(this.#file, 'utf8').catch(() => '')) ?? {};
+  }
+
+  async #replace(json: JsonObject): Promise<void> {
+    await mkdir(this.#stateDir, { recursive: true, mode: 0o700 });
     await replaceFile(this.#file, `${JSON.stringify(json)}\n`);
   }
 
@@ -56,4 +74,9 @@ export class PendingLogin {
       throw error;
     }
   }
+}
+
+function noticeIn(json: JsonObject, now: number): LoginNotice | null {
+  const [provider, expiresAt] = [textOf(json, 'provider'), numberOf(json, 'expires_at')];
+  return provider === null || expiresAt === null || expiresAt <= now ? null : { provider, expiresAt };
 }

@@ -295,12 +295,15 @@ class OpenAccounts implements Accounts {
     if (text === entry.onDisk) return;
     entry.onDisk = text;
     const before = JSON.stringify(this.#view(entry));
+    const wasInUse = !isOutOfUse(entry.account);
     const isNewToken = entry.account.tokens.access?.reveal() !== account.tokens.access?.reveal();
     entry.account = this.#completed(account);
     if (isNewToken) entry.holdUntil = 0;
     const view = this.#view(entry);
-    if (JSON.stringify(view) !== before)
-      this.#tell({ type: 'account-changed', id: account.id, state: view.state, isNewToken });
+    if (JSON.stringify(view) === before) return;
+    // Another process has heard it of the service; this one's log is where its operator looks.
+    if (wasInUse && isOutOfUse(entry.account)) this.#options.onTrouble(`${account.id} ${toldState(view.state)}`);
+    this.#tell({ type: 'account-changed', id: account.id, state: view.state, isNewToken });
   }
 
   #schedule(entry: Entry, ms: number): void {
@@ -374,6 +377,8 @@ class OpenAccounts implements Accounts {
     // Another process may have renewed it while this one waited for its turn.
     const isRenewed = isLater(entry.account, known) && entry.account.standing.kind === 'active';
     if (isRenewed && this.#freshness(entry.account) === 'fresh') return;
+    // Or may have been told that only a person can help.
+    if (cause !== 'asked' && !this.#isRenewable(entry.account)) return;
     await this.#renewNow(entry, cause);
   }
 
@@ -569,6 +574,10 @@ class OpenAccounts implements Accounts {
     for (const listen of this.#listeners) listen(event);
   }
 }
+
+/** Until a person does something about it. */
+const isOutOfUse = ({ standing }: Account): boolean =>
+  standing.kind === 'needs_login' || (standing.kind === 'blocked' && standing.why !== 'unfinished');
 
 const HOLD_MS = 60_000;
 const UNFINISHED_SPREAD_MS = 1_000;

@@ -1,12 +1,22 @@
 import { join } from 'node:path';
 import { Terminal } from '@xterm/headless';
-import type { Home } from './home.ts';
 
 const MAIN = join(import.meta.dir, '..', '..', '..', 'src', 'main.ts');
 
 const END = 'end-of-output';
 
-type Size = { readonly cols: number; readonly rows: number };
+/** Where a command is run: a `Home`, or whatever has as much. */
+export type TerminalHome = {
+  readonly cwd: string;
+  env(more: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
+};
+
+type Options = {
+  readonly cols: number;
+  readonly rows: number;
+  /** What is run; default, the source. */
+  readonly program: readonly string[];
+};
 
 /** A command in a process of its own on a pseudo-terminal, with a person's fingers. */
 export class TerminalCommand implements AsyncDisposable {
@@ -23,8 +33,13 @@ export class TerminalCommand implements AsyncDisposable {
   #isDisposed = false;
   #changed = Promise.withResolvers<void>();
 
-  constructor(home: Home, argv: readonly string[], env: Record<string, string> = {}, size: Partial<Size> = {}) {
-    const { cols, rows } = { cols: 100, rows: 30, ...size };
+  constructor(
+    home: TerminalHome,
+    argv: readonly string[],
+    env: Record<string, string> = {},
+    options: Partial<Options> = {},
+  ) {
+    const { cols, rows, program } = { cols: 100, rows: 30, program: [process.execPath, MAIN], ...options };
     this.#display = new Terminal({ cols, rows, allowProposedApi: true });
     this.#terminal = new Bun.Terminal({
       cols,
@@ -38,7 +53,7 @@ export class TerminalCommand implements AsyncDisposable {
         this.#changed = Promise.withResolvers();
       },
     });
-    this.#process = Bun.spawn([process.execPath, MAIN, ...argv], {
+    this.#process = Bun.spawn([...program, ...argv], {
       terminal: this.#terminal,
       env: home.env({ TERM: 'xterm-256color', ...env }),
       cwd: home.cwd,
