@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { accountSettings } from '../config/account-settings.ts';
 import { AccountDirectory } from '../oauth/accounts/account-directory.ts';
@@ -74,11 +75,13 @@ export async function withOAuth<Result>(
         sleep: (ms, until) => systemClock.sleep(ms, until),
       }),
       mustBeWritable: () => {
-        if (isWritable(stateDir)) return;
+        const places = existsSync(directory.path) ? [stateDir, directory.path] : [stateDir];
+        const closed = places.find((one) => !isWritable(one));
+        if (closed === undefined) return;
         throw new CliError(
           ExitCode.failed,
           'state_not_writable',
-          `the state directory ${stateDir} cannot be written`,
+          `the state directory ${closed} cannot be written`,
           'name another with --state DIR',
         );
       },

@@ -61,6 +61,11 @@ export class Output {
     if (!this.#isQuiet) this.#io.stderr.write(`${text}\n`);
   }
 
+  /** What the person must see to go on; said even with `--quiet`. */
+  instruct(text: string): void {
+    this.#io.stderr.write(`${text}\n`);
+  }
+
   /** Said even with `--quiet`. */
   warn(text: string): void {
     this.#io.stderr.write(`${this.paintMessage.yellow('warning:')} ${plainLines(text)}\n`);

@@ -143,6 +143,16 @@ describe('oauth login', () => {
     expect(readdirSync(home.stateDir)).not.toContain('oauth-login.json');
   });
 
+  test.each(['codex', 'xai'])('of %s tells with --quiet what has to be opened, and nothing else', async (service) => {
+    const { issuer } = await atServer();
+    const command = home.start(['oauth', 'login', service, '--quiet']);
+    const [, address = ''] = await command.stderr.until(/^\s*(http:\S+)$/m);
+    expect(address).toStartWith(issuer);
+    command.signal('SIGINT');
+    const { stdout, stderr } = await command.ended;
+    expect(stdout + stderr).not.toMatch(/Waiting for|ssh -L/);
+  });
+
   test('begun by another command gives way to a new one, and says so', async () => {
     await atServer();
     await home.run(['oauth', 'login', 'codex', '--json']);
@@ -429,6 +439,18 @@ describe('oauth refresh', () => {
     expect(outcome.exitCode).toBe(1);
     expect(JSON.parse(outcome.stdout)).toMatchObject([{ state: 'waiting', reason: 'HTTP 429' }]);
   });
+
+  test('that brought no new token is told with its reason, though the old one is good still', async () => {
+    await using vendor = startVendor({ '/token': () => ({ status: 429, json: {} }) });
+    home.config(`providers:
+  codex: { oauth: { authorize_url: "${vendor.origin}/a", token_url: "${vendor.origin}/token" } }
+`);
+    put('codex-1', { type: 'codex', access_token: 'at-1', refresh_token: 'rt-1', expiry_date: 4e12 });
+    const outcome = await home.run(['oauth', 'refresh']);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.stdout).toContain('ready');
+    expect(outcome.stderr).toContain('error: codex-1 could not be renewed now: HTTP 429');
+  });
 });
 
 describe('oauth import and export', () => {
@@ -484,18 +506,33 @@ describe('oauth import and export', () => {
 
 test('a crash of a login shows no token, not even with its stack', async () => {
   await using vendor = startVendor({
-    '/token': () => ({ json: { access_token: 'at-secret', refresh_token: 'rt-secret' } }),
+    '/token': () => {
+      // The place of the accounts is a file by now: nothing can be kept.
+      home.write('.local/state/rotator/oauth', 'in the way');
+      return { json: { access_token: 'at-secret', refresh_token: 'rt-secret' } };
+    },
   });
   home.config(`providers:
   codex: { oauth: { authorize_url: "${vendor.origin}/a", token_url: "${vendor.origin}/token" } }
 `);
   await home.run(['oauth', 'login', 'codex', '--json']);
-  // The place of the accounts is a file: nothing can be kept.
-  home.write('.local/state/rotator/oauth', 'in the way');
   const env = { ROTATOR_DEBUG: '1' };
   const outcome = await home.run(['oauth', 'login', 'codex', '--code', 'code-secret'], { env });
   expect(outcome.exitCode).toBe(1);
   expect(outcome.stdout + outcome.stderr).not.toMatch(/at-secret|rt-secret|code-secret/);
+});
+
+test('a code is not spent where its account could not be kept', async () => {
+  await using vendor = startVendor({ '/token': () => ({ json: { access_token: 'at-secret' } }) });
+  home.config(`providers:
+  codex: { oauth: { authorize_url: "${vendor.origin}/a", token_url: "${vendor.origin}/token" } }
+`);
+  await home.run(['oauth', 'login', 'codex', '--json']);
+  const place = home.write('.local/state/rotator/oauth', 'in the way');
+  const outcome = await home.run(['oauth', 'login', 'codex', '--code', 'a-code-1']);
+  expect(outcome.exitCode).toBe(1);
+  expect(outcome.stderr).toContain(`error: the state directory ${place} cannot be written`);
+  expect(vendor.requests).toEqual([]);
 });
 
 test('an address that leads through a found config is refused', async () => {

@@ -302,7 +302,7 @@ describe('an account that needs a new login', () => {
     await keep(state.directory(), -1);
     const { accounts } = await open((request) => (request.call === 1 ? gone(request) : rotated(request)));
     await tokenOf(accounts);
-    expect(await accounts.refresh('codex-1', signal)).toEqual({ kind: 'ready' });
+    expect(await accounts.refresh('codex-1', signal)).toEqual({ state: { kind: 'ready' }, failure: null });
     expect(onDisk()).not.toHaveProperty('_rotator.standing');
   });
 

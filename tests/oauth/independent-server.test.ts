@@ -38,7 +38,7 @@ test('a login with PKCE, a refresh, and an account that the server takes back', 
     onTrouble: (message) => troubles.push(message),
   });
   const { signal } = new AbortController();
-  expect(await accounts.refresh(account.id, signal)).toEqual({ kind: 'ready' });
+  expect(await accounts.refresh(account.id, signal)).toEqual({ state: { kind: 'ready' }, failure: null });
 
   server.service.once('beforeResponse', (response) => {
     response.statusCode = 429;
@@ -53,7 +53,7 @@ test('a login with PKCE, a refresh, and an account that the server takes back', 
     response.statusCode = 400;
     response.body = { error: 'invalid_grant' };
   });
-  expect(await accounts.refresh(account.id, signal)).toMatchObject({ kind: 'needs_login' });
+  expect(await accounts.refresh(account.id, signal)).toMatchObject({ state: { kind: 'needs_login' } });
   expect((await accounts.accessTokenOf(account.id, { signal })).kind).toBe('unavailable');
   await accounts.close();
   await server.stop();

@@ -108,10 +108,10 @@ describe('at a real server', () => {
     const { account: kept } = await state.directory().add(await logIn(service, { clock }));
     const accounts = await open(service, clock);
     await clock.advance(1000);
-    expect(await accounts.refresh(kept.id, signal)).toEqual({ kind: 'ready' });
+    expect(await accounts.refresh(kept.id, signal)).toEqual({ state: { kind: 'ready' }, failure: null });
     // Somebody puts the copy of yesterday back.
     await state.directory().save(kept);
-    expect((await accounts.refresh(kept.id, signal)).kind).toBe('needs_login');
+    expect((await accounts.refresh(kept.id, signal)).state.kind).toBe('needs_login');
     await accounts.close();
   });
 
@@ -123,8 +123,7 @@ describe('at a real server', () => {
     await server.revoke(kept.tokens.refresh?.reveal() ?? '');
     const accounts = await open(service, clock);
     expect(await accounts.refresh(kept.id, signal)).toMatchObject({
-      kind: 'needs_login',
-      command: 'rotator oauth login codex',
+      state: { kind: 'needs_login', command: 'rotator oauth login codex' },
     });
     const again = await state.directory().add(await logIn(service, { clock }));
     expect([again.account.id, again.isNew]).toEqual([kept.id, false]);
@@ -298,7 +297,7 @@ describe('a cookie of iFlow', () => {
     const accounts = await open(service, clock);
     const first = await accounts.accessTokenOf(kept.id, { signal });
     await clock.advance(6 * 86_400_000);
-    expect(await accounts.refresh(kept.id, signal)).toEqual({ kind: 'ready' });
+    expect(await accounts.refresh(kept.id, signal)).toEqual({ state: { kind: 'ready' }, failure: null });
     const second = await accounts.accessTokenOf(kept.id, { signal });
     if (first.kind !== 'token' || second.kind !== 'token') throw new Error('unavailable');
     expect(second.token.reveal()).not.toBe(first.token.reveal());

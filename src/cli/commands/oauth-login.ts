@@ -251,7 +251,7 @@ async function awaitCallback(
 }
 
 function tellAddress({ context, service }: Session, pending: PendingCode): void {
-  context.output.note(`Log in to ${service.profile.title} at:\n\n  ${pending.url}\n`);
+  context.output.instruct(`Log in to ${service.profile.title} at:\n\n  ${pending.url}\n`);
 }
 
 /** Asks until what is pasted can be read. */
@@ -383,7 +383,7 @@ async function tellDevice({ context, service, tools }: Session, device: DeviceLo
     return;
   }
   const left = duration(device.expiresAt - tools.now());
-  context.output.note(
+  context.output.instruct(
     `Log in to ${service.profile.title} at:\n\n  ${url}\n\nwith the code  ${code}  (good for ${left})\n`,
   );
 }

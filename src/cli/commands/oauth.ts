@@ -130,28 +130,28 @@ async function refresh(context: Context, written: string | undefined): Promise<v
     const all = accounts.list();
     const wanted = written === undefined ? all : [chooseAccount(written, all)];
     if (wanted.length === 0 && !globals.json) return output.note('no accounts yet: rotator oauth login PROVIDER');
-    const states = await untilInterrupted(io, (signal) =>
-      Promise.all(wanted.map(({ id }) => accounts.refresh(id, signal))),
+    // A new token that cannot be kept may be the only one that the service still takes.
+    if (wanted.some(({ source }) => source === 'file')) place.mustBeWritable();
+    const results = await untilInterrupted(io, (signal) =>
+      Promise.all(wanted.map(async ({ id }) => ({ id, ...(await accounts.refresh(id, signal)) }))),
     );
     const ids = new Set(wanted.map(({ id }) => id));
     await show(
       context,
       accounts.list().filter(({ id }) => ids.has(id)),
     );
-    const ended = states.filter(({ kind }) => kind === 'needs_login' || kind === 'blocked').length;
+    const ended = results.filter(({ state }) => state.kind === 'needs_login' || state.kind === 'blocked').length;
     if (ended > 0) {
-      const message = `${ended} of ${states.length} accounts cannot be renewed`;
+      const message = `${ended} of ${results.length} accounts cannot be renewed`;
       throw new CliError(ExitCode.rejected, 'account_ended', message, 'the list says what each of them needs');
     }
-    const failed = accounts.list().filter((account) => ids.has(account.id) && isStale(account));
+    const failed = results.filter(({ failure }) => failure !== null);
     if (failed.length > 0) {
-      const message = `${failed.map(({ id }) => id).join(', ')} could not be renewed now`;
-      throw new CliError(ExitCode.failed, 'refresh_failed', message, 'ROTATOR_DEBUG=1 says why; try again later');
+      const message = failed.map(({ id, failure }) => `${id} could not be renewed now: ${failure}`).join('; ');
+      throw new CliError(ExitCode.failed, 'refresh_failed', message, 'try again later');
     }
   });
 }
-
-const isStale = ({ state }: AccountView) => state.kind === 'waiting';
 
 /** An account of the environment is changed where it stands. */
 function ownFile(account: AccountView, what: string): AccountView {

@@ -68,6 +68,12 @@ export type AccountEvent =
       readonly isNewToken?: boolean;
     };
 
+export type RefreshResult = {
+  readonly state: AccountState;
+  /** Why the token was not renewed now, though it may be good still. */
+  readonly failure: string | null;
+};
+
 export interface Accounts {
   /** In order of their ids; as of the last look at the directory. */
   list(): readonly AccountView[];
@@ -84,7 +90,7 @@ export interface Accounts {
   /** The API has said something of the account itself, such as a ban. It leaves rotation until a new login. */
   setAside(id: string, standing: Exclude<Standing, { kind: 'active' }>): Promise<void>;
   /** Renews now, whatever is left of the token; of an account that needs a person it asks again what is missing. */
-  refresh(id: string, signal: AbortSignal): Promise<AccountState>;
+  refresh(id: string, signal: AbortSignal): Promise<RefreshResult>;
   /** Looks at the directory. */
   rescan(): Promise<void>;
   /** Keeps looking at it, and renews ahead of time, spread over the first half minute. */
@@ -222,12 +228,13 @@ class OpenAccounts implements Accounts {
     }
   }
 
-  async refresh(id: string, signal: AbortSignal): Promise<AccountState> {
+  async refresh(id: string, signal: AbortSignal): Promise<RefreshResult> {
     const entry = this.#entries.get(id);
-    if (!entry) return gone(id);
+    if (!entry) return { state: gone(id), failure: null };
     entry.holdUntil = 0;
     await untilAborted(this.#renew(entry, 'asked'), signal);
-    return this.#state(entry);
+    const isHeld = entry.holdUntil > this.#options.clock.now();
+    return { state: this.#state(entry), failure: isHeld ? entry.holdReason : null };
   }
 
   async rescan(): Promise<void> {
