@@ -35,6 +35,14 @@ export function previewEdit(file: string, old: string | null, edit: FieldEdit, e
     edit.value === null ? remove(text, path) : withValue(text, tree, path, edit.value),
   );
   refuseNewProblems(file, text, after, env);
+  // A misspelt field is not in the file either, and must not pass for one that has its default.
+  if (edit.value === null && after === text && !shapeAt(path))
+    refuseNewProblems(
+      file,
+      text,
+      editing(file, () => withValue(text, tree, path, '')),
+      env,
+    );
   const secrets = [...secretsOf(text), ...secretsOf(after)];
   const difference = lineDifference(old ?? '', after).map((line) => ({ ...line, text: masked(line.text, secrets) }));
   return { text: mark + after, difference };

@@ -84,6 +84,18 @@ describe('unsetting a field', () => {
     expect(changed(path, null)).toBe(FILE.replace(from, () => to));
   });
 
+  test.each([
+    ['server.prot', 'server.prot: unknown field. Did you mean "port"?'],
+    ['nothing.here', 'nothing: unknown field'],
+  ])('%s, which is no field and not in the file, is refused by its name', (path, message) => {
+    expect(() => changed(path, null)).toThrow(message);
+  });
+
+  test('a field that is unknown but in the file is taken out', () => {
+    const broken = FILE.replace('port: 8000', 'port: 8000, prot: 1');
+    expect(preview('server.prot', null, broken).text).toBe(FILE);
+  });
+
   test('what others need is refused', () => {
     expect(() => changed('providers.groq.keys[1].key', null)).toThrow('providers.groq.keys[1].key');
   });
