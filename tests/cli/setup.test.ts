@@ -132,6 +132,19 @@ describe('rotator setup', () => {
     expect(backups('.codex/config.toml')).toHaveLength(1);
   });
 
+  test('--undo leaves nothing empty behind of what it made, and keeps what the person has added', async () => {
+    await home.run(['setup', 'claude-code', '--write']);
+    const path = join(home.path, '.claude/settings.json');
+    writeFileSync(path, `${read('.claude/settings.json').trimEnd()}\n\n`);
+    const undone = await home.run(['setup', 'claude-code', '--undo']);
+    expect(undone.stderr).toContain('removed');
+    expect(existsSync(path)).toBe(false);
+    await home.run(['setup', 'claude-code', '--write']);
+    writeFileSync(path, read('.claude/settings.json').replace('{', '{\n  "theme": "dark",'));
+    await home.run(['setup', 'claude-code', '--undo']);
+    expect(JSON.parse(read('.claude/settings.json'))).toEqual({ theme: 'dark' });
+  });
+
   test('a second --write with another model is undone to what was there before the first', async () => {
     home.write('.claude/settings.json', CLAUDE);
     await home.run(['setup', 'claude-code', '--write']);

@@ -104,9 +104,36 @@ async function undoFile(file: FileRecord): Promise<FileOutcome> {
   }
   const changes = undoing(file, text ?? '');
   if (changes.length === 0) return { path, state: 'kept', backup };
-  await changeFile(path, (current) => changeClientText(file.format, current ?? '', changes, path));
+  const undone = (current: string | null) => {
+    const after = changeClientText(file.format, current ?? '', changes, path);
+    return changeClientText(file.format, after, emptied(file, after, original ?? ''), path);
+  };
+  // Of a file that we have made nothing is left behind when nothing of anybody else's is in it.
+  if (backup === null && /^\s*(\{\s*\}\s*)?$/.test(undone(text))) {
+    rmSync(path, { force: true });
+    return { path, state: 'removed', backup: null };
+  }
+  await changeFile(path, undone);
   return { path, state: 'restored', backup };
 }
+
+/** Takes away what was only there to hold our settings: what is empty now and was not there before. */
+function emptied({ format, path: shown, settings }: FileRecord, text: string, before: string): readonly Change[] {
+  const [tree, original] = [readClientText(format, text, shown), readClientText(format, before, shown)];
+  const around = settings.flatMap(({ path }) => path.slice(1).map((_, i) => path.slice(0, i + 1)));
+  const holds = (path: readonly Step[]) => {
+    const value = valueAt(tree, resolvePath(tree, path));
+    return value !== undefined && !isVoid(value);
+  };
+  return around
+    .filter((path) => valueAt(original, resolvePath(original, path)) === undefined && !holds(path))
+    .map((path) => ({ path, value: undefined }))
+    .toReversed();
+}
+
+/** Nothing but empty mappings. */
+const isVoid = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(isVoid);
 
 /** Only where the file still says what we wrote: what was changed since is the person's own. */
 function undoing(file: FileRecord, text: string): readonly Change[] {
