@@ -19,8 +19,8 @@ export type Io = {
   readonly columns: number;
   /** What a full-screen view does to its terminal. */
   readonly terminal: TerminalControl;
-  /** Runs this program once more with these words, on the same terminal, and waits for its exit code. */
-  readonly runAnew: (argv: readonly string[]) => Promise<number>;
+  /** Runs this program once more with these words, on the same terminal, and waits for its exit code; `signal` ends it. */
+  readonly runAnew: (argv: readonly string[], signal: AbortSignal) => Promise<number>;
   /** Calls `run` on every such signal until the returned function is called. */
   readonly onSignal: (signal: SignalName, run: () => void) => () => void;
 };
@@ -53,9 +53,10 @@ export const processIo = (): Io => ({
     },
     setRaw: (isRaw) => void process.stdin.setRawMode?.(isRaw),
   },
-  runAnew: (argv) => {
+  runAnew: (argv, signal) => {
     const { command, lead } = selfCommand(process.argv);
     const child = spawn(command, [...lead, ...argv], { stdio: 'inherit' });
+    signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
     return new Promise((resolve) => {
       child.on('error', () => resolve(1));
       child.on('exit', (code) => resolve(code ?? 1));

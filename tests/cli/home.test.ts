@@ -153,13 +153,86 @@ describe('the first run', () => {
     await answer(command, 'Key for house', 'wrong-key');
     await agree(command, 'It did not pass the test. Keep it anyway?', 'n');
     await command.shows('$ rotator keys remove house-');
+    await pick(command, 'No');
     await command.screenShows((lines) => lines.some((line) => /^◆ +Keys/.test(line)));
     expect(home.readConfig()).not.toContain('wrong-key');
     expect(home.readConfig()).toContain('other');
   });
 });
 
+describe('the first key that is refused', () => {
+  test('does not end the guide: another is asked for, and it goes on', async () => {
+    const listed = reply(200, { object: 'list', data: [{ id: 'm', object: 'model' }] });
+    const refused = reply(401, { error: { message: 'no such key' } });
+    await using upstream = await startUpstream({
+      models: (wire, request) =>
+        (request.headers.get('authorization') === 'Bearer key1' ? listed : refused)(wire, request),
+      keys: { key1: chatStream('Hello there.') },
+    });
+    await using command = new TerminalCommand(home, [], {}, { rows: 50 });
+    await command.shows('How do you want to begin?');
+    await pick(command, 'Paste API keys');
+    await search(command, 'Which provider?', 'A server of my own');
+    await answer(command, 'What is it to be called?', 'house');
+    await answer(command, 'Where is its API', upstream.baseUrl);
+    await answer(command, 'Key for house', 'wrong-key');
+    await agree(command, 'It did not pass the test. Keep it anyway?', 'n');
+    await pick(command, 'One for another provider');
+    // It is known by now, with its address.
+    await search(command, 'Which provider?', 'house');
+    await answer(command, 'Key for house', 'key1');
+    await pick(command, 'No, that is all');
+    await command.shows('$ rotator chat -m house/m');
+    await command.shows('Set up a client');
+    expect(home.readConfig()).toContain('key1');
+    expect(home.readConfig()).not.toContain('wrong-key');
+  });
+});
+
+describe('SIGTERM', () => {
+  test('at a question ends the menu with 143 and leaves the terminal as it was', async () => {
+    await using command = new TerminalCommand(home, []);
+    await command.screenShows((lines) => openQuestion(lines).length > 2);
+    command.signal('SIGTERM');
+    // Its end is seen by an echo, which there is none of in raw mode.
+    expect(await command.ended).toBe(143);
+    expect(command.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(command.raw.lastIndexOf('\u001b[?25l'));
+  });
+
+  test('while a server runs from the menu ends both', async () => {
+    home.config('providers:\n  groq: { keys: [gsk_0123456789abcdef] }\nserver: { port: 0 }\n');
+    await using command = new TerminalCommand(home, []);
+    await command.shows(MENU);
+    await pick(command, 'Run the proxy');
+    await command.shows('rotator listening on');
+    command.signal('SIGTERM');
+    expect(await command.ended).toBe(143);
+    expect(existsSync(join(home.stateDir, 'server.json'))).toBe(false);
+  });
+});
+
 describe('the menu', () => {
+  test('makes a client key with limits and shows the last requests', async () => {
+    home.config('server: { client_keys: [{ name: phone, key: sk-rotator-phone }] }\n');
+    await using command = new TerminalCommand(home, [], {}, { rows: 50 });
+    await command.shows(MENU);
+    await pick(command, 'Client keys');
+    await pick(command, 'Make one');
+    await answer(command, 'What is the application called?', 'laptop');
+    await answer(command, 'Which models may it use?', 'groq/*');
+    await answer(command, 'Which limits has it?', 'rpm=60, usd_per_day=5');
+    await command.shows("$ rotator clients add laptop --limit rpm=60 --limit usd_per_day=5 --models 'groq/*'");
+    await command.shows('its key, shown this once:');
+    await pick(command, 'Show them');
+    await command.shows('60 rpm, $5 a day');
+    await pick(command, 'Take one out of the config');
+    await search(command, 'Which client?', 'laptop');
+    await command.shows('removed the client key "laptop"');
+    await pick(command, 'Back');
+    await pick(command, 'Last requests');
+    await command.shows('$ rotator logs');
+  });
+
   test('changes a setting after showing its help and the difference, with the command that does the same', async () => {
     home.config('# mine\nproviders:\n  groq: { keys: [gsk_0123456789abcdef] }\nserver: { port: 8000 } # here\n');
     await using command = new TerminalCommand(home, [], {}, { rows: 40 });

@@ -51,6 +51,13 @@ function entries(desk: Desk, situation: Situation): readonly MenuEntry[] {
     },
     { value: 'status', label: 'Status', run: () => act(['status']) },
     { value: 'usage', label: 'Usage of the last week', run: () => act(['usage']) },
+    { value: 'logs', label: 'Last requests', run: () => act(['logs']) },
+    {
+      value: 'clients',
+      label: 'Client keys',
+      hint: 'what applications send, with limits',
+      run: async () => (await import('../home/clients.ts')).clientsMenu(desk),
+    },
     {
       value: 'setup',
       label: 'Set up a client',

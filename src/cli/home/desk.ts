@@ -29,16 +29,32 @@ export function createDesk(context: Context, ask: Prompts, execute: Execute): De
     ask,
     act: async (argv, quietly = []) => {
       tell(argv);
-      return await execute([...argv, ...own, ...hidden, ...quietly]);
+      const code = await execute([...argv, ...own, ...hidden, ...quietly]);
+      // Ctrl-C in a command is for that command; what ends the program from elsewhere ends the menu with it.
+      if (code === ENDED) throw new Interrupted(ENDED);
+      return code;
     },
     actAnew: async (argv) => {
       tell(argv);
-      // Ctrl-C is for the one that runs: it ends, and the menu is there again.
-      using _ = { [Symbol.dispose]: io.onSignal('SIGINT', () => {}) };
-      return await io.runAnew([...argv, ...own, ...hidden]);
+      const ended = new AbortController();
+      const signals = [
+        // Ctrl-C is for the one that runs: it ends, and the menu is there again.
+        io.onSignal('SIGINT', () => {}),
+        io.onSignal('SIGTERM', () => ended.abort()),
+      ];
+      try {
+        const code = await io.runAnew([...argv, ...own, ...hidden], ended.signal);
+        if (ended.signal.aborted) throw new Interrupted(ENDED);
+        return code;
+      } finally {
+        for (const stop of signals) stop();
+      }
     },
   };
 }
+
+/** What a program says of itself when SIGTERM has ended it. */
+const ENDED = 143;
 
 const shellWord = (word: string) => (/^[\w./:@%+=,~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
@@ -47,7 +63,7 @@ export async function orBack<Answer>(question: Promise<Answer>): Promise<Answer 
   try {
     return await question;
   } catch (thrown) {
-    if (thrown instanceof Interrupted) return null;
+    if (thrown instanceof Interrupted && thrown.exitCode !== ENDED) return null;
     throw thrown;
   }
 }

@@ -5,7 +5,7 @@ import { glyphs } from './glyphs.ts';
 
 export type Choice = { readonly value: string; readonly label: string; readonly hint?: string };
 
-/** Questions on stderr, so that stdout stays data. Ctrl-C or Esc ends the command with 130. */
+/** Questions on stderr, so that stdout stays data. Ctrl-C or Esc ends the command with 130, SIGTERM with 143. */
 export type Prompts = {
   /** `signal` takes the question back; it then ends as if it had been left. */
   text(
@@ -41,44 +41,62 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
     process.env.NO_COLOR = '1';
   }
   const streams = { input: io.stdin, output: glyphs(io.env).isPlain ? inAscii(io.stderr) : io.stderr };
-  const answered = (value: string | symbol | undefined): string => {
-    if (typeof value === 'symbol') throw new Interrupted(130);
-    return value?.trim() ?? '';
+  // A question holds the terminal, unseen keys and all: who ends the program from elsewhere gets it back as it was.
+  const ask = async <Answer>(
+    question: (signal: AbortSignal) => Promise<Answer | symbol>,
+    takenBack?: AbortSignal,
+  ): Promise<Answer> => {
+    const ended = new AbortController();
+    const signals = (['SIGTERM', 'SIGHUP'] as const).map((name) => io.onSignal(name, () => ended.abort()));
+    try {
+      const answer = await question(takenBack ? AbortSignal.any([takenBack, ended.signal]) : ended.signal);
+      if (typeof answer === 'symbol') throw new Interrupted(ended.signal.aborted ? 143 : 130);
+      return answer;
+    } finally {
+      for (const stop of signals) stop();
+    }
   };
+  const asWords = async (
+    question: (signal: AbortSignal) => Promise<string | symbol | undefined>,
+    takenBack?: AbortSignal,
+  ): Promise<string> => (await ask(question, takenBack))?.trim() ?? '';
   const present = (value: string | undefined) => (value?.trim() ? undefined : 'an answer is needed');
   return {
-    text: async (message, options = {}) =>
-      answered(
-        await clack.text({
-          ...streams,
-          message,
-          ...(options.placeholder === undefined ? {} : { placeholder: options.placeholder }),
-          validate: (answer) =>
-            (options.isOptional ? undefined : present(answer)) ?? options.check?.(answer?.trim() ?? '') ?? undefined,
-          ...(options.signal === undefined ? {} : { signal: options.signal }),
-        }),
+    text: (message, options = {}) =>
+      asWords(
+        (signal) =>
+          clack.text({
+            ...streams,
+            message,
+            signal,
+            ...(options.placeholder === undefined ? {} : { placeholder: options.placeholder }),
+            validate: (answer) =>
+              (options.isOptional ? undefined : present(answer)) ?? options.check?.(answer?.trim() ?? '') ?? undefined,
+          }),
+        options.signal,
       ),
-    confirm: async (message, isLikely = false) => {
-      const answer = await clack.confirm({ ...streams, message, initialValue: isLikely });
-      if (typeof answer === 'symbol') throw new Interrupted(130);
-      return answer;
-    },
-    secret: async (message, options = {}) =>
-      answered(await clack.password({ ...streams, message, ...(options.isOptional ? {} : { validate: present }) })),
-    choose: async (message, choices) =>
-      answered(
-        await clack.autocomplete<string>({
+    confirm: (message, isLikely = false) =>
+      ask<boolean>((signal) => clack.confirm({ ...streams, message, signal, initialValue: isLikely })),
+    secret: (message, options = {}) =>
+      asWords((signal) =>
+        clack.password({ ...streams, message, signal, ...(options.isOptional ? {} : { validate: present }) }),
+      ),
+    choose: (message, choices) =>
+      asWords((signal) =>
+        clack.autocomplete<string>({
           ...streams,
           message,
+          signal,
           maxItems: 10,
           options: choices.map((choice) => ({ ...choice })),
         }),
       ),
-    pick: async (message, choices) =>
-      answered(
-        await clack.select<string>({
+    pick: (message, choices) =>
+      asWords((signal) =>
+        clack.select<string>({
           ...streams,
           message,
+          signal,
           maxItems: 14,
           options: choices.map((choice) => ({ ...choice })),
         }),
