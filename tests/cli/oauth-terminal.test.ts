@@ -100,29 +100,57 @@ describe('on a desktop', () => {
     expect(command.text).toContain('nothing was done');
   }, 20_000);
 
-  test('an account without a name is asked for one', async () => {
-    await using vendor = startVendor({
-      '/device/code': () => ({
-        json: {
-          device_code: 'd',
-          user_code: 'AB-CD',
-          verification_uri: 'https://v.test/',
-          expires_in: 60,
-          interval: 0.01,
-        },
-      }),
-      '/token': () => ({ json: { access_token: 'at', refresh_token: 'rt', expires_in: 3600 } }),
-    });
-    home.config(`providers:
-  kimi: { oauth: { device_url: "${vendor.origin}/device/code", token_url: "${vendor.origin}/token" } }
+  describe('an account without a name', () => {
+    const kept = (id: string) => JSON.parse(readFileSync(join(home.stateDir, `oauth/${id}.json`), 'utf8'));
+    const kimi = () =>
+      startVendor({
+        '/device/code': () => ({
+          json: {
+            device_code: 'd',
+            user_code: 'AB-CD',
+            verification_uri: 'https://v.test/',
+            expires_in: 60,
+            interval: 0.01,
+          },
+        }),
+        '/token': ({ call }) => ({
+          json: { access_token: `at-${call}`, refresh_token: `rt-${call}`, expires_in: 3600 },
+        }),
+      });
+    const atVendor = ({ origin }: { readonly origin: string }) =>
+      home.config(`providers:
+  kimi: { oauth: { device_url: "${origin}/device/code", token_url: "${origin}/token" } }
 `);
-    await using command = new TerminalCommand(home, ['oauth', 'login', 'kimi'], SSH);
-    await command.shows('AB-CD');
-    await command.shows('A name for this account');
-    command.type('my kimi');
-    command.type(ENTER);
-    expect(await command.ended).toBe(0);
-    const kept = JSON.parse(readFileSync(join(home.stateDir, 'oauth/kimi-1.json'), 'utf8'));
-    expect(kept).toMatchObject({ refresh_token: 'rt', _rotator: { label: 'my kimi' } });
-  }, 20_000);
+
+    test('is asked for one, which nobody else has', async () => {
+      await using vendor = kimi();
+      atVendor(vendor);
+      home.write(
+        '.local/state/rotator/oauth/kimi-1.json',
+        JSON.stringify({ access_token: 'x', _rotator: { label: 'mine' } }),
+      );
+      await using command = new TerminalCommand(home, ['oauth', 'login', 'kimi'], SSH);
+      await command.shows('AB-CD');
+      await command.shows('A name for this account');
+      command.type('mine');
+      command.type(ENTER);
+      await eventually('it is asked for another', () =>
+        (command.text.split('is that of kimi-1')[1] ?? '').includes('A name for this account'),
+      );
+      command.type('my kimi');
+      command.type(ENTER);
+      expect(await command.ended).toBe(0);
+      expect(kept('kimi-2')).toMatchObject({ refresh_token: 'rt-1', _rotator: { label: 'my kimi' } });
+    }, 20_000);
+
+    test('is kept when the question for it is left with Ctrl-C', async () => {
+      await using vendor = kimi();
+      atVendor(vendor);
+      await using command = new TerminalCommand(home, ['oauth', 'login', 'kimi'], SSH);
+      await command.shows('A name for this account');
+      command.type(CTRL_C);
+      expect(await command.ended).toBe(130);
+      expect(kept('kimi-1')).toMatchObject({ refresh_token: 'rt-1' });
+    }, 20_000);
+  });
 });

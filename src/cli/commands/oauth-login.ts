@@ -9,7 +9,9 @@ import type { DeviceLogin } from '../../oauth/engine/device-code.ts';
 import type { Listening } from '../../oauth/engine/loopback-listener.ts';
 import type { TokenAnswer } from '../../oauth/engine/token-answer.ts';
 import type { Service, ServiceStatus, ServiceTools } from '../../oauth/profile.ts';
+import type { AccountView } from '../../oauth/refresh/accounts.ts';
 import { accountShape } from '../account-json.ts';
+import { labelTrouble, writeLabel } from '../account-label.ts';
 import { hasBrowser, openBrowser } from '../browser.ts';
 import type { Context, Start } from '../context.ts';
 import { type LoginMethod, loginMethod } from '../login-method.ts';
@@ -393,9 +395,14 @@ async function keep({ context, place, service, tools, ask }: Session, answer: To
   if (answer.kind === 'failure') throw refusedLogin(service, answer.failure.reason);
   const { output, globals } = context;
   const { newAccount } = await import('../../oauth/engine/new-account.ts');
-  const fresh = await newAccount(answer, service, tools);
-  const added = await place.directory.add(await withLabel(fresh, ask));
+  const added = await place.directory.add(await newAccount(answer, service, tools));
   const accounts = await place.accounts();
+  // What the login gave is kept by now: whoever leaves the question has an account without a name.
+  const label = ask === null ? null : await askForLabel(context, ask, added.account, accounts.list());
+  if (label !== null) {
+    await writeLabel(place.directory, added.account.id, label);
+    await accounts.rescan();
+  }
   const view = accounts.list().find(({ id }) => id === added.account.id);
   if (!view) throw new CliError(ExitCode.failed, 'not_kept', `${added.account.id} was written and cannot be read`);
   const shape = { ...accountShape(view), created: added.isNew };
@@ -417,11 +424,21 @@ async function keep({ context, place, service, tools, ask }: Session, answer: To
   }
 }
 
-/** A service that says nothing of the person leaves its accounts without a name. */
-async function withLabel(account: Account, ask: Prompts | null): Promise<Account> {
-  if (account.identity.email !== null || ask === null) return account;
-  const label = await ask.text('A name for this account (may stay empty)', { isOptional: true });
-  return label === '' ? account : { ...account, label: plainText(label) };
+/** A service that says nothing of the person leaves its accounts without a name. Null: it has one, or wants none. */
+async function askForLabel(
+  { output }: Context,
+  ask: Prompts,
+  account: Account,
+  accounts: readonly AccountView[],
+): Promise<string | null> {
+  if (account.identity.email !== null || account.label !== null) return null;
+  for (;;) {
+    const label = plainText(await ask.text('A name for this account (may stay empty)', { isOptional: true }));
+    if (label === '') return null;
+    const trouble = labelTrouble(label, account.id, accounts);
+    if (trouble === null) return label;
+    output.warn(trouble);
+  }
 }
 
 function refusedLogin({ profile, isOverridden }: Service, reason: string): CliError {

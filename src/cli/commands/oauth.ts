@@ -3,6 +3,7 @@ import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import type { AccountView } from '../../oauth/refresh/accounts.ts';
 import { chooseAccount } from '../account-choice.ts';
 import { accountShape } from '../account-json.ts';
+import { labelTrouble, writeLabel } from '../account-label.ts';
 import type { Context, Start } from '../context.ts';
 import { accountsText } from '../ui/accounts-text.ts';
 import { plainText } from '../ui/plain-text.ts';
@@ -99,23 +100,10 @@ async function label(context: Context, written: string, name: string): Promise<v
     const accounts = await place.accounts();
     const chosen = ownFile(chooseAccount(written, accounts.list()), 'labelled');
     const wanted = name.trim() === '' ? null : plainText(name.trim());
-    const others = accounts.list().filter(({ id }) => id !== chosen.id);
-    const taken = others.find((other) => wanted !== null && (other.label === wanted || other.id === wanted));
-    if (taken) {
-      const message =
-        taken.id === wanted
-          ? `"${wanted}" is the id of another account`
-          : `the label "${wanted}" is that of ${taken.id}`;
-      throw new CliError(ExitCode.failed, 'duplicate', message, 'choose another');
-    }
+    const trouble = wanted === null ? null : labelTrouble(wanted, chosen.id, accounts.list());
+    if (trouble !== null) throw new CliError(ExitCode.failed, 'duplicate', trouble, 'choose another');
     place.mustBeWritable();
-    const lock = await place.directory.lock(chosen.id);
-    try {
-      const account = await place.directory.read(chosen.id);
-      if (account) await place.directory.save({ ...account, label: wanted });
-    } finally {
-      await lock?.release();
-    }
+    await writeLabel(place.directory, chosen.id, wanted);
     await accounts.rescan();
     if (globals.json) await output.json(accountShape(chooseAccount(chosen.id, accounts.list())));
     else output.note(wanted === null ? `${chosen.id} has no label now` : `${chosen.id} is called ${wanted}`);
