@@ -230,6 +230,7 @@ async function forwardTo(
     bytes: prepared.body.length,
     tokens: input.job.estimateTokens(outputMeans.meanOf(target.runtime.id, target.model)),
     affinity: input.affinity,
+    exclude,
   };
   let notSent = 0;
   let pin = pinOf(prepared, target, tools.pins);
@@ -245,7 +246,7 @@ async function forwardTo(
     const waitStart = performance.now();
     let leased: Lease | Refusal | null = null;
     if (repeat) {
-      leased = pool.lease({ ...want, exclude, only: repeat.id }, askedAt);
+      leased = pool.lease({ ...want, only: repeat.id }, askedAt);
       if (isRefusal(leased)) {
         // Blocked or taken meanwhile: the repeat is spent, another credential is looked for.
         exclude.add(repeat.id);
@@ -255,10 +256,10 @@ async function forwardTo(
     }
     if (!leased && pin && !pin.isFirm && !exclude.has(pin.credential)) {
       // Better than any other, but not worth a wait.
-      const preferred = pool.lease({ ...want, exclude, only: pin.credential }, askedAt);
+      const preferred = pool.lease({ ...want, only: pin.credential }, askedAt);
       if (!isRefusal(preferred)) leased = preferred;
     }
-    const asked = { ...want, exclude, ...(pin?.isFirm && { only: pin.credential }) };
+    const asked: Want = pin?.isFirm ? { ...want, only: pin.credential } : want;
     leased ??= pool.lease(asked, askedAt);
     if (isRefusal(leased)) {
       // Nobody else can read what it carries.

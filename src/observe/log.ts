@@ -51,7 +51,7 @@ export function createLog({ level: lowest, format, write, paint, clock = systemC
 }
 
 function jsonLine(time: Date, level: LogLevel, message: string, fields: LogFields): string {
-  return stringify({ time: time.toISOString(), level, message, ...plainFields(fields) });
+  return stringify(plainFields(fields, { time: time.toISOString(), level, message }));
 }
 
 function prettyLine(paint: (level: LogLevel, text: string) => string) {
@@ -78,8 +78,8 @@ function shown(value: unknown): string {
   return printable(stringify(value));
 }
 
-function plainFields(fields: LogFields): Record<string, unknown> {
-  const plain: Record<string, unknown> = {};
+/** Behind what stands in `plain` already, and in the same object: this is done for every request. */
+function plainFields(fields: LogFields, plain: Record<string, unknown> = {}): Record<string, unknown> {
   for (const name of Object.keys(fields)) plain[name] = plainValue(name, fields[name], 0);
   return plain;
 }
