@@ -24,7 +24,7 @@ export type CountCall = Pick<
 /** `provider`: the vendor's own counter. `tokenizer`: a real tokenizer here. `estimate`: measured. */
 export type Counted = { readonly tokens: number; readonly source: 'provider' | 'tokenizer' | 'estimate' };
 
-export type CountDeps = Pick<GatewayDeps, 'routes' | 'warmLists' | 'clock' | 'chat'> &
+export type CountDeps = Pick<GatewayDeps, 'routes' | 'warmLists' | 'clock' | 'chat' | 'budgets'> &
   ForwardTools & {
     /** Never rejects. */
     readonly countHere: (model: string, input: CountedInput) => Promise<TokenCount>;
@@ -45,10 +45,31 @@ export async function countTokens(call: CountCall, deps: CountDeps): Promise<Cou
   if (!target) throw new Error('a plan without targets');
   const counting = target.runtime.provider.counting;
   if (counting) {
-    const told = await askVendor(call, envelope, decoded.value, target, counting, deps);
+    const told = await askWithin(call, deps, (trace) =>
+      askVendor(call, envelope, decoded.value, target, counting, deps, trace),
+    );
     if (told !== null) return { tokens: told, source: 'provider' };
   }
   return deps.countHere(target.model, countedInput(decoded.value));
+}
+
+/** What is sent upstream for a client is one of its requests. With no room for it the vendor is not asked. */
+async function askWithin(
+  { client }: CountCall,
+  { budgets, clock }: CountDeps,
+  ask: (trace: Trace) => Promise<number | null>,
+): Promise<number | null> {
+  const reserved = budgets?.reserve(client, { inputTokens: 0, tokens: 0, usd: 0 }, clock.now()) ?? null;
+  if (reserved !== null && isProblem(reserved)) return null;
+  const trace = new Trace();
+  try {
+    return await ask(trace);
+  } finally {
+    reserved?.end(
+      trace.attempts.length === 0 ? { kind: 'nothing' } : { kind: 'known', tokens: 0, usd: 0 },
+      clock.now(),
+    );
+  }
 }
 
 /** A counter that takes longer is as good as none. */
@@ -62,6 +83,7 @@ async function askVendor(
   target: Target,
   counting: Counting,
   deps: CountDeps,
+  trace: Trace,
 ): Promise<number | null> {
   const job = countJob(call.codec, envelope, request, counting, deps.chat);
   const forwarded = await forward(
@@ -82,7 +104,7 @@ async function askVendor(
       furtherTargets: async () => [],
       affinity: null,
     },
-    new Trace(),
+    trace,
     deps,
   );
   if (forwarded.kind !== 'answer') return null;

@@ -171,6 +171,31 @@ describe('all surfaces together', () => {
   });
 });
 
+test('counts that a vendor is asked for are requests; with no room left they are counted here', async () => {
+  const path = '/v1/messages/count_tokens';
+  await using upstream = await startUpstream({
+    answer: (request) => (request.path === path ? reply(200, { input_tokens: 41 }) : refusal(500)),
+  });
+  await using rotator = await startRotator({
+    providers: { anthropic: { base_url: upstream.baseUrl, keys: ['one'] } },
+    ...limited({ rpm: 2 }),
+  });
+  const count = async () => {
+    const response = await fetch(`${rotator.url}/v1/token-count`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'anthropic/claude-sonnet-4-5', messages: [{ role: 'user', content: 'hello' }] }),
+    });
+    const told: unknown = await response.json();
+    return told;
+  };
+  expect(await count()).toMatchObject({ source: 'provider' });
+  expect(await count()).toMatchObject({ source: 'provider' });
+  expect(await count()).toMatchObject({ source: expect.stringMatching(/^(tokenizer|estimate)$/) });
+  expect(upstream.calls).toHaveLength(2);
+  await isRefused(await rotator.chat({ model: 'anthropic/claude-sonnet-4-5' }));
+});
+
 test('embeddings keep the same limits, and count their input alone', async () => {
   const usage = { prompt_tokens: 300, total_tokens: 300 };
   const data = [{ object: 'embedding', index: 0, embedding: [0.5, 0.25] }];
