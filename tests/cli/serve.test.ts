@@ -68,7 +68,7 @@ describe('serve', () => {
     await mock({ keys: { k1: answer('ok') } });
     const { command, url } = await serve();
     expect((await ask(url)).status).toBe(200);
-    await command.stderr.until(/Try it:/);
+    await command.stderr.until(/Try it:[^]*rotator status --watch/);
     expect(command.stdout.text).toBe(`rotator listening on ${url}\n`);
     expect(command.stderr.text).toContain(`config       ${home.configPath}\n`);
     expect(command.stderr.text).toContain('credentials  mock 1\n');

@@ -99,6 +99,15 @@ describe('status --watch on a terminal', () => {
     expect(await command.holdsScreen()).toBe(false);
   });
 
+  test('a token that is refused ends it with exit 4 before it takes the screen', async () => {
+    using _ = await serveReports(home, { status: async () => report() });
+    await using command = new TerminalCommand(home, ['status', '--watch'], { ROTATOR_ADMIN_TOKEN: 'wrong' });
+    expect(await command.ended).toBe(4);
+    expect(command.text).toContain('refused the admin token');
+    expect(command.text).toContain('hint: set ROTATOR_ADMIN_TOKEN');
+    expect(command.raw).not.toContain('\u001b[?1049h');
+  });
+
   test('without colour and without Unicode it has neither', async () => {
     using _ = await serveReports(home, { status: async () => report() });
     await using command = new TerminalCommand(home, ['status', '--watch'], { NO_COLOR: '1', LANG: 'C' });

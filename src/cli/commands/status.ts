@@ -70,7 +70,11 @@ async function watch(context: Context, { refresh }: Options, endpoint: Endpoint 
   const { poll, watchStatus } = await import('../watch/watching.ts');
   const follow = async (source: Source) => {
     if (refresh) await (await source()).operations.refreshQuota();
-    if (!globals.json) return await watchStatus(context, source);
+    if (!globals.json) {
+      // Who refuses the first question, for its token say, is not followed: the person is told what to do instead.
+      await (await source()).operations.status();
+      return await watchStatus(context, source);
+    }
     await untilInterrupted(context.io, async (signal) => {
       const ended = AbortSignal.any([signal, output.closed]);
       await poll(source, ended, (seen) => {

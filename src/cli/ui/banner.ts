@@ -46,7 +46,7 @@ export function bannerText(facts: BannerFacts, paint: Paint): string {
     lines.push('  rotator oauth login codex logs in with an account');
     lines.push('  rotator serve --demo      answers without any');
   }
-  lines.push('', 'Try it:', curlText(facts), '');
+  lines.push('', 'Try it:', curlText(facts), '', 'Watch it, in another terminal: rotator status --watch', '');
   return lines.join('\n');
 }
 

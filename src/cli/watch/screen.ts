@@ -42,7 +42,10 @@ export const pageOf = ({ rows }: Size): number => Math.max(1, rows - HEAD_LINES 
 
 function headLines({ report, url, problem, samples }: WatchState, size: Size, view: ScreenView): readonly string[] {
   const { paint, glyphs, now } = view;
-  if (!report) return [problem === null ? 'asking for the status' : paint.red(plainText(problem)), ''];
+  const flowed = (pieces: readonly string[], lead: string) =>
+    flow(pieces, { maxColumns: size.columns, separator: glyphs.separator, lead, indent: '  ' }).trimEnd().split('\n');
+  const trouble = problem === null ? [] : flowed([plainText(problem)], '').map((line) => paint.red(line));
+  if (!report) return [...(problem === null ? ['asking for the status'] : trouble), ''];
   const served = report.today.requests - report.today.failures;
   const rate = perMinute(samples, null);
   const live =
@@ -64,9 +67,6 @@ function headLines({ report, url, problem, samples }: WatchState, size: Size, vi
     `${compact(today.output_tokens)} out`,
     `cost ${dollars(today.cost_usd, glyphs.unknown)}`,
   ];
-  const flowed = (pieces: readonly string[], lead: string) =>
-    flow(pieces, { maxColumns: size.columns, separator: glyphs.separator, lead, indent: '  ' }).trimEnd().split('\n');
-  const trouble = problem === null ? [] : [paint.red(plainText(problem))];
   return [...trouble, ...flowed([paint.bold(`rotator ${report.version}`), ...live], ''), ...flowed(used, 'today: ')];
 }
 

@@ -138,6 +138,17 @@ q quit · / filter · s sort: provider
     expect(shown(withReport(later, at(3), URL, NOW + 21_000))[0]).toContain('– a minute');
   });
 
+  test('says all of what is wrong in a narrow terminal too', () => {
+    const problem = 'the server at http://127.0.0.1:8000 refused the admin token';
+    for (const state of [initialState, seen()]) {
+      const lines = shown({ ...state, problem }, 40);
+      expect(lines.slice(0, 2).map((line) => line.trim())).toEqual([
+        'the server at http://127.0.0.1:8000',
+        'refused the admin token',
+      ]);
+    }
+  });
+
   test('keeps the last report when the server does not answer, and says so', () => {
     const lines = shown({ ...seen(), problem: 'the server at x does not answer' });
     expect(lines[0]).toBe('the server at x does not answer');
