@@ -1,6 +1,7 @@
 import type { RequestView } from '../../gateway/operations.ts';
 import { compact, dollars } from './amounts.ts';
 import type { Paint } from './colour.ts';
+import { flow } from './flow.ts';
 import type { Glyphs } from './glyphs.ts';
 import { elapsed } from './human-time.ts';
 import { plainText } from './plain-text.ts';
@@ -11,7 +12,7 @@ export type LogsView = {
   readonly maxColumns: number | null;
 };
 
-/** One request in one line, in columns that stand under those of any other line. */
+/** One request in one line, in more where it is narrow; its columns stand under those of any other line. */
 export function requestLineText(request: RequestView, { paint, glyphs, maxColumns }: LogsView): string {
   const { model, target, failure } = request;
   const asked = plainText(model ?? glyphs.unknown);
@@ -28,8 +29,8 @@ export function requestLineText(request: RequestView, { paint, glyphs, maxColumn
     request.attempts.length > 1 ? `${request.attempts.length} attempts` : '',
     paint.dim(plainText(request.id)),
   ];
-  const line = pieces.filter((piece) => piece !== '').join('  ');
-  return `${maxColumns === null ? line : Bun.sliceAnsi(line, 0, maxColumns)}\n`;
+  // What comes last, why it failed and what it is called, is what a person looks for: it is not cut off.
+  return flow(pieces, { maxColumns, separator: '  ', lead: '', indent: '    ' });
 }
 
 /** One request with all that is known of it. `files`: where its bodies are; null: nowhere. */
