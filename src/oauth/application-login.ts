@@ -40,9 +40,7 @@ export function withApplications(
 ): Upstream {
   // By the object that the config made: a reload makes another, with a token of its own.
   const sessions = new WeakMap<ApplicationCredentials, Session>();
-  return async (call) => {
-    const login = loginOf(call.poolKey);
-    if (!login) return await upstream(call);
+  const callWith = async (call: UpstreamCall, login: ApplicationCredentials): Promise<Response> => {
     const session = sessions.get(login) ?? new Session(login, upstream, clock, version);
     sessions.set(login, session);
     const first = await session.token(call);
@@ -54,6 +52,11 @@ export function withApplications(
     if (second.kind === 'refused') return response;
     await response.body?.cancel();
     return await upstream(authorized(call, second.token));
+  };
+  // Nearly all calls have a key: they pay for one look.
+  return (call) => {
+    const login = loginOf(call.poolKey);
+    return login ? callWith(call, login) : upstream(call);
   };
 }
 

@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { LabelBound } from './label-bound.ts';
 import type { RequestRecord } from './request-record.ts';
-import { CounterTally, HistogramTally } from './tallies.ts';
+import { CounterTally, type Distribution, HistogramTally } from './tallies.ts';
 
 /** How things stand at the moment of a scrape. */
 export type EngineState = {
@@ -28,6 +28,23 @@ const TOKEN_BUCKETS = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1
 const NONE = 'none';
 const GEN_AI = ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model'] as const;
 
+type Count = { value: number };
+type TokenPlaces = { readonly sum: Count; readonly spread: Distribution };
+
+/** Where requests of one kind are counted. Null: nothing was counted there yet, and a page shows no zeros. */
+type Places = {
+  readonly target: string;
+  readonly genAi: readonly string[];
+  readonly requests: Count;
+  readonly clientRequests: Count;
+  readonly queue: Distribution;
+  readonly overhead: Distribution;
+  readonly duration: Distribution;
+  served: Count | null;
+  input: TokenPlaces | null;
+  output: TokenPlaces | null;
+};
+
 /**
  * What `/metrics` tells. What OpenTelemetry's conventions for generative AI name has their name, with the unit that
  * Prometheus wants behind it; what is rotator's own begins with `rotator_`.
@@ -35,6 +52,7 @@ const GEN_AI = ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request
 export class Metrics {
   readonly #registry = new Registry();
   readonly #targets: LabelBound;
+  readonly #places = new Map<string, Places>();
   readonly #options: MetricsOptions;
 
   readonly #requests = this.#counter('rotator_requests_total', 'Requests of clients that are over.', [
@@ -111,41 +129,69 @@ export class Metrics {
   }
 
   finished(record: RequestRecord): void {
+    const places = this.#placesOf(record);
+    places.requests.value++;
+    places.clientRequests.value++;
+    for (const { target, failure } of record.attempts) {
+      if (failure === null && target === record.target) {
+        places.served ??= this.#attempts.at([places.target, NONE]);
+        places.served.value++;
+      } else this.#attempts.add([this.#targets.label(target), failure ?? NONE]);
+    }
+    for (const { from, to, reason } of record.fallbacks)
+      this.#fallbacks.add([this.#targets.label(from), this.#targets.label(to), reason]);
+    this.#queue.put(places.queue, record.queueMs / 1000);
+    this.#overhead.put(places.overhead, record.overheadMs / 1000);
+    this.#duration.put(places.duration, record.totalMs / 1000);
+    const { target, genAi } = places;
+    if (record.firstByteMs !== null) this.#firstChunk.add(genAi, record.firstByteMs / 1000);
+    if (record.inputTokens !== null) {
+      places.input ??= this.#tokenPlaces(places, 'input');
+      places.input.sum.value += record.inputTokens;
+      this.#tokenUsage.put(places.input.spread, record.inputTokens);
+    }
+    if (record.outputTokens !== null) {
+      places.output ??= this.#tokenPlaces(places, 'output');
+      places.output.sum.value += record.outputTokens;
+      this.#tokenUsage.put(places.output.spread, record.outputTokens);
+    }
+    if (record.cachedTokens !== null) this.#tokens.add([target, 'cached'], record.cachedTokens);
+    if (record.reasoningTokens !== null) this.#tokens.add([target, 'reasoning'], record.reasoningTokens);
+    if (record.costUsd === null) return;
+    this.#cost.add([target], record.costUsd);
+    this.#clientCost.add([record.client ?? NONE], record.costUsd);
+  }
+
+  #tokenPlaces({ target, genAi }: Places, type: 'input' | 'output'): TokenPlaces {
+    return { sum: this.#tokens.at([target, type]), spread: this.#tokenUsage.at([...genAi, type]) };
+  }
+
+  /** Most requests are like one before: all the places it is counted at are found with one look. */
+  #placesOf(record: RequestRecord): Places {
     const name = record.target;
     const target = name === null ? NONE : this.#targets.label(name);
     const outcome = record.failure ?? 'ok';
+    const client = record.client ?? NONE;
+    const key = `${target}\0${outcome}\0${client}\0${record.operation}`;
+    const known = this.#places.get(key);
+    if (known) return known;
     const provider = name === null ? NONE : name.slice(0, name.indexOf('/'));
     const model = target === NONE ? NONE : target.slice(target.indexOf('/') + 1);
-    const client = record.client ?? NONE;
-    this.#requests.add([target, outcome]);
-    this.#clientRequests.add([client, outcome]);
-    for (const { target: tried, failure } of record.attempts)
-      this.#attempts.add([this.#targets.label(tried), failure ?? NONE]);
-    for (const { from, to, reason } of record.fallbacks)
-      this.#fallbacks.add([this.#targets.label(from), this.#targets.label(to), reason]);
-    this.#queue.add([provider], record.queueMs / 1000);
-    this.#overhead.add([], record.overheadMs / 1000);
-    this.#duration.add([record.operation, provider, model, record.failure ?? ''], record.totalMs / 1000);
-    if (record.firstByteMs !== null) {
-      this.#firstChunk.add([record.operation, provider, model], record.firstByteMs / 1000);
-    }
-    this.#count(target, 'input', record.inputTokens);
-    this.#count(target, 'output', record.outputTokens);
-    this.#count(target, 'cached', record.cachedTokens);
-    this.#count(target, 'reasoning', record.reasoningTokens);
-    if (record.inputTokens !== null) {
-      this.#tokenUsage.add([record.operation, provider, model, 'input'], record.inputTokens);
-    }
-    if (record.outputTokens !== null) {
-      this.#tokenUsage.add([record.operation, provider, model, 'output'], record.outputTokens);
-    }
-    if (record.costUsd === null) return;
-    this.#cost.add([target], record.costUsd);
-    this.#clientCost.add([client], record.costUsd);
-  }
-
-  #count(target: string, type: string, tokens: number | null): void {
-    if (tokens !== null) this.#tokens.add([target, type], tokens);
+    const genAi = [record.operation, provider, model];
+    const places: Places = {
+      target,
+      genAi,
+      requests: this.#requests.at([target, outcome]),
+      clientRequests: this.#clientRequests.at([client, outcome]),
+      queue: this.#queue.at([provider]),
+      overhead: this.#overhead.at([]),
+      duration: this.#duration.at([...genAi, record.failure ?? '']),
+      served: null,
+      input: null,
+      output: null,
+    };
+    this.#places.set(key, places);
+    return places;
   }
 
   /** The text format of Prometheus. */

@@ -60,6 +60,11 @@ export class CounterTally {
     this.#rows.at(values).value += amount;
   }
 
+  /** The place of one set of label values, for those who count there again and again. */
+  at(values: readonly string[]): { value: number } {
+    return this.#rows.at(values);
+  }
+
   get(): WrittenMetric {
     const { name, help } = this.#described;
     const values = [...this.#rows.all()].map(({ labels, count }) => ({ labels, value: count.value }));
@@ -67,7 +72,7 @@ export class CounterTally {
   }
 }
 
-type Distribution = { readonly perBucket: number[]; sum: number; count: number };
+export type Distribution = { readonly perBucket: number[]; sum: number; count: number };
 
 export class HistogramTally {
   readonly #described: Described;
@@ -82,7 +87,15 @@ export class HistogramTally {
   }
 
   add(values: readonly string[], measured: number): void {
-    const row = this.#rows.at(values);
+    this.put(this.#rows.at(values), measured);
+  }
+
+  /** The place of one set of label values, for `put`. */
+  at(values: readonly string[]): Distribution {
+    return this.#rows.at(values);
+  }
+
+  put(row: Distribution, measured: number): void {
     row.count++;
     row.sum += measured;
     const bounds = this.#bounds;
