@@ -35,26 +35,41 @@ export function lacking(needs: () => Needs, abilities: Abilities | null): 'conte
   return lacks ? 'capability' : null;
 }
 
-/** Each is found out when it is asked for, and once: long bodies are only read for what a target may lack. */
-export function needsOf(index: JsonIndex, layout: RequestLayout): Needs {
-  let inputTokens: number | null = null;
-  let usesImages: boolean | null = null;
-  return {
-    get inputTokens() {
-      inputTokens ??= estimateInput(index.bytes);
-      return inputTokens;
-    },
-    get usesTools() {
-      return isFilledList(index.slice('tools')) || isFilledList(index.slice('functions'));
-    },
-    get usesImages() {
-      usesImages ??= holdsImage(index.slice(layout.conversation));
-      return usesImages;
-    },
-    get usesSchema() {
-      return SCHEMA_FIELDS.some((field) => SCHEMA_MARKS.some((mark) => holds(index.slice(field), mark)));
-    },
-  };
+/** What these bytes need. */
+export const needsOf = (index: JsonIndex, layout: RequestLayout): Needs => new NeedsOfBytes(index, layout);
+
+/**
+ * Each is found out when it is asked for, and once: long bodies are only read for what a target may lack. A class, because
+ * accessors of an object literal are made anew for every request.
+ */
+class NeedsOfBytes implements Needs {
+  readonly #index: JsonIndex;
+  readonly #layout: RequestLayout;
+  #inputTokens: number | null = null;
+  #usesImages: boolean | null = null;
+
+  constructor(index: JsonIndex, layout: RequestLayout) {
+    this.#index = index;
+    this.#layout = layout;
+  }
+
+  get inputTokens(): number {
+    this.#inputTokens ??= estimateInput(this.#index.bytes);
+    return this.#inputTokens;
+  }
+
+  get usesTools(): boolean {
+    return isFilledList(this.#index.slice('tools')) || isFilledList(this.#index.slice('functions'));
+  }
+
+  get usesImages(): boolean {
+    this.#usesImages ??= holdsImage(this.#index.slice(this.#layout.conversation));
+    return this.#usesImages;
+  }
+
+  get usesSchema(): boolean {
+    return SCHEMA_FIELDS.some((field) => SCHEMA_MARKS.some((mark) => holds(this.#index.slice(field), mark)));
+  }
 }
 
 /**

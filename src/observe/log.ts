@@ -110,8 +110,11 @@ const harmless = new Set<string>();
 const MAX_HARMLESS = 2000;
 const MAX_REMEMBERED_LENGTH = 100;
 
+/** An id that was made here, in every line another one. */
+const OWN_ID = /^req_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 function clean(text: string): string {
-  if (harmless.has(text)) return text;
+  if (harmless.has(text) || OWN_ID.test(text)) return text;
   const cleaned = cleanOnce(text);
   if (cleaned === text && text.length <= MAX_REMEMBERED_LENGTH) {
     if (harmless.size >= MAX_HARMLESS) harmless.clear();

@@ -40,8 +40,9 @@ export function requestFields(record: RequestRecord) {
 }
 
 function failedAttempts(attempts: readonly AttemptSummary[]): readonly string[] | null {
+  if (attempts.every(({ failure }) => failure === null)) return null;
   const failed = attempts.flatMap(({ credential, failure }) => (failure === null ? [] : [`${credential}:${failure}`]));
-  return failed.length === 0 ? null : failed;
+  return failed;
 }
 
 function tenths(ms: number): number {

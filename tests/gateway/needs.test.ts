@@ -8,7 +8,8 @@ const { layout } = openAiChat;
 function needs(body: object, conversation = 'messages') {
   const index = JsonIndex.of(new TextEncoder().encode(JSON.stringify(body)));
   if (!index) throw new Error('not an object');
-  const { inputTokens: _, ...uses } = { ...needsOf(index, { ...layout, conversation }) };
+  const { usesTools, usesImages, usesSchema } = needsOf(index, { ...layout, conversation });
+  const uses = { usesTools, usesImages, usesSchema };
   return Object.entries(uses).flatMap(([name, isUsed]) => (isUsed ? [name] : []));
 }
 
