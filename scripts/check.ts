@@ -67,7 +67,7 @@ function steps(junit: string): readonly Step[] {
         '--reporter=junit',
         `--reporter-outfile=${junit}`,
       ],
-      limitMs: 11 * minute,
+      limitMs: 25 * minute,
       junit,
     },
   ];
