@@ -16,6 +16,7 @@ import { type AskTools, listModels } from './gateway/ask.ts';
 import { aliasesOf } from './gateway/aliases.ts';
 import { ClientBudgets } from './gateway/client-budgets.ts';
 import { createOperations } from './gateway/create-operations.ts';
+import type { Routes } from './gateway/plan.ts';
 import { FirstByteTimes } from './gateway/first-byte-times.ts';
 import type { Gateway, GatewayCall, ProviderRuntime } from './gateway/gateway.ts';
 import { createModelSurface } from './gateway/create-model-surface.ts';
@@ -310,7 +311,13 @@ export async function createApp(sources: AppSources): Promise<App> {
     clock,
   });
   const listed = (runtime: ProviderRuntime) => directory.snapshot(normalizeProviderId(runtime.id)).models;
-  const routes: GatewayDeps['routes'] = () => ({
+  /** Put together once for each configuration: every request looks at it several times. */
+  let knownRoutes: { readonly of: typeof current; readonly routes: Routes } | null = null;
+  const routes: GatewayDeps['routes'] = () => {
+    if (knownRoutes?.of !== current) knownRoutes = { of: current, routes: newRoutes() };
+    return knownRoutes.routes;
+  };
+  const newRoutes = (): Routes => ({
     runtimes: current.runtimes,
     knownId: (name) => {
       const id = normalizeProviderId(findProvider(name)?.id ?? name);

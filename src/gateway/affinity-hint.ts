@@ -47,7 +47,7 @@ export function affinityOf(
   layout: RequestLayout,
   clientId: string,
 ): Affinity | null {
-  const client = Bun.hash(clientId);
+  const client = seedOf(clientId);
   const named = namedIn(headers) ?? fieldIn(index);
   if (named !== null) return { key: `e${hash(named, client)}`, isExplicit: true, isHonoured: true };
   return inferred(index, layout, client);
@@ -88,6 +88,19 @@ function idBytes(bytes: Uint8Array, start: number, end: number): Uint8Array | nu
   return inner.some((code) => code !== SPACE) ? inner : null;
 }
 
+const seeds = new Map<string, bigint>();
+const MAX_SEEDS = 10_000;
+
+/** Clients are few: the hash of each is made once. */
+function seedOf(clientId: string): bigint {
+  const known = seeds.get(clientId);
+  if (known !== undefined) return known;
+  if (seeds.size >= MAX_SEEDS) seeds.clear();
+  const seed = Bun.hash(clientId);
+  seeds.set(clientId, seed);
+  return seed;
+}
+
 /** By what was written before the first answer: the system prompt, the tools and the first user message. */
 function inferred(index: JsonIndex, layout: RequestLayout, client: bigint): Affinity | null {
   const messages = index.slice(layout.conversation);
@@ -97,8 +110,8 @@ function inferred(index: JsonIndex, layout: RequestLayout, client: bigint): Affi
   const seed = tools ? Bun.hash(tools.subarray(0, MAX_TOOLS_BYTES), client) : client;
   const key = new TextHash(seed);
   const instructions = layout.instructions === null ? undefined : index.slice(layout.instructions);
-  if (instructions) key.add(instructions.subarray(0, MAX_INSTRUCTION_BYTES));
-  for (const { start, end } of opening.texts) key.add(messages.subarray(start, end));
+  if (instructions) key.add(instructions, 0, Math.min(instructions.length, MAX_INSTRUCTION_BYTES));
+  for (const { start, end } of opening.texts) key.add(messages, start, end);
   return {
     key: `i${key.digest().toString(36)}`,
     isExplicit: false,
@@ -108,6 +121,8 @@ function inferred(index: JsonIndex, layout: RequestLayout, client: bigint): Affi
 }
 
 const hash = (value: string | Uint8Array, seed: bigint): string => Bun.hash(value, seed).toString(36);
+
+const MAX_COPIED = 64;
 
 /** Many short texts as one hash. Not a cryptographic one: a collision costs a prompt cache. */
 class TextHash {
@@ -121,14 +136,17 @@ class TextHash {
   }
 
   /** At most 32 KB. */
-  add(text: Uint8Array): void {
+  add(bytes: Uint8Array, start: number, end: number): void {
     const pending = TextHash.#pending;
-    if (this.#used + text.length + 1 > pending.length) {
+    const length = end - start;
+    if (this.#used + length + 1 > pending.length) {
       this.#seed = this.digest();
       this.#used = 0;
     }
-    pending.set(text, this.#used);
-    this.#used += text.length;
+    // A view costs more than to copy some letters, such as a role's.
+    if (length > MAX_COPIED) pending.set(bytes.subarray(start, end), this.#used);
+    else for (let i = 0; i < length; i++) pending[this.#used + i] = bytes[start + i] ?? 0;
+    this.#used += length;
     // No byte of UTF-8: where one text ends and the next begins counts.
     pending[this.#used++] = 0xff;
   }

@@ -34,6 +34,8 @@ const MAX_UNCOMMITTED_BYTES = 256 * 1024;
 const MAX_REPLY_BYTES = 128 * 1024 * 1024;
 // Nobody explains an error in more.
 const MAX_ERROR_BYTES = 64 * 1024;
+const NONE: readonly string[] = [];
+const ADAPTED: readonly string[] = ['reply adapted'];
 // Of an error's words, for the request log.
 const MAX_SAID_LENGTH = 2048;
 
@@ -78,16 +80,17 @@ export type CommittedStream = {
   readonly close: (isOver: boolean) => void;
 };
 
-/** What a reply's head told, whatever came of it. */
-type Head = {
+/** `learned`, `quota`: what a reply's head told, whatever came of it. */
+export type Attempted = {
+  readonly result: Result;
   readonly learned: LearnedLimits | null;
-  /** Absent: it told nothing of the credential's quota. */
-  readonly quota?: { readonly askedAt: number; readonly reading: QuotaReading };
+  /** Null: it told nothing of the credential's quota. */
+  readonly quota: ToldQuota | null;
 };
 
-export type Attempted = Head & Result;
+type ToldQuota = { readonly askedAt: number; readonly reading: QuotaReading };
 
-type Result =
+export type Result =
   | {
       readonly kind: 'reply';
       readonly headers: Readonly<Record<string, string>>;
@@ -105,7 +108,12 @@ type Result =
   | { readonly kind: 'failure'; readonly failure: Failure; readonly said: string | null };
 
 /** How far an attempt has come, also when it ends in an exception. */
-type Course = { signedIn: SignedIn | null; isSent: boolean; head: Head };
+type Course = {
+  signedIn: SignedIn | null;
+  isSent: boolean;
+  learned: LearnedLimits | null;
+  quota: ToldQuota | null;
+};
 
 /** One try with one lease. Owns the upstream call, its timers and the commit point. Never rejects. */
 export async function attempt(input: AttemptInput, tools: AttemptTools): Promise<Attempted> {
@@ -113,7 +121,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   const { timeouts } = target.runtime;
   const { isStream } = input;
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
-  const course: Course = { signedIn: null, isSent: false, head: { learned: null } };
+  const course: Course = { signedIn: null, isSent: false, learned: null, quota: null };
   let attempted: Result | null = null;
   try {
     // A key is at hand: nothing is waited for.
@@ -127,7 +135,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
     if (attempted?.kind !== 'stream') leash.release(attempted?.kind === 'reply');
   }
   if (attempted.kind === 'failure') attempted = withoutKey(attempted, course.signedIn?.secret ?? null);
-  return { ...attempted, ...course.head };
+  return { result: attempted, learned: course.learned, quota: course.quota };
 }
 
 /** A token that the API refuses is renewed once and tried once more: it may have been taken back before its end. */
@@ -168,10 +176,8 @@ async function call(
   course.isSent = true;
   const now = tools.clock.now();
   const reading = provider.quotaHeaders?.(response.headers, now) ?? null;
-  course.head = {
-    learned: readRateHeaders(response.headers, provider, now),
-    ...(reading && { quota: { askedAt, reading } }),
-  };
+  course.learned = readRateHeaders(response.headers, provider, now);
+  course.quota = reading && { askedAt, reading };
   const isAnswer = response.status >= 200 && response.status < 300;
   if (!isAnswer) return await refusalOf(response, input, tools);
   if (isStream && isEventStream(response)) return await streamOf(response, input, leash, tools);
@@ -259,9 +265,10 @@ function replyOf(response: Response, raw: Uint8Array | null, input: AttemptInput
     case 'answer': {
       watch?.reply(bytes);
       if (!codec.isPlain && issuesState(codec.id)) tools.pins.note(bytes, input.target.runtime.id, input.access.id);
-      const headers = { 'content-type': 'application/json', ...downstreamHeaders(provider, response.headers) };
+      const headers = downstreamHeaders(provider, response.headers);
+      headers['content-type'] ??= 'application/json';
       if (collected || translation) headers['content-type'] = 'application/json';
-      const warnings = isChanged ? ['reply adapted'] : [];
+      const warnings = isChanged ? ADAPTED : NONE;
       if (!translation) return { kind: 'reply', headers, bytes, usage: facts.usage, warnings };
       const translated = translation.reply(bytes);
       return {
@@ -373,10 +380,13 @@ function startsLikeStream(bytes: Uint8Array): boolean {
 }
 
 /** Null when it is too large. A reply without end must not be the end of this process. */
-async function readWhole(response: Response): Promise<Uint8Array | null> {
+function readWhole(response: Response): Promise<Uint8Array | null> {
   const declared = Number(response.headers.get('content-length') ?? Number.NaN);
   if (declared <= MAX_REPLY_BYTES) return response.bytes();
-  if (declared > MAX_REPLY_BYTES) return null;
+  return declared > MAX_REPLY_BYTES ? Promise.resolve(null) : readCounted(response);
+}
+
+async function readCounted(response: Response): Promise<Uint8Array | null> {
   if (!response.body) return new Uint8Array(0);
   const pieces: Uint8Array[] = [];
   let length = 0;

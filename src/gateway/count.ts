@@ -8,7 +8,7 @@ import { endpointUrl } from '../providers/request.ts';
 import { countOr, isObject, parseJson } from '../shared/json-shape.ts';
 import type { CountedInput, TokenCount } from '../models/token-count.ts';
 import { countedInput } from './counted-input.ts';
-import { forward, type ForwardTools, Trace } from './forward.ts';
+import { forward, type ForwardTools, NO_ALTERNATIVES, Trace } from './forward.ts';
 import type { GatewayCall } from './gateway.ts';
 import type { GatewayDeps } from './handle.ts';
 import { isUnlisted, planWithLists } from './plan-with-lists.ts';
@@ -98,10 +98,7 @@ async function askVendor(
       targets: [target],
       maxTargets: 1,
       onContext: 'stop',
-      windowOf: () => null,
-      inputTokens: () => 0,
-      substitutes: () => [],
-      furtherTargets: async () => [],
+      alternatives: NO_ALTERNATIVES,
       affinity: null,
     },
     trace,

@@ -2,10 +2,12 @@ import type { CredentialId } from '../pool/credential.ts';
 import type { LeaseUsage } from '../pool/outcome.ts';
 import { type Affinity, isRefusal, type Lease, type Pool, type Refusal, type Want } from '../pool/pool.ts';
 import { isProblem, type Usage } from '../protocols/codec.ts';
-import type { AttemptRecord, Problem } from '../protocols/problem.ts';
+import type { AttemptSummary } from '../observe/request-record.ts';
+import type { Problem } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
+import type { LearnedLimits } from '../providers/provider.ts';
 import type { Random } from '../shared/random.ts';
-import { type Attempted, type AttemptTools, attempt } from './attempt.ts';
+import { type Attempted, type AttemptTools, attempt, type Result } from './attempt.ts';
 import type { FirstByteTimes } from './first-byte-times.ts';
 import type { CredentialAccess } from './gateway.ts';
 import type { Job } from './job.ts';
@@ -36,18 +38,31 @@ export type ForwardInput = {
   readonly maxTargets: number;
   /** After “context too long”. */
   readonly onContext: 'next' | 'stop';
-  /** Tokens that a target holds; null: not known. */
-  readonly windowOf: (target: Target) => number | null;
-  /** A guess at the tokens of the prompt. */
-  readonly inputTokens: () => number;
-  /** What stands in for those. Asked when one of them cannot serve at once. */
-  readonly substitutes: () => readonly Target[];
-  /** Asked once, when all of them have failed: those that were not known until then. */
-  readonly furtherTargets: () => Promise<readonly Target[]>;
+  readonly alternatives: Alternatives;
   /** The conversation it belongs to; null: none. */
   readonly affinity: Affinity | null;
   /** The longest wait for a credential, where it is shorter than the provider's own. */
   readonly patienceMs?: number;
+};
+
+/** What is asked for when a target cannot serve, and only then. */
+export interface Alternatives {
+  /** Tokens that a target holds; null: not known. */
+  windowOf(target: Target): number | null;
+  /** A guess at the tokens of the prompt. */
+  inputTokens(): number;
+  /** What stands in for the targets. Asked when one of them cannot serve at once. */
+  substitutes(): readonly Target[];
+  /** Asked once, when all of them have failed: those that were not known until then. */
+  furtherTargets(): Promise<readonly Target[]>;
+}
+
+/** For what no other target can do. */
+export const NO_ALTERNATIVES: Alternatives = {
+  windowOf: () => null,
+  inputTokens: () => 0,
+  substitutes: () => [],
+  furtherTargets: async () => [],
 };
 
 export type ForwardTools = AttemptTools & {
@@ -64,11 +79,9 @@ export type ForwardTools = AttemptTools & {
 
 /** What happened on the way; grows while the request runs. */
 export class Trace {
-  readonly attempts: AttemptRecord[] = [];
-  /** Of each attempt what the upstream said when it failed, without secrets; for the request log alone. */
-  readonly said: (string | null)[] = [];
-  /** Of each attempt when it began, as `performance.now()` counts. */
-  readonly startedAt: number[] = [];
+  /** When the request began, as `performance.now()` counts. */
+  readonly startedAt = performance.now();
+  readonly attempts: AttemptSummary[] = [];
   /** Targets that could not serve, in order, with the kind of the problem. */
   readonly passed: { readonly target: string; readonly reason: string }[] = [];
   /** Milliseconds spent waiting for a free credential, and between retries. */
@@ -78,10 +91,10 @@ export class Trace {
 }
 
 /** A lease that is still open because its answer is still being relayed. Settled exactly once. */
-export type OpenLease = {
+export interface OpenLease {
   /** Gives the usage back with what it cost. */
-  readonly settle: (failure: Failure | null, usage: Usage | null) => Usage | null;
-};
+  settle(failure: Failure | null, usage: Usage | null): Usage | null;
+}
 
 export type Forwarded =
   | {
@@ -89,7 +102,7 @@ export type Forwarded =
       readonly target: Target;
       readonly credential: CredentialId;
       readonly changes: readonly string[];
-      readonly attempted: Exclude<Attempted, { kind: 'failure' }>;
+      readonly attempted: Exclude<Result, { kind: 'failure' }>;
       readonly lease: OpenLease;
     }
   /** `target`: the one that was asked for; null when the name led to none. */
@@ -97,40 +110,21 @@ export type Forwarded =
 
 /** The only loop: for each target lease, attempt, settle, next step. The same for streams and whole replies. */
 export async function forward(input: ForwardInput, trace: Trace, tools: ForwardTools): Promise<Forwarded> {
-  const spent = { maybeBilled: 0, timeouts: 0 };
-  const [asked] = input.targets;
-  if (!asked) throw new Error('a plan without targets was forwarded');
-  // One deadline for all targets, that of the first; one with a shorter time of its own keeps to that.
-  const deadline = deadlineOf(asked, input);
-  const targets = [...input.targets];
-  const sources = [async () => input.substitutes(), input.furtherTargets];
-  const comingUp = (i: number) => [...targets.slice(i + 1), ...(sources.length === 2 ? input.substitutes() : [])];
-  const within = (target: Target) => ({
-    ...input,
-    deadline: Math.min(deadline, deadlineOf(target, input)),
-    isOver: () => tools.clock.now() >= deadline,
-  });
+  const walk = new Walk(input, trace, tools);
   let first: { target: Target; problem: Problem } | null = null;
-  let tried = 0;
   let leastWindow: number | null = null;
   // Those that were not waited for, because another stood ready.
   const left: Left[] = [];
   let isFinal = false;
-  for (let i = 0; tried < input.maxTargets; i++) {
-    while (i === targets.length && sources.length > 0) targets.push(...((await sources.shift()?.()) ?? []));
-    const target = targets[i];
+  for (; walk.tried < input.maxTargets; walk.place++) {
+    const target = walk.target ?? (await walk.reach());
     if (!target) break;
-    if (leastWindow !== null && (input.windowOf(target) ?? 0) <= leastWindow) continue;
+    if (leastWindow !== null && (input.alternatives.windowOf(target) ?? 0) <= leastWindow) continue;
     const attemptsBefore = trace.attempts.length;
-    const visit = newVisit();
-    const seen: { prospects: Prospects } = { prospects: 'none' };
-    const prospectsAfter = () => {
-      seen.prospects = prospectsOf(tried + 1 < input.maxTargets ? comingUp(i) : [], input.inputTokens);
-      return seen.prospects;
-    };
-    const result = await forwardTo(target, { ...within(target), prospectsAfter }, visit, spent, trace, tools);
+    const visit = new Visit();
+    const result = await forwardTo(target, visit, walk);
     if (result.kind === 'answer') return result;
-    if (trace.attempts.length > attemptsBefore) tried++;
+    if (trace.attempts.length > attemptsBefore) walk.tried++;
     const problem = result.kind === 'refused' ? result.problem : verdict(result.failed, tools.clock.now());
     // Across targets the client is told about the one it asked for.
     first ??= { target, problem };
@@ -139,30 +133,92 @@ export async function forward(input: ForwardInput, trace: Trace, tools: ForwardT
     isFinal = result.isFinal;
     if (isFinal) break;
     const backAt = backAtOf(result.failed.refusal);
-    if (seen.prospects === 'ready' && backAt !== null) left.push({ target, visit, backAt });
+    if (visit.prospects === 'ready' && backAt !== null) left.push({ target, visit, backAt });
     if (result.failed.failures.at(-1)?.kind === 'context-too-long') {
       isFinal = input.onContext === 'stop';
       if (isFinal) break;
-      leastWindow = Math.max(leastWindow ?? 0, input.windowOf(target) ?? input.inputTokens());
+      const { alternatives } = input;
+      leastWindow = Math.max(leastWindow ?? 0, alternatives.windowOf(target) ?? alternatives.inputTokens());
     }
   }
   if (!first) throw new Error('no target was looked at');
   // All the others have failed: the one that is back soonest is waited for as if there had been none.
-  const isOpen = ({ visit }: Left) => tried < input.maxTargets || visit.failures.length > 0;
+  const isOpen = ({ visit }: Left) => walk.tried < input.maxTargets || visit.failures.length > 0;
   const [back] = isFinal ? [] : left.filter(isOpen).sort((a, b) => a.backAt - b.backAt);
   if (!back) return { kind: 'problem', ...first };
   const { target, visit } = back;
-  const again = await forwardTo(
-    target,
-    { ...within(target), prospectsAfter: () => 'none' },
-    visit,
-    spent,
-    trace,
-    tools,
-  );
+  walk.isLast = true;
+  const again = await forwardTo(target, visit, walk);
   if (again.kind === 'answer') return again;
   if (target !== first.target || again.kind === 'refused') return { kind: 'problem', ...first };
   return { kind: 'problem', target, problem: verdict(again.failed, tools.clock.now()) };
+}
+
+/** One request's way from target to target. */
+class Walk {
+  readonly input: ForwardInput;
+  readonly trace: Trace;
+  readonly tools: ForwardTools;
+  /** One for all targets, that of the first; milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Which of the targets is looked at. */
+  place = 0;
+  /** How many were really asked. */
+  tried = 0;
+  /** Nothing comes after this target. */
+  isLast = false;
+  maybeBilled = 0;
+  timeouts = 0;
+  #targets: readonly Target[];
+  #isSubstituted = false;
+  #isExhausted = false;
+
+  constructor(input: ForwardInput, trace: Trace, tools: ForwardTools) {
+    const [asked] = input.targets;
+    if (!asked) throw new Error('a plan without targets was forwarded');
+    this.input = input;
+    this.trace = trace;
+    this.tools = tools;
+    this.deadline = deadlineOf(asked, input);
+    this.#targets = input.targets;
+  }
+
+  get target(): Target | undefined {
+    return this.#targets[this.place];
+  }
+
+  /** The same, when it has to be found first. */
+  async reach(): Promise<Target | undefined> {
+    const { alternatives } = this.input;
+    if (!this.#isSubstituted) {
+      this.#isSubstituted = true;
+      this.#targets = [...this.#targets, ...alternatives.substitutes()];
+    }
+    if (!this.target && !this.#isExhausted) {
+      this.#isExhausted = true;
+      this.#targets = [...this.#targets, ...(await alternatives.furtherTargets())];
+    }
+    return this.target;
+  }
+
+  /** A target with a shorter time of its own keeps to that. */
+  deadlineFor(target: Target): number {
+    return Math.min(this.deadline, deadlineOf(target, this.input));
+  }
+
+  /** The time of the whole request is up, and not that of one target alone. */
+  get isOver(): boolean {
+    return this.tools.clock.now() >= this.deadline;
+  }
+
+  /** Looks at what comes after this target. */
+  lookAhead(): Prospects {
+    if (this.isLast) return 'none';
+    const { alternatives, maxTargets } = this.input;
+    const behind = [...this.#targets.slice(this.place + 1), ...(this.#isSubstituted ? [] : alternatives.substitutes())];
+    const isLimitReached = this.tried + 1 >= maxTargets;
+    return prospectsOf(isLimitReached ? [] : behind, () => alternatives.inputTokens());
+  }
 }
 
 type TargetResult =
@@ -171,17 +227,47 @@ type TargetResult =
   /** The request cannot be put into this target's words: nothing was sent. */
   | { readonly kind: 'refused'; readonly problem: Problem };
 
-/** What a request has learned of one target; kept when it comes back to it. */
-type Visit = {
-  readonly exclude: Set<CredentialId>;
-  /** Failed with 5xx here; they rest only if a sibling shows that it was not the upstream as a whole. */
-  readonly suspects: Set<CredentialId>;
-  readonly failures: Failure[];
-  /** How often each credential has failed here: a wait for the same one is a repeat on it, and has the same budget. */
-  readonly tries: Map<CredentialId, number>;
-};
+/** What a request has learned of one target; kept when it comes back to it. Most learn nothing, and keep nothing. */
+class Visit {
+  readonly failures: Failure[] = [];
+  /** Of the targets behind this one, as they stood when it could not serve at once. */
+  prospects: Prospects = 'none';
+  #excluded: Set<CredentialId> | null = null;
+  #suspects: Set<CredentialId> | null = null;
+  #tries: Map<CredentialId, number> | null = null;
 
-const newVisit = (): Visit => ({ exclude: new Set(), suspects: new Set(), failures: [], tries: new Map() });
+  /** Those that this request does not use again here. */
+  get excluded(): ReadonlySet<CredentialId> {
+    return this.#excluded ?? NOBODY;
+  }
+
+  exclude(id: CredentialId): void {
+    this.#excluded ??= new Set();
+    this.#excluded.add(id);
+  }
+
+  /** It failed with 5xx here; it rests only if a sibling shows that it was not the upstream as a whole. */
+  suspect(id: CredentialId): void {
+    this.#suspects ??= new Set();
+    this.#suspects.add(id);
+  }
+
+  /** Its siblings have failed with 5xx where this one has served. */
+  suspectsBut(id: CredentialId): ReadonlySet<CredentialId> {
+    this.#suspects?.delete(id);
+    return this.#suspects ?? NOBODY;
+  }
+
+  /** How often this credential has failed here: a wait for the same one is a repeat on it, and has the same budget. */
+  countTry(id: CredentialId): number {
+    this.#tries ??= new Map();
+    const count = (this.#tries.get(id) ?? 0) + 1;
+    this.#tries.set(id, count);
+    return count;
+  }
+}
+
+const NOBODY: ReadonlySet<CredentialId> = new Set();
 
 /** `backAt`: when the soonest credential is expected, milliseconds since the epoch. */
 type Left = { readonly target: Target; readonly visit: Visit; readonly backAt: number };
@@ -202,44 +288,26 @@ function backAtOf(refusal: Refusal | null): number | null {
 const deadlineOf = ({ runtime }: Target, { arrivedAt, timeoutMs }: ForwardInput): number =>
   arrivedAt + Math.min(runtime.timeouts.requestMs, timeoutMs ?? Number.POSITIVE_INFINITY);
 
-type TargetInput = ForwardInput & {
-  /** Of this target; milliseconds since the epoch. */
-  readonly deadline: number;
-  /** The time of the whole request is up, and not that of this target alone. */
-  readonly isOver: () => boolean;
-  readonly prospectsAfter: () => Prospects;
-};
-
-async function forwardTo(
-  target: Target,
-  input: TargetInput,
-  { exclude, suspects, failures, tries }: Visit,
-  spent: { maybeBilled: number; timeouts: number },
-  trace: Trace,
-  tools: ForwardTools,
-): Promise<TargetResult> {
-  const { clock } = tools;
-  const { pool, retriesSameKey, waitSameKeyMs, credentials } = target.runtime;
-  const { deadline } = input;
+async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<TargetResult> {
+  const { input, trace, tools } = walk;
+  const { clock, outputMeans } = tools;
+  const { runtime } = target;
+  const { pool, retriesSameKey, waitSameKeyMs, credentials } = runtime;
+  const deadline = walk.deadlineFor(target);
   const ready = input.job.prepare(target);
   if (isProblem(ready)) return { kind: 'refused', problem: ready };
+  const { failures } = visit;
   let prepared: Prepared = ready;
-  const { outputMeans } = tools;
-  const want = {
+  let want: Want = {
     model: target.model,
     bytes: prepared.body.length,
-    tokens: input.job.estimateTokens(outputMeans.meanOf(target.runtime.id, target.model)),
+    tokens: input.job.estimateTokens(outputMeans.meanOf(runtime.id, target.model)),
     affinity: input.affinity,
-    exclude,
+    exclude: visit.excluded,
   };
   let notSent = 0;
   let pin = pinOf(prepared, target, tools.pins);
   let repeat: { id: CredentialId; count: number } | null = null;
-  const failed = (refusal: Refusal | null, isFinal: boolean): TargetResult => ({
-    kind: 'failed',
-    failed: { target: target.name, failures, refusal },
-    isFinal,
-  });
 
   for (;;) {
     const askedAt = clock.now();
@@ -249,12 +317,13 @@ async function forwardTo(
       leased = pool.lease({ ...want, only: repeat.id }, askedAt);
       if (isRefusal(leased)) {
         // Blocked or taken meanwhile: the repeat is spent, another credential is looked for.
-        exclude.add(repeat.id);
+        visit.exclude(repeat.id);
+        want = { ...want, exclude: visit.excluded };
         repeat = null;
         leased = null;
       }
     }
-    if (!leased && pin && !pin.isFirm && !exclude.has(pin.credential)) {
+    if (!leased && pin && !pin.isFirm && !visit.excluded.has(pin.credential)) {
       // Better than any other, but not worth a wait.
       const preferred = pool.lease({ ...want, only: pin.credential }, askedAt);
       if (!isRefusal(preferred)) leased = preferred;
@@ -263,8 +332,8 @@ async function forwardTo(
     leased ??= pool.lease(asked, askedAt);
     if (isRefusal(leased)) {
       // Nobody else can read what it carries.
-      const prospects = pin?.isFirm ? 'none' : input.prospectsAfter();
-      const patienceMs = Math.min(patienceOf(prospects, target.runtime), input.patienceMs ?? Number.POSITIVE_INFINITY);
+      visit.prospects = pin?.isFirm ? 'none' : walk.lookAhead();
+      const patienceMs = Math.min(patienceOf(visit.prospects, runtime), input.patienceMs ?? Number.POSITIVE_INFINITY);
       leased = await pool.acquire(asked, {
         deadline: Math.min(deadline, askedAt + patienceMs),
         // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
@@ -291,9 +360,11 @@ async function forwardTo(
       }
       if (leased.cause === 'aborted') failures.push(clientGone());
       else if (clock.now() >= deadline) failures.push(pastDeadline(target));
-      return failed(
+      return failedAt(
+        target,
+        failures,
         leased.cause === 'excluded' ? { ...leased, retryAt: soonestReturn(pool, want) } : leased,
-        leased.cause === 'aborted' || input.isOver(),
+        leased.cause === 'aborted' || walk.isOver,
       );
     }
     const lease = leased;
@@ -301,14 +372,15 @@ async function forwardTo(
     if (!access) {
       // A reload removed it between planning and leasing.
       pool.settle(lease, { ...UNUSED, reason: 'credential removed' });
-      exclude.add(lease.credentialId);
+      visit.exclude(lease.credentialId);
+      want = { ...want, exclude: visit.excluded };
       continue;
     }
 
     const startedAt = performance.now();
-    let attempted: Attempted;
+    let tried: Attempted;
     try {
-      attempted = await attempt(
+      tried = await attempt(
         {
           target,
           prepared,
@@ -325,47 +397,38 @@ async function forwardTo(
       pool.settle(lease, { ...UNUSED, reason: 'internal error' });
       throw bug;
     }
+    const { result: attempted, learned, quota } = tried;
     const tookMs = performance.now() - startedAt;
     trace.upstreamMs += tookMs;
+    const isFailure = attempted.kind === 'failure';
     trace.attempts.push({
       target: target.name,
       credential: lease.credentialId,
-      status: attempted.kind === 'failure' ? attempted.failure.status : 200,
-      failure: attempted.kind === 'failure' ? attempted.failure.kind : null,
-      ms: Math.round(tookMs),
+      status: isFailure ? attempted.failure.status : 200,
+      failure: isFailure ? attempted.failure.kind : null,
+      // Not rounded: the next attempt must not begin before this one is over.
+      ms: Math.floor(tookMs),
+      error: isFailure ? (attempted.said ?? attempted.failure.message) : null,
+      startMs: Math.max(0, startedAt - trace.startedAt),
     });
-    trace.startedAt.push(startedAt);
-    trace.said.push(attempted.kind === 'failure' ? (attempted.said ?? attempted.failure.message) : null);
     if (attempted.kind !== 'failure' || isSlowness(attempted.failure)) {
       const ms = attempted.kind === 'failure' ? null : tookMs;
       tools.firstByteTimes.add(target.name, input.job.isStream, ms, clock.now());
     }
 
-    if (attempted.quota) pool.tellQuota(lease.credentialId, polledQuota(attempted.quota));
+    if (quota) pool.tellQuota(lease.credentialId, polledQuota(quota));
     if (attempted.kind !== 'failure') {
-      suspects.delete(lease.credentialId);
+      const suspects = visit.suspectsBut(lease.credentialId);
       if (suspects.size > 0) pool.rest(suspects, target.model);
       // What is past its commit point works, however long the rest of the stream takes.
       if (attempted.kind === 'stream') pool.confirm(lease);
-      const settle: OpenLease['settle'] = (failure, used) => {
-        const { id } = target.runtime;
-        const usage = used && { ...used, costUsd: tools.costOf?.(id, target.model, used) ?? used.costUsd };
-        if (!failure) outputMeans.add(target.runtime.id, target.model, usage?.outputTokens ?? null);
-        pool.settle(lease, {
-          outcome: failure ? outcomeOf(failure, access.proxy !== null) : { kind: 'success' },
-          usage: leaseUsage(usage),
-          reason: failure?.message ?? 'served',
-          learned: attempted.learned,
-        });
-        return usage;
-      };
       return {
         kind: 'answer',
         target,
         credential: lease.credentialId,
         changes: prepared.changes,
         attempted,
-        lease: { settle },
+        lease: new ServingLease(lease, target, access.proxy !== null, learned, tools),
       };
     }
 
@@ -376,36 +439,78 @@ async function forwardTo(
       outcome: outcomeOf(failure, isProxied),
       usage: isRefusedAtOnce(failure) ? NO_TOKENS : null,
       reason: failure.message,
-      learned: attempted.learned,
+      learned,
     });
-    if (failure.kind === 'upstream-error' || failure.kind === 'overloaded') suspects.add(lease.credentialId);
-    if (isMaybeBilled(failure)) spent.maybeBilled++;
-    if (isSilence(failure)) spent.timeouts++;
+    if (failure.kind === 'upstream-error' || failure.kind === 'overloaded') visit.suspect(lease.credentialId);
+    if (isMaybeBilled(failure)) walk.maybeBilled++;
+    if (isSilence(failure)) walk.timeouts++;
     if (failure.kind === 'not-sent' || (failure.kind === 'timeout' && failure.phase === 'connect')) notSent++;
     const sameCredential: number = repeat?.id === lease.credentialId ? repeat.count : 0;
-    switch (nextStep(failure, { sameCredential, notSent, ...spent }, retriesSameKey)) {
+    const { maybeBilled, timeouts } = walk;
+    switch (nextStep(failure, { sameCredential, notSent, maybeBilled, timeouts }, retriesSameKey)) {
       case 'give-up':
-        return failed(null, failure.kind !== 'deadline' || input.isOver() || spent.timeouts > 1);
+        return failedAt(target, failures, null, failure.kind !== 'deadline' || walk.isOver || timeouts > 1);
       case 'next-target':
-        return failed(null, false);
+        return failedAt(target, failures, null, false);
       case 'same-credential': {
         repeat = { id: lease.credentialId, count: sameCredential + 1 };
         await pause(RETRY_PAUSE_MS + tools.random() * RETRY_JITTER_MS, deadline, trace, input.clientSignal, tools);
         if (input.clientSignal.aborted) failures.push(clientGone());
         else if (clock.now() >= deadline) failures.push(pastDeadline(target));
         else break;
-        return failed(null, input.clientSignal.aborted || input.isOver());
+        return failedAt(target, failures, null, input.clientSignal.aborted || walk.isOver);
       }
       case 'next-credential':
         repeat = null;
-        tries.set(lease.credentialId, (tries.get(lease.credentialId) ?? 0) + 1);
-        if (!mayRevisit(failure, isProxied) || (tries.get(lease.credentialId) ?? 0) > retriesSameKey) {
-          exclude.add(lease.credentialId);
+        if (visit.countTry(lease.credentialId) > retriesSameKey || !mayRevisit(failure, isProxied)) {
+          visit.exclude(lease.credentialId);
+          want = { ...want, exclude: visit.excluded };
         }
         break;
     }
   }
 }
+
+/** The lease of an answer, which is settled when that has been given. */
+class ServingLease implements OpenLease {
+  readonly #lease: Lease;
+  readonly #target: Target;
+  readonly #isProxied: boolean;
+  readonly #learned: LearnedLimits | null;
+  readonly #tools: ForwardTools;
+
+  constructor(lease: Lease, target: Target, isProxied: boolean, learned: LearnedLimits | null, tools: ForwardTools) {
+    this.#lease = lease;
+    this.#target = target;
+    this.#isProxied = isProxied;
+    this.#learned = learned;
+    this.#tools = tools;
+  }
+
+  settle(failure: Failure | null, used: Usage | null): Usage | null {
+    const { costOf, outputMeans } = this.#tools;
+    const { runtime, model } = this.#target;
+    const costUsd = used && (costOf?.(runtime.id, model, used) ?? used.costUsd);
+    const usage = used && (costUsd === used.costUsd ? used : { ...used, costUsd });
+    if (!failure) outputMeans.add(runtime.id, model, usage?.outputTokens ?? null);
+    runtime.pool.settle(this.#lease, {
+      outcome: failure ? outcomeOf(failure, this.#isProxied) : SUCCESS,
+      usage: leaseUsage(usage),
+      reason: failure?.message ?? 'served',
+      learned: this.#learned,
+    });
+    return usage;
+  }
+}
+
+const SUCCESS = { kind: 'success' } as const;
+
+const failedAt = (
+  target: Target,
+  failures: readonly Failure[],
+  refusal: Refusal | null,
+  isFinal: boolean,
+): TargetResult => ({ kind: 'failed', failed: { target: target.name, failures, refusal }, isFinal });
 
 /** When the first of the credentials that this request has tried comes back by itself; null: nobody knows. */
 function soonestReturn(pool: Pool, want: Omit<Want, 'exclude'>): number | null {

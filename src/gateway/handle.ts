@@ -1,15 +1,16 @@
 import { isProblem } from '../protocols/codec.ts';
 import type { Problem } from '../protocols/problem.ts';
-import { type Forwarded, type ForwardInput, type ForwardTools, forward } from './forward.ts';
+import { type Alternatives, type Forwarded, type ForwardInput, type ForwardTools, forward } from './forward.ts';
 import { type BatchSettings, EmbeddingBatcher } from './embeddings/embedding-batcher.ts';
 import type { Gateway, GatewayCall } from './gateway.ts';
 import type { ChatTools } from './job.ts';
 import { VIA_HEADER } from './lane.ts';
-import { ableTargets, isPlan, type Plan, type PlanWish, plan } from './plan.ts';
+import { ableTargets, isPlan, type Plan, type PlanWish, plan, type Target } from './plan.ts';
 import { furtherTargets, isUnlisted, type ListTools, planWithLists } from './plan-with-lists.ts';
 import { type LifeTools, RequestLife } from './request-life.ts';
 import { readWork, type WorkTools } from './read-work.ts';
 import { watchUpstream } from './watch-upstream.ts';
+import type { Work } from './work.ts';
 
 export type GatewayDeps = ForwardTools &
   ListTools &
@@ -58,10 +59,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
           targets: planned.targets,
           maxTargets: routes.fallback.maxTargets,
           onContext: planned.onContext,
-          windowOf: (target) => routes.abilitiesOf(target.runtime, target.model)?.contextLength ?? null,
-          inputTokens: () => work.needs.inputTokens,
-          substitutes: () => ableTargets(planned.substitutes().candidates),
-          furtherTargets: () => furtherTargets(model, planned, call, wish, deps),
+          alternatives: new OtherTargets(planned, work, call, wish, deps),
         };
         return work.send ? work.send(input, life.trace) : forward(input, life.trace, watched);
       };
@@ -70,6 +68,38 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return isStream ? life.stream(pending, work) : life.whole(await pending);
     },
   };
+}
+
+class OtherTargets implements Alternatives {
+  readonly #planned: Plan;
+  readonly #work: Work;
+  readonly #call: GatewayCall;
+  readonly #wish: PlanWish;
+  readonly #tools: ListTools;
+
+  constructor(planned: Plan, work: Work, call: GatewayCall, wish: PlanWish, tools: ListTools) {
+    this.#planned = planned;
+    this.#work = work;
+    this.#call = call;
+    this.#wish = wish;
+    this.#tools = tools;
+  }
+
+  windowOf({ runtime, model }: Target): number | null {
+    return this.#tools.routes().abilitiesOf(runtime, model)?.contextLength ?? null;
+  }
+
+  inputTokens(): number {
+    return this.#work.needs.inputTokens;
+  }
+
+  substitutes(): readonly Target[] {
+    return ableTargets(this.#planned.substitutes().candidates);
+  }
+
+  furtherTargets(): Promise<readonly Target[]> {
+    return furtherTargets(this.#work.model, this.#planned, this.#call, this.#wish, this.#tools);
+  }
 }
 
 function loopProblem(call: GatewayCall, instance: string): Problem | null {

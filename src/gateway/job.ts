@@ -16,6 +16,7 @@ import type { AdaptContext } from '../providers/provider.ts';
 import { callUrl } from '../providers/request.ts';
 import { wrong } from '../protocols/request-bytes.ts';
 import { JsonIndex } from '../shared/json-bytes.ts';
+import type { GatewayCall } from './gateway.ts';
 import { type Prepared, prepareSame, upstreamProtocol, type Watch } from './lane.ts';
 import type { Target } from './plan.ts';
 import type { ReasoningMemory } from './reasoning-memory.ts';
@@ -26,6 +27,7 @@ import { objectOf, translationBetween } from './translation.ts';
 const MAX_SEED_LENGTH = 24;
 
 const NOTHING = new Uint8Array();
+const NO_CHANGES: readonly string[] = [];
 const TOOL_CALLS = Buffer.from('"tool_calls"');
 
 /** What a client wants done, whatever the endpoint: it can be made ready for any target. The loop knows no more of it. */
@@ -55,6 +57,14 @@ export type ChatTools = {
   readonly now: () => number;
 };
 
+/**
+ * Who asks, and in which protocol. `requestId` makes ids that the answer needs; the client is whose thoughts may be
+ * remembered; `continues` names the earlier answer whose conversation stands in the envelope.
+ */
+export type ChatCall = Pick<GatewayCall, 'codec' | 'requestId' | 'continues'> & {
+  readonly client: Pick<GatewayCall['client'], 'id'>;
+};
+
 /** The client's bytes as they go on in the passthrough lane. */
 type Amended = { readonly envelope: Envelope; readonly isRestored: boolean; readonly changes: readonly string[] };
 
@@ -70,27 +80,15 @@ export class ChatJob implements Job {
   readonly #tools: ChatTools;
   #decoded: Warned<ChatRequest> | Problem | null = null;
 
-  /** `requestId` makes ids that the answer needs; `client`: whose thoughts may be remembered. */
-  constructor(
-    codec: Codec,
-    envelope: Envelope,
-    call: {
-      readonly requestId: string;
-      readonly client: string;
-      /** Id of the earlier answer whose conversation stands in the envelope; null: none. */
-      readonly continues: string | null;
-      /** What the model's suffix asks for; null: it has none. */
-      readonly reasoning: ReasoningWish | null;
-    },
-    tools: ChatTools,
-  ) {
+  /** `reasoning`: what the model's suffix asks for; null: it has none. */
+  constructor(call: ChatCall, envelope: Envelope, reasoning: ReasoningWish | null, tools: ChatTools) {
     this.isStream = envelope.isStream;
-    this.#codec = codec;
+    this.#codec = call.codec;
     this.#envelope = envelope;
-    this.#client = call.client;
+    this.#client = call.client.id;
     this.#requestId = call.requestId;
-    this.#continues = call.continues;
-    this.#reasoning = call.reasoning;
+    this.#continues = call.continues ?? null;
+    this.#reasoning = reasoning;
     this.#tools = tools;
   }
 
@@ -104,13 +102,16 @@ export class ChatJob implements Job {
     return estimateTokens(index.bytes, this.#codec.layout.maxOutputTokens(index), meanOutput);
   }
 
-  prepare(target: Target, { isForgetful } = { isForgetful: false }): Prepared | Problem {
+  prepare(target: Target, how?: { readonly isForgetful: boolean }): Prepared | Problem {
+    const isForgetful = how?.isForgetful === true;
     const protocol = upstreamProtocol(target.runtime.provider, target.model, this.#codec.id);
     if (protocol === this.#codec.id) {
       const amended = this.#amended(target, isForgetful);
       if (isProblem(amended)) return amended;
       const prepared = prepareSame(target, this.#codec, amended.envelope);
       const watch = target.runtime.provider.wantsReasoningBack ? this.#watch(target) : null;
+      // Nearly all pass as they are, and then there is nothing to add.
+      if (amended.envelope === this.#envelope && !watch) return prepared;
       const changes = [...amended.changes, ...prepared.changes];
       return { ...prepared, changes, isRestored: amended.isRestored, watch };
     }
@@ -138,7 +139,7 @@ export class ChatJob implements Job {
   #amended(target: Target, isForgetful: boolean): Amended | Problem {
     const { runtime, model } = target;
     const { memory, now, traitsOf } = this.#tools;
-    const unchanged: Amended = { envelope: this.#envelope, isRestored: false, changes: [] };
+    const unchanged: Amended = { envelope: this.#envelope, isRestored: false, changes: NO_CHANGES };
     const mayHaveLost =
       !isForgetful && runtime.provider.wantsReasoningBack === true && memory.size > 0 && this.#hasCalls();
     const holdsOthers = this.#codec.holdsOthers?.(this.#conversation()) ?? false;

@@ -82,7 +82,7 @@ export function prepareSame(target: Target, codec: WireCodec, envelope: Envelope
   return {
     url: callUrl(runtime.provider, runtime.baseUrl, context),
     body: edited.bytes,
-    changes: [...adapted.changes, ...edited.changes],
+    changes: edited.changes.length === 0 ? adapted.changes : [...adapted.changes, ...edited.changes],
     codec,
     dropsUsageFrame: asksUsage && !envelope.wantsUsage,
     context,

@@ -1,5 +1,6 @@
 import type { RequestLayout } from '../protocols/codec.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { holds, indexOfBytes } from '../shared/byte-search.ts';
 import { estimateInput } from './token-estimate.ts';
 
 /** What a request asks of a model, as far as its bytes tell without a parse. */
@@ -83,12 +84,11 @@ const IMAGE_VALUES: readonly Buffer[] = [Buffer.from('"image"'), Buffer.from('"i
 function holdsImage(conversation: Uint8Array | undefined): boolean {
   if (!conversation) return false;
   if (IMAGE_NAMES.some((mark) => holds(conversation, mark))) return true;
-  const bytes = Buffer.from(conversation.buffer, conversation.byteOffset, conversation.byteLength);
   return IMAGE_VALUES.some((mark) => {
-    for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + mark.length)) {
+    for (let at = indexOfBytes(conversation, mark); at >= 0; at = indexOfBytes(conversation, mark, at + mark.length)) {
       let before = at - 1;
-      while (bytes[before] === 32 || bytes[before] === 10) before--;
-      if (bytes[before] === COLON) return true;
+      while (conversation[before] === 32 || conversation[before] === 10) before--;
+      if (conversation[before] === COLON) return true;
     }
     return false;
   });
@@ -104,10 +104,6 @@ const SCHEMA_MARKS: readonly Buffer[] = [
   '"responseJsonSchema"',
   '"response_schema"',
 ].map((mark) => Buffer.from(mark));
-
-function holds(bytes: Uint8Array | undefined, mark: Buffer): boolean {
-  return bytes !== undefined && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(mark);
-}
 
 /** `[ ]` asks for nothing. */
 function isFilledList(bytes: Uint8Array | undefined): boolean {

@@ -1,4 +1,5 @@
-import { stringEnd } from '../shared/json-bytes.ts';
+import { indexOfBytes } from '../shared/byte-search.ts';
+import { skipSpace, stringEnd } from '../shared/json-grammar.ts';
 
 /**
  * How a chat begins: all that is written before the model's first answer, found on the bytes of `messages` without
@@ -45,7 +46,7 @@ export function openingOf(messages: Uint8Array): Opening | null {
     const code = bytes[at];
     if (code === QUOTE) {
       // Nothing after the user's first words is needed: of a long text the beginning will do.
-      const close = stringEnd(isUser ? bytes.subarray(0, at + MAX_TEXT_BYTES) : bytes, at);
+      const close = stringEnd(bytes, at, isUser ? at + MAX_TEXT_BYTES : bytes.length);
       if (close < 0) {
         if (!isUser) return null;
         const end = Math.min(bytes.length, at + MAX_TEXT_BYTES);
@@ -83,15 +84,6 @@ export function openingOf(messages: Uint8Array): Opening | null {
   return isUser ? { texts, end: bytes.length } : null;
 }
 
-function skipSpace(bytes: Uint8Array, from: number): number {
-  let at = from;
-  for (;;) {
-    const code = bytes[at];
-    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return at;
-    at++;
-  }
-}
-
 /** Is the string literal between these quotes this ASCII word? */
 function isWord(bytes: Uint8Array, open: number, close: number, word: string): boolean {
   if (close - open - 1 !== word.length) return false;
@@ -107,14 +99,13 @@ const ANSWERS: readonly string[] = ['assistant', 'tool', 'function', 'model'];
  * `"role"` can only be a literal of its own, wherever the search begins.
  */
 export function holdsAnswer(messages: Uint8Array, from: number): boolean {
-  const bytes = Buffer.from(messages.buffer, messages.byteOffset, messages.byteLength);
-  for (let at = bytes.indexOf(ROLE, from); at >= 0; at = bytes.indexOf(ROLE, at)) {
-    at = skipSpace(bytes, at + ROLE.length);
-    if (bytes[at] !== COLON) continue;
-    const open = skipSpace(bytes, at + 1);
-    if (bytes[open] !== QUOTE) continue;
-    const close = bytes.indexOf(QUOTE, open + 1);
-    if (ANSWERS.some((role) => isWord(bytes, open, close, role))) return true;
+  for (let at = indexOfBytes(messages, ROLE, from); at >= 0; at = indexOfBytes(messages, ROLE, at)) {
+    at = skipSpace(messages, at + ROLE.length);
+    if (messages[at] !== COLON) continue;
+    const open = skipSpace(messages, at + 1);
+    if (messages[open] !== QUOTE) continue;
+    const close = messages.indexOf(QUOTE, open + 1);
+    if (ANSWERS.some((role) => isWord(messages, open, close, role))) return true;
   }
   return false;
 }

@@ -109,15 +109,15 @@ export const PLAIN_WISH: PlanWish = { isStream: false, isFallbackOff: false, nee
 export function plan(requested: string, client: Client, routes: Routes, wish: PlanWish = PLAIN_WISH): Plan | Problem {
   const found = route(requested, client, routes, wish);
   if ('kind' in found) return found;
-  const { candidates, ...rest } = found;
-  const { resolved } = found;
-  const targets = ableTargets(candidates);
-  if (targets.length > 0) return { ...rest, targets };
+  const { candidates, resolved, asked, substitutes: others, reasoning, onContext } = found;
+  const direct = ableTargets(candidates);
+  if (direct.length > 0) return { resolved, asked, targets: direct, substitutes: others, reasoning, onContext };
   // Nothing that was asked for can be called: those that stand in for it are what is tried.
-  const others = found.substitutes();
-  const standIns = ableTargets(others.candidates);
-  if (standIns.length === 0) return nothingAble(requested, resolved, [...candidates, ...others.candidates], wish);
-  return { ...rest, substitutes: () => ({ ...others, candidates: [] }), targets: standIns };
+  const known = others();
+  const standIns = ableTargets(known.candidates);
+  if (standIns.length === 0) return nothingAble(requested, resolved, [...candidates, ...known.candidates], wish);
+  const noMore = () => ({ ...known, candidates: [] });
+  return { resolved, asked, targets: standIns, substitutes: noMore, reasoning, onContext };
 }
 
 export const isPlan = (value: Plan | Problem): value is Plan => 'targets' in value;
@@ -380,7 +380,25 @@ function withoutFallback(candidates: readonly Candidate[], routes: Routes, wish:
   return first < 0 ? candidates : candidates.slice(0, first + 1);
 }
 
+const targets = new WeakMap<ProviderRuntime, Map<string, Target>>();
+const MAX_TARGETS = 1000;
+
+/** Made once for each provider and model: the same few are asked for again and again. */
 export function targetOf(runtime: ProviderRuntime, shownModel: string): Target {
+  let known = targets.get(runtime);
+  if (!known) {
+    known = new Map();
+    targets.set(runtime, known);
+  }
+  const found = known.get(shownModel);
+  if (found) return found;
+  if (known.size >= MAX_TARGETS) known.clear();
+  const target = newTarget(runtime, shownModel);
+  known.set(shownModel, target);
+  return target;
+}
+
+function newTarget(runtime: ProviderRuntime, shownModel: string): Target {
   const model = runtime.define.get(shownModel) ?? shownModel;
   return {
     runtime,

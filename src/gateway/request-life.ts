@@ -1,6 +1,6 @@
-import type { RequestRecord } from '../observe/request-record.ts';
+import type { AttemptSummary, RequestRecord } from '../observe/request-record.ts';
 import { isProblem, type StreamProgress, type Usage } from '../protocols/codec.ts';
-import type { Problem, ProblemDetail } from '../protocols/problem.ts';
+import type { AttemptRecord, Problem, ProblemDetail } from '../protocols/problem.ts';
 import type { Failure } from '../providers/failure.ts';
 import { assertNever } from '../shared/assert-never.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
@@ -13,7 +13,7 @@ import { JsonArrayOutlet } from './json-array.ts';
 import type { Plan } from './plan.ts';
 import { type Outlet, relayBody, relayBytes, relayStream } from './relay.ts';
 import { reserveBudget, spentBy } from './reserve-budget.ts';
-import { problemDetail, problemResponse, routeHeaders } from './respond.ts';
+import { addRouteHeaders, problemDetail, problemResponse, type RouteHeaders } from './respond.ts';
 import { verdict } from './verdict.ts';
 import type { Work } from './work.ts';
 
@@ -35,12 +35,12 @@ export class RequestLife {
   askedProvider: string | null = null;
   readonly #call: GatewayCall;
   readonly #tools: LifeTools;
-  readonly #startedAt = performance.now();
   #model: string | null = null;
   #operation: RequestRecord['operation'] = 'chat';
   #isStream = false;
   /** Only of what comes piece by piece: its client is gone, too, when it cancels the body it was given. */
   #gone: AbortController | null = null;
+  #onGone: () => void = nothing;
   #firstByteMs: number | null = null;
   #overhead: number | null = null;
   /** Frames of the answer have left. */
@@ -65,8 +65,10 @@ export class RequestLife {
     this.#isStream = isStream;
     if (!isStream && !relaysBytes) return;
     const { signal } = this.#call;
-    this.#gone = new AbortController();
-    if (signal.aborted) this.#gone.abort();
+    const gone = new AbortController();
+    this.#gone = gone;
+    this.#onGone = () => gone.abort();
+    if (signal.aborted) gone.abort();
     else signal.addEventListener('abort', this.#onGone);
   }
 
@@ -74,8 +76,6 @@ export class RequestLife {
   get signal(): AbortSignal {
     return this.#gone?.signal ?? this.#call.signal;
   }
-
-  readonly #onGone = () => this.#gone?.abort();
 
   /** Takes what the request will need out of its client's limits; a problem when that is more than is left. */
   reserve({ targets: [first] }: Plan, job: Job): Problem | null {
@@ -108,7 +108,7 @@ export class RequestLife {
   /** What comes in no frames goes on as it comes; where it breaks off, so does the client's. */
   #relayed(served: Served, committed: CommittedStream): Response {
     const { target, credential, lease } = served;
-    this.#firstByteMs ??= performance.now() - this.#startedAt;
+    this.#firstByteMs ??= performance.now() - this.trace.startedAt;
     const end = (failure: Failure | null) => {
       if (this.#isTakenOver) return;
       this.#isTakenOver = true;
@@ -258,7 +258,7 @@ export class RequestLife {
         return;
       }
       case 'stream': {
-        this.#firstByteMs ??= performance.now() - this.#startedAt;
+        this.#firstByteMs ??= performance.now() - this.trace.startedAt;
         this.#hasBegun = true;
         const end = await relayStream(attempted.committed, outlet, target.name);
         this.#progress = attempted.committed.stream.progress;
@@ -290,21 +290,12 @@ export class RequestLife {
     if (isObject(answer)) onAnswer(answer);
   }
 
-  #loggedAttempts(): RequestRecord['attempts'] {
-    const { attempts, said, startedAt } = this.trace;
-    return attempts.map((attempt, index) => ({
-      ...attempt,
-      error: said[index] ?? null,
-      startMs: Math.max(0, (startedAt[index] ?? this.#startedAt) - this.#startedAt),
-    }));
-  }
-
   /** The attempt had been noted as the one that served; it did not, in the end. */
   #noteBroken(failure: Failure | null, served: Served): void {
-    const last = this.trace.attempts.at(-1);
+    const { attempts } = this.trace;
+    const last = attempts.at(-1);
     if (!failure || !last || last.credential !== served.credential) return;
-    this.trace.attempts[this.trace.attempts.length - 1] = { ...last, failure: failure.kind };
-    this.trace.said[this.trace.said.length - 1] = failure.message;
+    attempts[attempts.length - 1] = { ...last, failure: failure.kind, error: failure.message };
   }
 
   #problemOf(failure: Failure, target: string): Problem {
@@ -328,14 +319,14 @@ export class RequestLife {
       overheadMs: null,
       warnings: [],
     };
-    const headers = this.#call.showsRoute && target !== null ? routeHeaders(route) : {};
+    const headers = this.#call.showsRoute && target !== null ? addRouteHeaders({}, route) : {};
     const detail = this.#detail(problem, target);
     this.#call.transcript?.sent(this.#call.codec.encodeError(problem, detail).body);
     return problemResponse(this.#call.codec, problem, detail, headers);
   }
 
   #detail(problem: Problem, target: string | null): ProblemDetail {
-    const attempts = this.#call.showsRoute ? this.trace.attempts : null;
+    const attempts = this.#call.showsRoute ? this.trace.attempts.map(toldAttempt) : null;
     return problemDetail(this.#call.requestId, target, attempts, problem, this.#tools.clock.now());
   }
 
@@ -343,31 +334,25 @@ export class RequestLife {
     const { headers } = served.attempted;
     const overheadMs = this.#overheadMs();
     if (!this.#call.showsRoute) return { ...headers };
-    const warnings = [...served.changes];
-    if (served.attempted.kind === 'reply') warnings.push(...served.attempted.warnings);
-    if (served.attempted.kind === 'stream' && served.attempted.committed.stream.isAdapted)
-      warnings.push('stream adapted');
-    const route = routeHeaders({
+    const { id } = served.target.runtime;
+    const route: RouteHeaders = {
       target: served.target.name,
       credential: served.credential,
       attempts: this.trace.attempts.length,
       overheadMs,
-      warnings,
-      fallbackProvider: served.target.runtime.id === this.askedProvider ? null : served.target.runtime.id,
-    });
-    return { ...headers, ...route };
+      warnings: warningsOf(served),
+      fallbackProvider: id === this.askedProvider ? null : id,
+    };
+    return addRouteHeaders({ ...headers }, route);
   }
 
   /** Who will serve is not known yet, and a header cannot be taken back. */
   #heldHeaders(): Record<string, string> {
     if (!this.#call.showsRoute) return {};
-    return routeHeaders({
-      target: null,
-      credential: null,
-      attempts: this.trace.attempts.length,
-      overheadMs: null,
-      warnings: [],
-    });
+    return addRouteHeaders(
+      {},
+      { target: null, credential: null, attempts: this.trace.attempts.length, overheadMs: null, warnings: [] },
+    );
   }
 
   /**
@@ -375,7 +360,10 @@ export class RequestLife {
    * Fixed when it is first asked for; what a stream takes afterwards is the upstream's.
    */
   #overheadMs(): number {
-    this.#overhead ??= Math.max(0, performance.now() - this.#startedAt - this.trace.upstreamMs - this.trace.waitedMs);
+    this.#overhead ??= Math.max(
+      0,
+      performance.now() - this.trace.startedAt - this.trace.upstreamMs - this.trace.waitedMs,
+    );
     return this.#overhead;
   }
 
@@ -406,7 +394,7 @@ export class RequestLife {
       target: end.target,
       credential: end.credential,
       at: this.#call.arrivedAt,
-      attempts: this.#loggedAttempts(),
+      attempts,
       fallbacks: fallbacksOf(this.trace.passed, end.failure === null ? end.target : null),
       operation: this.#operation,
       traceParent: this.#call.headers.get('traceparent'),
@@ -415,7 +403,7 @@ export class RequestLife {
       isStream: this.#isStream,
       queueMs: this.trace.waitedMs,
       firstByteMs: this.#firstByteMs,
-      totalMs: performance.now() - this.#startedAt,
+      totalMs: performance.now() - this.trace.startedAt,
       overheadMs: this.#overheadMs(),
       inputTokens: end.usage?.inputTokens ?? null,
       outputTokens: end.usage?.outputTokens ?? null,
@@ -428,8 +416,30 @@ export class RequestLife {
   }
 }
 
+const nothing = () => undefined;
+
+/** What was changed or lost on the way there and back. */
+function warningsOf({ attempted, changes }: Served): readonly string[] {
+  const more = attempted.kind === 'reply' ? attempted.warnings : attempted.committed.stream.isAdapted ? ADAPTED : [];
+  return more.length === 0 ? changes : [...changes, ...more];
+}
+
+const ADAPTED: readonly string[] = ['stream adapted'];
+
+/** What clients may see of an attempt: not the upstream's own words. */
+const toldAttempt = ({ target, credential, status, failure, ms }: AttemptSummary): AttemptRecord => ({
+  target,
+  credential,
+  status,
+  failure,
+  ms,
+});
+
+const NO_FALLBACKS: RequestRecord['fallbacks'] = [];
+
 /** Each step from a target that could not serve to the one that was tried next, or that served. */
 function fallbacksOf(passed: Trace['passed'], served: string | null): RequestRecord['fallbacks'] {
+  if (passed.length === 0) return NO_FALLBACKS;
   return passed.flatMap(({ target, reason }, i) => {
     const to = passed[i + 1]?.target ?? served;
     return to === null ? [] : [{ from: target, to, reason }];

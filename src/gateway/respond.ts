@@ -15,15 +15,15 @@ export type RouteHeaders = {
   readonly fallbackProvider?: string | null;
 };
 
-export function routeHeaders(route: RouteHeaders): Record<string, string> {
-  return {
-    ...(route.target !== null && { 'x-rotator-target': headerText(route.target) }),
-    ...(route.credential !== null && { 'x-rotator-credential': route.credential }),
-    'x-rotator-attempts': String(route.attempts),
-    ...(route.overheadMs !== null && { 'x-rotator-overhead-ms': route.overheadMs.toFixed(2) }),
-    ...(route.fallbackProvider && { 'x-fallback-provider': route.fallbackProvider }),
-    ...(route.warnings.length > 0 && { 'x-rotator-warnings': warningsText(route.warnings) }),
-  };
+/** Adds them to `headers`, and gives those back. */
+export function addRouteHeaders(headers: Record<string, string>, route: RouteHeaders): Record<string, string> {
+  if (route.target !== null) headers['x-rotator-target'] = headerText(route.target);
+  if (route.credential !== null) headers['x-rotator-credential'] = route.credential;
+  headers['x-rotator-attempts'] = String(route.attempts);
+  if (route.overheadMs !== null) headers['x-rotator-overhead-ms'] = route.overheadMs.toFixed(2);
+  if (route.fallbackProvider) headers['x-fallback-provider'] = route.fallbackProvider;
+  if (route.warnings.length > 0) headers['x-rotator-warnings'] = warningsText(route.warnings);
+  return headers;
 }
 
 /** A problem as a whole response in the protocol of the surface that was called. */
@@ -82,8 +82,11 @@ function warningsText(warnings: readonly string[]): string {
   return text;
 }
 
+const PRINTABLE = /^[\x20-\x7e]*$/;
+
 /** Model names come from clients; a header takes only printable ASCII. */
 function headerText(text: string): string {
+  if (text.length <= MAX_HEADER_LENGTH && PRINTABLE.test(text)) return text;
   return text
     .replaceAll('→', '->')
     .replace(/[^\x20-\x7e]/g, '?')

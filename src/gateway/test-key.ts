@@ -45,7 +45,7 @@ export async function testKey(
   const target = targetOf(runtime, model.id);
   const prepared = pingJob(target.name, false, tools.chat).prepare(target);
   if (isProblem(prepared)) return result({ ok: false, status: null, result: 'unknown', message: prepared.message });
-  const attempted = await attempt(
+  const { result: attempted } = await attempt(
     {
       target,
       prepared,

@@ -1,5 +1,5 @@
 import type { Affinity } from '../pool/pool.ts';
-import { isProblem } from '../protocols/codec.ts';
+import { type Envelope, isProblem } from '../protocols/codec.ts';
 import type { ReasoningWish } from '../protocols/ir.ts';
 import type { Problem } from '../protocols/problem.ts';
 import { affinityOf } from './affinity-hint.ts';
@@ -34,20 +34,37 @@ export function chatWork(call: GatewayCall, tools: ChatTools): Work | Problem {
   const { codec } = call;
   const envelope = codec.readRequest(call.body, call.path);
   if (isProblem(envelope)) return envelope;
-  const { index, model, isStream, wantsUsage } = envelope;
-  return {
-    operation: 'chat',
-    model,
-    isStream,
-    needs: needsOf(index, codec.layout),
-    affinity: affinityOf(call.headers, index, codec.layout, call.client.id),
-    job: (reasoning) =>
-      new ChatJob(
-        codec,
-        envelope,
-        { requestId: call.requestId, client: call.client.id, continues: call.continues ?? null, reasoning },
-        tools,
-      ),
-    streamOf: (reply) => codec.streamOf(reply, wantsUsage),
-  };
+  return new ChatWork(call, envelope, tools);
+}
+
+/** A class: it is made for every request, and closures would be made anew with it. */
+class ChatWork implements Work {
+  readonly operation = 'chat';
+  readonly model: string;
+  readonly isStream: boolean;
+  readonly needs: Needs;
+  readonly affinity: Affinity | null;
+  readonly #call: GatewayCall;
+  readonly #envelope: Envelope;
+  readonly #tools: ChatTools;
+
+  constructor(call: GatewayCall, envelope: Envelope, tools: ChatTools) {
+    const { index, model, isStream } = envelope;
+    const { layout } = call.codec;
+    this.model = model;
+    this.isStream = isStream;
+    this.needs = needsOf(index, layout);
+    this.affinity = affinityOf(call.headers, index, layout, call.client.id);
+    this.#call = call;
+    this.#envelope = envelope;
+    this.#tools = tools;
+  }
+
+  job(reasoning: ReasoningWish | null): Job {
+    return new ChatJob(this.#call, this.#envelope, reasoning, this.#tools);
+  }
+
+  streamOf(reply: Uint8Array): string {
+    return this.#call.codec.streamOf(reply, this.#envelope.wantsUsage);
+  }
 }

@@ -2,19 +2,16 @@ import { JsonIndex } from '../shared/json-bytes.ts';
 import type { Problem } from './problem.ts';
 
 /**
- * Up to this size a body is parsed once, only to be sure that it is JSON, so that a client's mistake costs no upstream
- * call. Above it a parse would block the loop for milliseconds: there balanced brackets and strings must do, and the
- * upstream judges the rest.
+ * Up to this size every byte of a body is looked at, so that a client's mistake costs no upstream call. Above it that
+ * would hold up others: there balanced brackets and strings must do, and the upstream judges the rest.
  */
 const VALIDATED_BYTES = 64 * 1024;
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
 /** The index of a body that is one JSON object. */
 export function readObject(bytes: Uint8Array): JsonIndex | Problem {
   if (bytes.length === 0) return wrong('the request body is empty; a JSON object is expected');
-  const index = JsonIndex.of(bytes);
-  return index && isJson(bytes) ? index : wrong('the request body is not a valid JSON object');
+  const index = bytes.length > VALIDATED_BYTES ? JsonIndex.of(bytes) : JsonIndex.strict(bytes);
+  return index ?? wrong('the request body is not a valid JSON object');
 }
 
 /** The model's name in the body. */
@@ -32,7 +29,7 @@ export function readStream(index: JsonIndex): boolean | Problem {
 
 /** A field that must be there and be a list, looked at without a parse: it is the bulk of the body. */
 export function missingList(index: JsonIndex, name: string): Problem | null {
-  if (index.slice(name)?.[0] === 91) return null;
+  if (index.firstByte(name) === 91) return null;
   return wrong(index.has(name) ? `${name} must be an array` : `${name} is missing`, name);
 }
 
@@ -45,14 +42,4 @@ export function isRepeated(index: JsonIndex, key: string): boolean {
   let count = 0;
   for (const entry of index.entries) if (entry.key === key) count++;
   return count > 1;
-}
-
-function isJson(bytes: Uint8Array): boolean {
-  if (bytes.length > VALIDATED_BYTES) return true;
-  try {
-    JSON.parse(decoder.decode(bytes));
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,6 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import type { AdaptContext, BodyRules, FieldEdit, JsonObject, Provider } from './provider.ts';
 
 /** Brings requests and replies into and out of a vendor's dialect. What needs no change costs no parse. */
@@ -16,6 +16,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NO_RULES: BodyRules = {};
+const NO_CHANGES: readonly string[] = [];
 const EMPTY_LIST = /^\[\s*\]$/;
 // Without tools these are errors of their own.
 const NEEDS_TOOLS: readonly string[] = ['tool_choice', 'parallel_tool_calls'];
@@ -30,7 +31,13 @@ export function adaptRequest(provider: Provider, index: JsonIndex, context: Adap
   const rules =
     typeof provider.bodyRules === 'function' ? provider.bodyRules(context) : (provider.bodyRules ?? NO_RULES);
   const own = provider.editFields?.(index, context);
-  const edit = planEdit(index, rules ?? NO_RULES, own, withOwnName(set, provider, context));
+  const wanted = withOwnName(set, provider, context);
+  // Most providers take a request as it is: no field of it needs a look.
+  if ((rules ?? NO_RULES) === NO_RULES && !own) {
+    for (const _ in wanted) return { bytes: index.edit({ set: wanted }), changes: NO_CHANGES };
+    return { bytes: index.bytes, changes: NO_CHANGES };
+  }
+  const edit = planEdit(index, rules ?? NO_RULES, own, wanted);
   const bytes = edit.isNeeded ? index.edit(edit) : index.bytes;
   return { bytes, changes: edit.changes };
 }
@@ -45,8 +52,6 @@ function planEdit(index: JsonIndex, rules: BodyRules, own: FieldEdit | undefined
   const remove = new Set<string>();
   const rename: Record<string, string> = {};
   const changes: string[] = [...(own?.changes ?? [])];
-  // Most providers take a request as it is: no field of it needs a look.
-  if (rules === NO_RULES && !own) return { set, remove, rename, changes, isNeeded: Object.keys(set).length > 0 };
   const lacksTools = rules.dropsEmpty === true && isEmptyList(index.slice('tools')) && !Object.hasOwn(fields, 'tools');
   const seen = new Set<string>();
   for (const { key } of index.entries) {

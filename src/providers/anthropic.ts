@@ -1,5 +1,5 @@
 import { countOr, isObject, objectsIn } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import { readError } from './error-body.ts';
 import { billing, forbidden } from './failure-from.ts';
 import { modelRows, readRows } from './model-list.ts';

@@ -2,7 +2,7 @@ import { toGeminiParameters } from '../protocols/gemini/schema-to-gemini.ts';
 import { field } from '../protocols/gemini/wire-field.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { isObject, objectsIn } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import { countOf } from './count-of.ts';
 import { together } from './field-edits.ts';
 import type { AdaptContext, FieldEdit, JsonObject } from './provider.ts';

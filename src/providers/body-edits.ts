@@ -30,9 +30,11 @@ export type EditedBody = {
   readonly changes: readonly string[];
 };
 
+const NO_CHANGES: readonly string[] = [];
+
 /** `edits` null: nothing to do. What is no JSON object goes out as it is. */
 export function editBody(bytes: Uint8Array, edits: BodyEdits | null, protocol: ProtocolId): EditedBody {
-  const unchanged = { bytes, changes: [] };
+  const unchanged = { bytes, changes: NO_CHANGES };
   if (!edits) return unchanged;
   const index = JsonIndex.of(bytes);
   if (!index) return unchanged;

@@ -1,6 +1,6 @@
 import { JsonIndex } from '../shared/json-bytes.ts';
 import { isObject, objectsIn } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import { readError } from './error-body.ts';
 import { forbidden, overloaded, rateLimited } from './failure-from.ts';
 import type { FieldEdit, Provider } from './provider.ts';

@@ -1,6 +1,6 @@
 import { JsonIndex } from '../shared/json-bytes.ts';
 import { isObject, objectsIn } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import { compatible } from './compatible.ts';
 import { modelRows, readRows } from './model-list.ts';
 

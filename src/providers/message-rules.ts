@@ -1,6 +1,6 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { objectsIn } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import type { FieldEdit, JsonObject } from './provider.ts';
 
 /** One change of single messages, with what to look for in the bytes before anything is parsed. */

@@ -1,6 +1,6 @@
 import type { JsonIndex } from '../shared/json-bytes.ts';
 import { isObject, objectsIn } from '../shared/json-shape.ts';
-import { holds } from './byte-search.ts';
+import { holds } from '../shared/byte-search.ts';
 import { isEditable } from './editable-json.ts';
 import type { FieldEdit, JsonObject } from './provider.ts';
 

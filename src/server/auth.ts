@@ -25,19 +25,19 @@ export function identifyClient(
   clientKeys: 'open' | readonly ClientKey[],
 ): Client | Refusal {
   if (clientKeys === 'open') return ANONYMOUS;
-  const candidates = keysOffered(headers, query);
   const known = knownClients(clientKeys);
-  for (const candidate of candidates) {
-    const digest = sha256(candidate);
+  let isAnyOffered = false;
+  for (const find of KEY_PLACES) {
+    const offered = find(headers, query);
+    if (offered === null || offered === '') continue;
+    isAnyOffered = true;
+    const digest = sha256(offered);
     let found: Client | undefined;
     // No early end: the time taken says nothing about which key was near.
     for (const { digest: wanted, client } of known) if (isSameDigest(digest, wanted)) found ??= client;
     if (found) return found;
   }
-  return refuse(
-    { kind: 'unauthenticated', status: 401, message: candidates.length > 0 ? KEY_WRONG : KEY_MISSING },
-    CHALLENGE,
-  );
+  return refuse({ kind: 'unauthenticated', status: 401, message: isAnyOffered ? KEY_WRONG : KEY_MISSING }, CHALLENGE);
 }
 
 const KEY_MISSING =
@@ -62,18 +62,19 @@ export function stripKeys(headers: Headers): void {
   for (const name of KEY_HEADERS) headers.delete(name);
 }
 
-function keysOffered(headers: Headers, query: string): string[] {
-  const offered = [
-    bearerOf(headers),
-    headers.get('x-api-key'),
-    headers.get('x-goog-api-key'),
-    query === '' ? null : new URLSearchParams(query).get('key'),
-  ];
-  return offered.filter((key): key is string => key !== null && key !== '');
-}
+/** Where a client's key can stand, in the order in which they are tried. */
+const KEY_PLACES: readonly ((headers: Headers, query: string) => string | null)[] = [
+  bearerOf,
+  (headers) => headers.get('x-api-key'),
+  (headers) => headers.get('x-goog-api-key'),
+  (_, query) => (query === '' ? null : new URLSearchParams(query).get('key')),
+];
+
+const BEARER = 'bearer ';
 
 function bearerOf(headers: Headers): string | null {
-  return /^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1] ?? null;
+  const value = headers.get('authorization');
+  return value !== null && /^bearer +\S+ *$/i.test(value) ? value.slice(BEARER.length).trim() : null;
 }
 
 function knownClients(clientKeys: readonly ClientKey[]): readonly KnownClient[] {

@@ -17,25 +17,41 @@ const INFLATERS: ReadonlyMap<string, Inflate> = new Map<string, Inflate>([
 const ACCEPTED = { 'accept-encoding': 'gzip, zstd' };
 
 /** The whole body, inflated. At most `maxBytes` are taken in, and at most `maxBytes` come out of a compressed one. */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array | Refusal> {
-  const encoding = (request.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();
+export function readBody(request: Request, maxBytes: number): Promise<Uint8Array | Refusal> {
+  const encoding = request.headers.get('content-encoding');
+  const declared = request.headers.get('content-length');
+  // Nearly every request.
+  if (encoding === null && declared !== null && Number(declared) <= maxBytes) {
+    return request.bytes().then((bytes) => (bytes.length > maxBytes ? tooLarge(maxBytes) : bytes), brokenOff);
+  }
+  return readUnusual(request, (encoding ?? 'identity').trim().toLowerCase(), declared, maxBytes);
+}
+
+async function readUnusual(
+  request: Request,
+  encoding: string,
+  declared: string | null,
+  maxBytes: number,
+): Promise<Uint8Array | Refusal> {
   const inflater = INFLATERS.get(encoding);
   if (!inflater && encoding !== 'identity' && encoding !== '') {
     const message = `a request body in content-encoding "${encoding.slice(0, 40)}" is not understood; use gzip, zstd or none`;
     return refuse({ kind: 'unsupported-encoding', status: 415, message }, ACCEPTED);
   }
-  const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > maxBytes) return tooLarge(maxBytes);
   let bytes: Uint8Array | null;
   try {
-    // A declared length is enforced by HTTP itself; without one the body is counted while it comes.
+    // Without a declared length the body is counted while it comes.
     bytes = declared === null ? await readCounted(request, maxBytes) : await request.bytes();
   } catch {
-    return refuse({ kind: 'bad-request', status: 400, message: 'the request body broke off before its end' });
+    return brokenOff();
   }
   if (bytes === null || bytes.length > maxBytes) return tooLarge(maxBytes);
   return inflater ? inflate(inflater, bytes, maxBytes) : bytes;
 }
+
+const brokenOff = () =>
+  refuse({ kind: 'bad-request', status: 400, message: 'the request body broke off before its end' });
 
 /** Null when there is more than `maxBytes`. */
 async function readCounted(request: Request, maxBytes: number): Promise<Uint8Array | null> {

@@ -41,25 +41,7 @@ export function listen(options: ListenOptions): Listener {
       // Said aloud because `development: false` alone makes Bun 1.4.5 set SO_REUSEPORT: a second server on this port
       // would then start without an error and take half of the connections.
       reusePort: false,
-      fetch: async (request, socket) => {
-        let isBodyRead = false;
-        const peer: Peer = {
-          get address() {
-            return socket.requestIP(request)?.address ?? null;
-          },
-          onBodyRead: () => {
-            isBodyRead = true;
-            // Bun's idle timer also runs while an answer is awaited, and would cut it without a status line.
-            socket.timeout(request, 0);
-          },
-        };
-        const response = await options.fetch(request, peer);
-        if (response.headers.has('content-length')) {
-          // Nothing quiet follows a whole answer. Without this the connection, kept alive, would never be closed.
-          if (isBodyRead) socket.timeout(request, idleSeconds);
-        } else socket.timeout(request, 0);
-        return response;
-      },
+      fetch: (request, socket) => options.fetch(request, new SocketPeer(request, socket, idleSeconds)),
       error: (error) => {
         options.onError?.(error);
         return new Response(null, { status: 500 });
@@ -86,6 +68,36 @@ export function listen(options: ListenOptions): Listener {
     },
     abort,
   };
+}
+
+/** Keeps Bun's idle timer from cutting what is merely quiet. */
+class SocketPeer implements Peer {
+  readonly #request: Request;
+  readonly #socket: Bun.Server<undefined>;
+  readonly #idleSeconds: number;
+  #isBodyRead = false;
+
+  constructor(request: Request, socket: Bun.Server<undefined>, idleSeconds: number) {
+    this.#request = request;
+    this.#socket = socket;
+    this.#idleSeconds = idleSeconds;
+  }
+
+  get address(): string | null {
+    return this.#socket.requestIP(this.#request)?.address ?? null;
+  }
+
+  onBodyRead(): void {
+    this.#isBodyRead = true;
+    // The timer also runs while an answer is awaited, and would cut it without a status line.
+    this.#socket.timeout(this.#request, 0);
+  }
+
+  onAnswer(isWhole: boolean): void {
+    // Nothing quiet follows a whole answer. Without this the connection, kept alive, would never be closed.
+    if (!isWhole) this.#socket.timeout(this.#request, 0);
+    else if (this.#isBodyRead) this.#socket.timeout(this.#request, this.#idleSeconds);
+  }
 }
 
 function open<Server>({ hostname, port }: ListenOptions, serve: () => Server): Server {

@@ -7,7 +7,7 @@ import { isHostAllowed } from './host-rule.ts';
 import { addCorsHeaders, isPreflight, judgeOrigin, type OriginVerdict, preflightResponse } from './origin-rule.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { requestIdOf } from './request-id.ts';
-import { crashResponse, refusalResponse } from './rescue.ts';
+import { crashResponse, refusalResponse, type Told } from './rescue.ts';
 import { createMatcher, type Match } from './routes/match.ts';
 import type { Route } from './routes/route.ts';
 import { routes } from './routes/table.ts';
@@ -23,6 +23,8 @@ export type Peer = {
   readonly address: string | null;
   /** Called once the body is in, or is known to be of no interest: silence from here on is an answer in the making. */
   readonly onBodyRead?: () => void;
+  /** Called with what is to be sent: all at once, or as it comes. */
+  readonly onAnswer?: (isWhole: boolean) => void;
 };
 
 export type ServerFetch = (request: Request, peer: Peer) => Promise<Response>;
@@ -52,15 +54,11 @@ export function createFetch(deps: ServerDeps): ServerFetch {
     const settings = deps.settings();
     const requestId = requestIdOf(request.headers);
     const target = targetOf(request.url);
-    const told = {
-      requestId,
-      showsRoute: settings.exposeRoute,
-      surface: surfaceOf(target.path, request.headers),
-    };
+    const visit: Visit = { deps, settings, request, peer, requestId, arrivedAt, target };
     const origin = judgeOrigin(request.headers.get('origin'), isAdminPath(target.path), settings.cors);
     let response: Response;
     try {
-      const answer = await pass({ deps, settings, request, peer, requestId, arrivedAt, target }, origin);
+      const answer = await pass(visit, origin);
       if (isRefusal(answer)) {
         // Path only: a query can hold a key.
         const { kind, status } = answer.refused;
@@ -72,16 +70,22 @@ export function createFetch(deps: ServerDeps): ServerFetch {
           path: target.path,
           peer: peer.address,
         });
-        response = refusalResponse(answer, told);
+        response = refusalResponse(answer, toldOf(visit));
       } else response = answer;
     } catch (error) {
-      response = crashResponse(error, told, deps.log, { method: request.method, path: target.path });
+      response = crashResponse(error, toldOf(visit), deps.log, { method: request.method, path: target.path });
     }
-    return finished(response, request, requestId, origin, settings);
+    return finished(response, visit, origin);
   };
 }
 
-async function pass(visit: Visit, origin: OriginVerdict): Promise<Response | Refusal> {
+const toldOf = ({ requestId, settings, target, request }: Visit): Told => ({
+  requestId,
+  showsRoute: settings.exposeRoute,
+  surface: surfaceOf(target.path, request.headers),
+});
+
+function pass(visit: Visit, origin: OriginVerdict): Promise<Response | Refusal> | Response | Refusal {
   const { settings, request, target } = visit;
   if (!isHostAllowed(settings.host, request.headers.get('host') ?? hostOf(request.url), settings.allowedHosts)) {
     return refuse({ kind: 'misdirected-host', status: 421, message: HOST_REFUSED });
@@ -126,14 +130,9 @@ function admit(route: Route, headers: Headers, query: string, settings: ServerSe
 }
 
 /** The headers that every answer carries, whoever made it; a HEAD loses its body here and nowhere else. */
-function finished(
-  response: Response,
-  request: Request,
-  requestId: string,
-  origin: OriginVerdict,
-  settings: ServerSettings,
-): Response {
+function finished(response: Response, { request, requestId, settings, peer }: Visit, origin: OriginVerdict): Response {
   const { headers } = response;
+  peer.onAnswer?.(headers.has('content-length'));
   headers.set('x-request-id', requestId);
   if (settings.cors.length > 0) headers.append('vary', 'origin');
   // A host that was refused is told nothing, its pages included.

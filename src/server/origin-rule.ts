@@ -21,9 +21,11 @@ const EXPOSED = [
 /** Ten minutes: long enough to spare a preflight per call, short enough for a changed config to be felt. */
 const PREFLIGHT_SECONDS = '600';
 
+const NO_ORIGIN: OriginVerdict = { kind: 'none' };
+
 /** The admin API is for programs of the operator; no page may call it, listed or not. */
 export function judgeOrigin(origin: string | null, isAdmin: boolean, cors: readonly string[]): OriginVerdict {
-  if (origin === null) return { kind: 'none' };
+  if (origin === null) return NO_ORIGIN;
   if (isAdmin) return { kind: 'refused' };
   const wanted = normal(origin);
   const isListed = cors.some((allowed) => allowed === '*' || normal(allowed) === wanted);

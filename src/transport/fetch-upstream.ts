@@ -3,7 +3,7 @@ import { ambientProxy } from './ambient-proxy.ts';
 import { bodyFailure, sendFailure } from './failures.ts';
 import { withPlainBody } from './plain-body.ts';
 import { type Hop, Reachability } from './reachability.ts';
-import { Sessions } from './sessions.ts';
+import { Sessions, type Shard } from './sessions.ts';
 import type { SocksProxy } from './socks.ts';
 import { TransportError, type Upstream, type UpstreamCall } from './upstream.ts';
 
@@ -48,7 +48,8 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream & { clos
   };
 
   const callThroughFetch = async (call: UpstreamCall, url: URL, hop: Hop, proxy: URL | null): Promise<Response> => {
-    const session = sessions.borrow(call.poolKey);
+    const shard = sessions.shardFor(call.poolKey);
+    shard.inFlight++;
     let signal = call.signal;
     let stopWatching: (() => void) | null = null;
     if (!reachability.isProven(hop)) {
@@ -56,28 +57,15 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream & { clos
       signal = AbortSignal.any([call.signal, unreachable.signal]);
       stopWatching = reachability.watch(hop, call.connectTimeoutMs, () => unreachable.abort(connectTimeout(hop, call)));
     }
-    const fetchOver = (protocol: 'http1.1' | 'http2') =>
-      session.fetch(call.url, {
-        method: call.method,
-        headers: call.headers,
-        body: call.body,
-        signal,
-        redirect: 'manual',
-        timeout: false,
-        decompress: false,
-        // A proxy that was configured is meant, whatever NO_PROXY says; without one, ambient proxies were looked for.
-        proxy: proxy ? { url: proxy.href, respectNoProxy: false } : false,
-        protocol,
-      });
     try {
       let response: Response;
       if (call.isHttp2 && url.protocol === 'https:' && !withoutHttp2.has(url.host)) {
-        response = await fetchOver('http2').catch((error: unknown) => {
+        response = await fetchOver(shard, 'http2', call, signal, proxy).catch((error: unknown) => {
           if (sendFailure(error, '').code !== 'HTTP2Unsupported') throw error;
           withoutHttp2.add(url.host);
-          return fetchOver('http1.1');
+          return fetchOver(shard, 'http1.1', call, signal, proxy);
         });
-      } else response = await fetchOver('http1.1');
+      } else response = await fetchOver(shard, 'http1.1', call, signal, proxy);
       reachability.prove(hop);
       // Only a proxy answers so. For https the same refusal is an error of the tunnel.
       if (proxy && response.status === 407) {
@@ -90,11 +78,11 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream & { clos
       throw call.signal.aborted ? call.signal.reason : sendFailure(error, peerOf(url, proxy));
     } finally {
       stopWatching?.();
-      session.release();
+      shard.inFlight--;
     }
   };
 
-  const upstream: Upstream = async (call) => {
+  const send = (call: UpstreamCall): Promise<Response> => {
     call.signal.throwIfAborted();
     const place = places.find(call.url);
     const route = call.proxy ? routeThrough(call.proxy.reveal()) : place.ambient;
@@ -103,6 +91,13 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream & { clos
       ? callThroughSocks(asked, place.url, route.proxy)
       : callThroughFetch(asked, place.url, route.hop, route.proxy);
   };
+  const upstream: Upstream = (call) => {
+    try {
+      return send(call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
 
   return Object.assign(upstream, {
     close() {
@@ -110,6 +105,27 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream & { clos
       reachability.close();
       void socks?.then((loaded) => loaded.close());
     },
+  });
+}
+
+function fetchOver(
+  { session }: Shard,
+  protocol: 'http1.1' | 'http2',
+  call: UpstreamCall,
+  signal: AbortSignal,
+  proxy: URL | null,
+): Promise<Response> {
+  return session.fetch(call.url, {
+    method: call.method,
+    headers: call.headers,
+    body: call.body,
+    signal,
+    redirect: 'manual',
+    timeout: false,
+    decompress: false,
+    // A proxy that was configured is meant, whatever NO_PROXY says; without one, ambient proxies were looked for.
+    proxy: proxy ? { url: proxy.href, respectNoProxy: false } : false,
+    protocol,
   });
 }
 

@@ -4,10 +4,8 @@ const CALLS_PER_SESSION = 48;
 const MAX_SESSIONS_PER_KEY = 64;
 const IDLE_SECONDS = 60;
 
-type Shard = { readonly session: Bun.FetchSession; inFlight: number };
-
-/** A session to call with. `release` is called once, when the head has come or the call has failed. */
-export type BorrowedSession = { readonly fetch: Bun.FetchSession['fetch']; release(): void };
+/** A session and its calls whose head has not come yet. */
+export type Shard = { readonly session: Bun.FetchSession; inFlight: number };
 
 /**
  * Connections, kept apart by pool key. One key's calls spread over as many sessions as its concurrency needs: with
@@ -24,25 +22,17 @@ export class Sessions {
     this.#ca = ca;
   }
 
-  borrow(poolKey: string): BorrowedSession {
-    const shard = this.#shardFor(poolKey);
-    shard.inFlight++;
-    return {
-      fetch: shard.session.fetch,
-      release: () => {
-        shard.inFlight--;
-      },
-    };
-  }
-
   /** Closes idle connections. Calls in flight finish. */
   close(): void {
     for (const shards of this.#shards.values()) for (const { session } of shards) session.close();
     this.#shards.clear();
   }
 
-  /** The first with room, so that few calls share few, warm connections. */
-  #shardFor(poolKey: string): Shard {
+  /**
+   * The first with room, so that few calls share few, warm connections. Whoever takes it counts itself in, and out when
+   * the head has come or the call has failed.
+   */
+  shardFor(poolKey: string): Shard {
     const shards = this.#shards.get(poolKey) ?? [];
     if (shards.length === 0) this.#shards.set(poolKey, shards);
     let quietest: Shard | undefined;

@@ -263,6 +263,69 @@ describe('the byte index of a JSON object', () => {
     expect(stillJson).toBeGreaterThan(1_000);
   });
 
+  test('strictly read, damaged documents are indexed when JSON.parse takes them as objects, and only then', () => {
+    const make = new Documents(17);
+    const fatal = new TextDecoder('utf-8', { fatal: true });
+    const isObjectText = (bytes: Uint8Array) => {
+      try {
+        const value: unknown = JSON.parse(fatal.decode(bytes));
+        return typeof value === 'object' && value !== null && !Array.isArray(value);
+      } catch {
+        return false;
+      }
+    };
+    const odd = encoder.encode('01-+.eEtrunlfas"\\\\/bfu{}[],: \u0001\t\u000b0');
+    let taken = 0;
+    for (let i = 0; i < documents * 2; i++) {
+      const bytes = encoder.encode(`${make.space()}${make.object(make.members())}${make.space()}`);
+      for (let n = make.below(4); n > 0; n--) {
+        const at = make.below(bytes.length);
+        const sort = make.random();
+        bytes[at] =
+          sort < 0.2
+            ? make.below(256)
+            : ((sort < 0.6 ? odd[make.below(odd.length)] : bytes[make.below(bytes.length)]) ?? 0);
+      }
+      const isTaken = JsonIndex.strict(bytes) !== null;
+      if (isTaken) taken++;
+      if (isTaken !== isObjectText(bytes))
+        throw new Error(`${isTaken ? 'indexed' : 'refused'}: ${decoder.decode(bytes)}`);
+    }
+    expect(taken).toBeGreaterThan(10_000);
+    expect(documents * 2 - taken).toBeGreaterThan(10_000);
+  });
+
+  test('values that are read without a parse are what JSON.parse makes of them', () => {
+    for (const text of [
+      '0',
+      '7',
+      '64',
+      '007',
+      '-1',
+      '1.5',
+      '1e3',
+      '123456789012345',
+      '9007199254740993',
+      '""',
+      '"gpt-5"',
+    ]) {
+      const index = JsonIndex.of(encoder.encode(`{"a":${text}}`));
+      let parsed: unknown;
+      try {
+        parsed = JSON.parse(text);
+      } catch {
+        parsed = undefined;
+      }
+      expect(index?.get('a'), text).toBe(parsed as number);
+    }
+  });
+
+  test('depth is no matter to a strict reading', () => {
+    const deep = encoder.encode(`{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`);
+    expect(JsonIndex.strict(deep)).not.toBeNull();
+    expect(JsonIndex.strict(deep.subarray(0, -2))).toBeNull();
+  });
+
   test.each([
     ['', 'nothing'],
     ['   ', 'only white space'],
@@ -281,6 +344,7 @@ describe('the byte index of a JSON object', () => {
     ['{"\\uZZZZ":1}', 'a key with a bad escape'],
   ])('%p has no index: %s', (text) => {
     expect(JsonIndex.of(encoder.encode(text))).toBeNull();
+    expect(JsonIndex.strict(encoder.encode(text))).toBeNull();
   });
 
   test('a repeated or escaped key cannot smuggle a value past a set', () => {

@@ -244,9 +244,9 @@ class Member {
   }
 
   note(trace: Trace): void {
-    this.#trace.attempts.push(...trace.attempts);
-    this.#trace.said.push(...trace.said);
-    this.#trace.startedAt.push(...trace.startedAt);
+    const laterMs = trace.startedAt - this.#trace.startedAt;
+    for (const attempt of trace.attempts)
+      this.#trace.attempts.push({ ...attempt, startMs: Math.max(0, attempt.startMs + laterMs) });
     this.#trace.passed.push(...trace.passed);
     this.#trace.waitedMs += trace.waitedMs;
     this.#trace.upstreamMs += trace.upstreamMs;
@@ -302,7 +302,6 @@ class Member {
         bytes,
         usage,
         warnings: distinct(this.#parts.map(({ warnings }) => warnings)),
-        learned: null,
       },
       // The upstream call is settled; what is left of it is this call's share.
       lease: { settle: (_, share) => share },

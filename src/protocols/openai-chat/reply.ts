@@ -1,8 +1,9 @@
-import { JsonIndex } from '../../shared/json-bytes.ts';
+import { indexOfBytes } from '../../shared/byte-search.ts';
+import { type JsonEntry, JsonIndex } from '../../shared/json-bytes.ts';
 import { isObject, parseJson } from '../../shared/json-shape.ts';
 import type { ReplyFacts } from '../codec.ts';
 import { errorIn, hasContent } from './stream.ts';
-import { usageOf } from './usage.ts';
+import { groqUsage, readUsage } from './usage.ts';
 
 // An answer longer than this is not empty; parsing it to know would cost more than everything else together.
 const EMPTY_CHECK_BYTES = 16 * 1024;
@@ -14,15 +15,15 @@ const ERROR_FIELDS = ['error', 'type', 'code', 'message', 'status', 'msg'] as co
 export function readReply(bytes: Uint8Array): ReplyFacts {
   const index = JsonIndex.of(bytes);
   if (!index) return readOddReply(bytes);
-  const choices = index.slice('choices');
-  const isAnswer = choices !== undefined && choices[0] === 91 && !isEmptyArray(choices);
-  if (!isAnswer) {
+  const choices = index.placeOf('choices');
+  if (!choices || bytes[choices.start] !== 91 || isEmptyArray(bytes, choices.start)) {
     const error = errorIn(Object.fromEntries(ERROR_FIELDS.map((name) => [name, index.get(name)])), null);
     if (error !== undefined) return { state: 'error', error: parseJson(new TextDecoder().decode(bytes)) };
     return { state: 'unreadable', reason: 'the reply has no choices' };
   }
-  const usage = usageOf({ usage: index.get('usage'), x_groq: index.get('x_groq') });
-  if (choices.length > EMPTY_CHECK_BYTES || (holds(choices, FINISH) && !holds(choices, ERROR) && !index.has('error'))) {
+  const usage = readUsage(index.get('usage')) ?? groqUsage(index.get('x_groq'));
+  const isLong = choices.end - choices.start > EMPTY_CHECK_BYTES;
+  if (isLong || (isWithin(bytes, FINISH, choices) && !isWithin(bytes, ERROR, choices) && !index.has('error'))) {
     return { state: 'answer', usage };
   }
   const first = (index.get('choices') as readonly unknown[] | undefined)?.find(isObject);
@@ -41,8 +42,9 @@ const FINISH = Buffer.from('"finish_reason":"');
 const ERROR = Buffer.from('"error"');
 
 /** A look at the bytes that saves most answers a parse. Words of the answer itself have their quotes escaped. */
-function holds(choices: Uint8Array, words: Buffer): boolean {
-  return Buffer.from(choices.buffer, choices.byteOffset, choices.byteLength).includes(words);
+function isWithin(bytes: Uint8Array, words: Buffer, { start, end }: JsonEntry): boolean {
+  const at = indexOfBytes(bytes, words, start);
+  return at >= 0 && at < end;
 }
 
 /** One chunk per choice with all of its message, one with the finish reasons, the usage where it was asked for. */
@@ -85,8 +87,8 @@ function readOddReply(bytes: Uint8Array): ReplyFacts {
   return { state: 'unreadable', reason: bytes.length === 0 ? 'the reply is empty' : 'the reply is not JSON' };
 }
 
-function isEmptyArray(bytes: Uint8Array): boolean {
-  for (let i = 1; i < bytes.length; i++) {
+function isEmptyArray(bytes: Uint8Array, open: number): boolean {
+  for (let i = open + 1; i < bytes.length; i++) {
     const code = bytes[i];
     if (code === 93) return true;
     if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return false;

@@ -24,5 +24,7 @@ export function readUsage(value: unknown): Usage | null {
 
 /** The usage of a whole reply or of one chunk. Groq puts it under `x_groq` in streams. */
 export function usageOf(payload: Readonly<Record<string, unknown>>): Usage | null {
-  return readUsage(payload.usage) ?? (isObject(payload.x_groq) ? readUsage(payload.x_groq.usage) : null);
+  return readUsage(payload.usage) ?? groqUsage(payload.x_groq);
 }
+
+export const groqUsage = (own: unknown): Usage | null => (isObject(own) ? readUsage(own.usage) : null);

@@ -6,14 +6,16 @@ import type { Exchange } from './route.ts';
 /** What some surfaces say apart from the body. */
 export type CallForm = Partial<Pick<GatewayCall, 'endpoint' | 'path' | 'framing' | 'body' | 'continues' | 'onAnswer'>>;
 
+const PLAIN: CallForm = {};
+
 /** Hands a model call to the gateway, in the protocol of the surface that was called. */
-export function callModel(exchange: Exchange, codec: Codec, form: CallForm = {}): Promise<Response> | Refusal {
+export function callModel(exchange: Exchange, codec: Codec, form: CallForm = PLAIN): Promise<Response> | Refusal {
   const { headers } = exchange.request;
   const timeoutMs = readTimeout(headers.get('x-rotator-timeout-ms'));
   if (timeoutMs === 'bad') return badHeader('x-rotator-timeout-ms', 'a whole number of milliseconds above 0');
   const isFallbackOff = readSwitch(headers.get('x-rotator-no-fallback'));
   if (isFallbackOff === 'bad') return badHeader('x-rotator-no-fallback', '1 or 0');
-  return exchange.deps.gateway.handle({
+  const call: GatewayCall = {
     requestId: exchange.requestId,
     codec,
     path: null,
@@ -26,8 +28,8 @@ export function callModel(exchange: Exchange, codec: Codec, form: CallForm = {})
     isFallbackOff,
     timeoutMs,
     showsRoute: exchange.settings.exposeRoute,
-    ...form,
-  });
+  };
+  return exchange.deps.gateway.handle(form === PLAIN ? call : { ...call, ...form });
 }
 
 function readTimeout(value: string | null): number | null | 'bad' {

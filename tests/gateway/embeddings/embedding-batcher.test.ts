@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { EmbeddingBatcher, type BatchSettings } from '../../../src/gateway/embeddings/embedding-batcher.ts';
 import { openAiCall } from '../../../src/gateway/embeddings/embedding-call.ts';
-import { type Forwarded, type ForwardInput, Trace } from '../../../src/gateway/forward.ts';
+import { type Forwarded, type ForwardInput, NO_ALTERNATIVES, Trace } from '../../../src/gateway/forward.ts';
 import { targetOf } from '../../../src/gateway/plan.ts';
 import { isProblem } from '../../../src/protocols/codec.ts';
 import { readEmbeddingRequest } from '../../../src/protocols/embeddings/openai.ts';
@@ -41,8 +41,15 @@ class Bench {
     const inputs = Array.isArray(given) ? given : [given];
     this.sent.push(inputs);
     this.signals.push(input.clientSignal);
-    trace.attempts.push({ target: target.name, credential: 'c', status: 200, failure: null, ms: 1 });
-    trace.said.push(null);
+    trace.attempts.push({
+      target: target.name,
+      credential: 'c',
+      status: 200,
+      failure: null,
+      ms: 1,
+      error: null,
+      startMs: 0,
+    });
     const ms = this.delayOf(inputs);
     if (ms > 0) await this.clock.sleep(ms, input.clientSignal);
     if (input.clientSignal.aborted) return refused(target, { kind: 'timeout', status: 499, message: 'gone' });
@@ -68,7 +75,6 @@ class Bench {
         bytes,
         usage: tokens === null ? null : usageFor(tokens, 0),
         warnings: [],
-        learned: null,
       },
       lease: {
         settle: (_, usage) => {
@@ -114,10 +120,7 @@ class Bench {
       targets: [this.#target],
       maxTargets: 1,
       onContext: 'stop',
-      windowOf: () => null,
-      inputTokens: () => 0,
-      substitutes: () => [],
-      furtherTargets: async () => [],
+      alternatives: NO_ALTERNATIVES,
       affinity: null,
     };
   }
