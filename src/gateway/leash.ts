@@ -1,4 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
+import { deadlinesOf, type Timed } from './deadlines.ts';
 import { IdleTimer } from './idle-timer.ts';
 import type { Timeouts } from './gateway.ts';
 import { type StopCause, Stopped } from './stopped.ts';
@@ -11,7 +12,8 @@ export type LeashLimits = {
 };
 
 /** What ends one upstream call from our side: the client's going, the deadline, a timeout. */
-export class Leash {
+export class Leash implements Timed {
+  dueAt = Number.POSITIVE_INFINITY;
   readonly #abort = new AbortController();
   /** Of the call. */
   readonly signal: AbortSignal = this.#abort.signal;
@@ -20,25 +22,33 @@ export class Leash {
   readonly #clock: Clock;
   /** Of what comes piece by piece. Told of every chunk; fires first for the first byte, later for a pause. */
   #silence: IdleTimer | null;
-  readonly #cancelDeadline: () => void;
-  readonly #onClientGone = () => this.#stop('client-gone');
+  readonly #isTotalNearer: boolean;
   #hasEvents = false;
 
   constructor(client: AbortSignal, { timeouts, isStream, deadline }: LeashLimits, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
     this.#idleMs = timeouts.idleMs;
-    if (client.aborted) this.#onClientGone();
-    else client.addEventListener('abort', this.#onClientGone);
+    if (client.aborted) this.handleEvent();
+    // An object with `handleEvent` is a listener, too, and one less to be made.
+    else client.addEventListener('abort', this);
     const leftMs = deadline - clock.now();
     // A whole reply has one limit, the nearer of the two; a stream is watched for silence besides its deadline.
     this.#silence = isStream
       ? new IdleTimer(clock, timeouts.firstByteMs, () => this.#stop(this.#hasEvents ? 'idle' : 'first-byte'))
       : null;
-    const isTotalNearer = !isStream && timeouts.totalMs < leftMs;
-    this.#cancelDeadline = isTotalNearer
-      ? clock.schedule(timeouts.totalMs, () => this.#stop('total'))
-      : clock.schedule(leftMs, () => this.#stop('deadline'));
+    this.#isTotalNearer = !isStream && timeouts.totalMs < leftMs;
+    deadlinesOf(clock).set(this, this.#isTotalNearer ? timeouts.totalMs : leftMs);
+  }
+
+  /** The client is gone. */
+  handleEvent(): void {
+    this.#stop('client-gone');
+  }
+
+  /** The time is over. */
+  onDue(): void {
+    this.#stop(this.#isTotalNearer ? 'total' : 'deadline');
   }
 
   /** Why the call was ended from our side; null when it was not. */
@@ -67,7 +77,7 @@ export class Leash {
 
   /** The answer begins: the deadline no longer holds, and only silence ends what comes piece by piece. */
   commit(): void {
-    this.#cancelDeadline();
+    deadlinesOf(this.#clock).clear(this);
     this.#silence ??= new IdleTimer(this.#clock, this.#idleMs, () => this.#stop('idle'));
     this.#hasEvents = true;
   }
@@ -75,8 +85,8 @@ export class Leash {
   /** Ends timers and listeners; aborts the call unless it is over by itself. */
   release(isOver: boolean): void {
     this.#silence?.stop();
-    this.#cancelDeadline();
-    this.#client.removeEventListener('abort', this.#onClientGone);
+    deadlinesOf(this.#clock).clear(this);
+    this.#client.removeEventListener('abort', this);
     if (!isOver) this.#stop('client-gone');
   }
 

@@ -44,18 +44,44 @@ export function createLog({ level: lowest, format, write, paint, clock = systemC
   const at = (level: LogLevel) => {
     if (RANK[level] < RANK[lowest]) return () => undefined;
     const line = format === 'json' ? jsonLine : prettyLine(paint ?? ((_, text) => text));
-    return (message: string, fields: LogFields = {}) =>
-      write(line(new Date(clock.now()), level, clean(message), fields));
+    return (message: string, fields: LogFields = {}) => write(line(clock.now(), level, clean(message), fields));
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-function jsonLine(time: Date, level: LogLevel, message: string, fields: LogFields): string {
-  return stringify(plainFields(fields, { time: time.toISOString(), level, message }));
+function jsonLine(at: number, level: LogLevel, message: string, fields: LogFields): string {
+  const json = stringify(isClean(fields) ? fields : plainFields(fields));
+  const head = `{"time":"${isoTime(at)}","level":"${level}","message":${JSON.stringify(message)}`;
+  return json === '{}' ? `${head}}` : `${head},${json.slice(1)}`;
+}
+
+/** Nothing in it has to be changed, so that it needs no copy: the line of every request is so. */
+function isClean(fields: LogFields): boolean {
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === null || typeof value === 'number' || typeof value === 'boolean') continue;
+    if (typeof value !== 'string' || isSecretField(name) || clean(value) !== value) return false;
+  }
+  return true;
+}
+
+let second = Number.NaN;
+let secondText = '';
+
+/** Of the same second only the milliseconds differ. */
+function isoTime(at: number): string {
+  const ms = Math.floor(at);
+  const of = Math.floor(ms / 1000);
+  if (of !== second) {
+    secondText = new Date(of * 1000).toISOString().slice(0, -4);
+    second = of;
+  }
+  return `${secondText}${String(ms - of * 1000).padStart(3, '0')}Z`;
 }
 
 function prettyLine(paint: (level: LogLevel, text: string) => string) {
-  return (time: Date, level: LogLevel, message: string, fields: LogFields): string => {
+  return (at: number, level: LogLevel, message: string, fields: LogFields): string => {
+    const time = new Date(at);
     const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
       .map((part) => String(part).padStart(2, '0'))
       .join(':');
@@ -78,8 +104,8 @@ function shown(value: unknown): string {
   return printable(stringify(value));
 }
 
-/** Behind what stands in `plain` already, and in the same object: this is done for every request. */
-function plainFields(fields: LogFields, plain: Record<string, unknown> = {}): Record<string, unknown> {
+function plainFields(fields: LogFields): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
   for (const name of Object.keys(fields)) plain[name] = plainValue(name, fields[name], 0);
   return plain;
 }

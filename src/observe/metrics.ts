@@ -53,6 +53,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #targets: LabelBound;
   readonly #places = new Map<string, Places>();
+  #last: { readonly record: RequestRecord; readonly places: Places } | null = null;
   readonly #options: MetricsOptions;
 
   readonly #requests = this.#counter('rotator_requests_total', 'Requests of clients that are over.', [
@@ -166,8 +167,16 @@ export class Metrics {
     return { sum: this.#tokens.at([target, type]), spread: this.#tokenUsage.at([...genAi, type]) };
   }
 
-  /** Most requests are like one before: all the places it is counted at are found with one look. */
+  /** Most requests are like the one before: all the places it is counted at are known then. */
   #placesOf(record: RequestRecord): Places {
+    const last = this.#last;
+    if (last && isAlike(record, last.record)) return last.places;
+    const places = this.#findPlaces(record);
+    this.#last = { record, places };
+    return places;
+  }
+
+  #findPlaces(record: RequestRecord): Places {
     const name = record.target;
     const target = name === null ? NONE : this.#targets.label(name);
     const outcome = record.failure ?? 'ok';
@@ -230,3 +239,10 @@ export class Metrics {
     return tally;
   }
 }
+
+/** Counted at the same places. */
+const isAlike = (one: RequestRecord, other: RequestRecord) =>
+  one.target === other.target &&
+  one.failure === other.failure &&
+  one.client === other.client &&
+  one.operation === other.operation;

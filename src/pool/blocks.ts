@@ -180,6 +180,11 @@ export function observe(
   }
 }
 
+/** Nothing is known of this credential that a success could change. */
+export function isUntroubled({ key, models, suspects, groups }: CredentialState, model: string, group: string | null) {
+  return key === CLEAR && suspects.length === 0 && !models.has(model) && (group === null || !groups.has(group));
+}
+
 function judge(
   before: CredentialState,
   event: CredentialEvent & { kind: 'settled' },
@@ -188,9 +193,7 @@ function judge(
 ): CredentialState {
   const { outcome, model, group, startedAt, reason } = event;
   // The common case by far: a success where nothing was wrong. It allocates nothing.
-  if (outcome.kind === 'success' && before.key === CLEAR && !before.models.has(model)) {
-    if (before.suspects.length === 0 && (group === null || !before.groups.has(group))) return before;
-  }
+  if (outcome.kind === 'success' && isUntroubled(before, model, group)) return before;
   const key = ripen(before.key, now);
   const onModel = ripen(before.models.get(model) ?? CLEAR, now);
   let state = withModel(withKey(before, key), model, onModel);

@@ -7,6 +7,7 @@ import {
   type CredentialEvent,
   type CredentialState,
   firstEndOf,
+  isUntroubled,
   type LimitScope,
   limitScope,
   observe,
@@ -574,6 +575,9 @@ class CredentialPool implements Pool {
     const { model, credentialId } = lease;
     const { group } = ledger.unit;
     const before = member.state;
+    // Nothing was wrong, and nothing is: what most requests have to tell.
+    const isNoNews = ledger.state === QUIET && this.#reach.scope === CLEAR && isUntroubled(before, model, group);
+    if (outcome.kind === 'success' && isNoNews) return;
     this.#observe(member, { kind: 'settled', model, group, startedAt, outcome, reason, ...when }, now);
     if (outcome.kind === 'rate-limited') this.#shareQuota(member, before, ledger, outcome, now);
     const providerEvent = {

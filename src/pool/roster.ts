@@ -208,6 +208,10 @@ export class Roster {
   #mode: PoolSettings['mode'] = 'balanced';
   #tolerance = 0;
   #balanceBy: PoolSettings['balanceBy'] = 'requests';
+  // Of one choice: the same lists for all, since no choice waits.
+  readonly #found: number[] = [];
+  readonly #uses: number[] = [];
+  readonly #weights: number[] = [];
   #limited = 0;
   #spots = 0;
   #changes = 0;
@@ -630,15 +634,33 @@ export class Roster {
           usable,
           isAnybodyFine ? everybody : (slot) => this.#accepts(rank, slot, ledger, want, now),
           random,
+          this.#found,
         );
-        if (found.length === 0) continue;
-        const peers = found.map((slot) => rank.members[slot]);
-        const weights = peers.map((peer) => peer?.credential.weight ?? 1);
-        const member = peers[chooseBalanced(this.usesOf(ledger, peers), weights, this.#tolerance, random)];
+        const member = this.#balanced(found, rank, ledger, random);
         if (member) return member;
       }
     }
     return null;
+  }
+
+  /** One of these slots, by what each was used. */
+  #balanced(found: readonly number[], rank: Rank, ledger: ModelLedger, random: Random): Member | null {
+    if (this.#balanceBy === 'cost') {
+      const peers = found.map((slot) => rank.members[slot]);
+      const weights = peers.map((peer) => peer?.credential.weight ?? 1);
+      return peers[chooseBalanced(this.usesOf(ledger, peers), weights, this.#tolerance, random)] ?? null;
+    }
+    const uses = this.#uses;
+    const weights = this.#weights;
+    uses.length = found.length;
+    weights.length = found.length;
+    for (let i = 0; i < found.length; i++) {
+      const peer = rank.members[found[i] ?? -1];
+      uses[i] = useOf(ledger, peer);
+      weights[i] = peer?.credential.weight ?? 1;
+    }
+    const slot = found[chooseBalanced(uses, weights, this.#tolerance, random)];
+    return slot === undefined ? null : (rank.members[slot] ?? null);
   }
 
   /** Somebody could be chosen. Draws nothing. */

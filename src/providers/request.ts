@@ -31,23 +31,21 @@ export function upstreamHeaders(
     isTranslated: false,
   },
 ): Headers {
-  const headers = new Headers();
+  const sent: Record<string, string> = {};
   const own = provider.headersAcross?.up;
   const across = call.isTranslated ? UP : UP_SAME;
   for (const name of own ? [...across, ...own] : across) {
     const value = client.get(name);
-    if (value !== null) headers.set(name, value);
+    if (value !== null) sent[name] = value;
   }
   // What was read as JSON goes out as JSON; `curl -d` calls it a form.
-  if (!/\bjson\b/i.test(headers.get('content-type') ?? '')) headers.set('content-type', 'application/json');
-  if (provider.headers) for (const [name, value] of Object.entries(provider.headers)) headers.set(name, value);
-  for (const [name, value] of Object.entries(extra)) headers.set(name, value);
+  if (!/\bjson\b/i.test(sent['content-type'] ?? '')) sent['content-type'] = 'application/json';
+  if (provider.headers) for (const [name, value] of Object.entries(provider.headers)) sent[name.toLowerCase()] = value;
+  for (const name in extra) sent[name.toLowerCase()] = extra[name] ?? '';
   // Required there, and no reason for a change: what the client says goes before.
-  if (call.protocol === 'anthropic-messages' && !headers.has('anthropic-version')) {
-    headers.set('anthropic-version', ANTHROPIC_VERSION);
-  }
-  headers.set('user-agent', `rotator/${version}`);
-  return headers;
+  if (call.protocol === 'anthropic-messages') sent['anthropic-version'] ??= ANTHROPIC_VERSION;
+  sent['user-agent'] = `rotator/${version}`;
+  return new Headers(sent);
 }
 
 /** What of the upstream's headers the client may see; rate-limit headers speak of one of many keys and stay here. */

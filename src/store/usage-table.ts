@@ -57,11 +57,18 @@ type Kind = {
   readonly model: string;
   readonly client: string;
 };
-type Bucket = { readonly kind: Kind; counts: UsageCounts; firstAt: number; lastAt: number };
+type Bucket = {
+  readonly kind: Kind;
+  readonly counts: { -readonly [Name in keyof UsageCounts]: UsageCounts[Name] };
+  firstAt: number;
+  lastAt: number;
+};
 
 /** Use that waits to be written, added up, so that it takes the same room however much there is. Never dropped. */
 export class PendingUsage {
   readonly #buckets = new Map<string, Bucket>();
+  /** By credential: what it was used for last. */
+  readonly #latest = new Map<string, { readonly row: Pick<UsageRow, 'model' | 'client'>; readonly bucket: Bucket }>();
 
   get size(): number {
     return this.#buckets.size;
@@ -69,24 +76,17 @@ export class PendingUsage {
 
   add(row: UsageRow): void {
     const at = storedTime(row.at);
-    const kind: Kind = {
-      hour: at - (at % HOUR_MS),
-      provider: row.provider,
-      credential: row.credential,
-      model: storedText(row.model, MAX_NAME_BYTES),
-      client: row.client ?? '',
-    };
-    const bucket = this.#bucket(kind) ?? this.#bucket({ ...kind, model: OTHER_MODEL }, true);
+    const bucket = this.#bucketFor(row, at - (at % HOUR_MS));
     if (!bucket) return;
-    bucket.counts = addCounts(bucket.counts, {
-      requests: storedCount(row.requests),
-      failures: storedCount(row.failures),
-      inputTokens: storedCount(row.inputTokens),
-      outputTokens: storedCount(row.outputTokens),
-      cachedTokens: storedCount(row.cachedTokens),
-      reasoningTokens: storedCount(row.reasoningTokens),
-      costUsd: storedAmount(row.costUsd),
-    });
+    const { counts } = bucket;
+    counts.requests += storedCount(row.requests);
+    counts.failures += storedCount(row.failures);
+    counts.inputTokens += storedCount(row.inputTokens);
+    counts.outputTokens += storedCount(row.outputTokens);
+    counts.cachedTokens += storedCount(row.cachedTokens);
+    counts.reasoningTokens += storedCount(row.reasoningTokens);
+    const costUsd = storedAmount(row.costUsd);
+    if (costUsd !== null) counts.costUsd = (counts.costUsd ?? 0) + costUsd;
     bucket.firstAt = Math.min(bucket.firstAt, at);
     bucket.lastAt = Math.max(bucket.lastAt, at);
   }
@@ -97,6 +97,19 @@ export class PendingUsage {
 
   clear(): void {
     this.#buckets.clear();
+    this.#latest.clear();
+  }
+
+  /** What one credential serves is nearly always what it served before. */
+  #bucketFor({ provider, credential, model, client }: UsageRow, hour: number): Bucket | null {
+    const latest = this.#latest.get(credential);
+    if (latest?.row.model === model && latest.row.client === client && latest.bucket.kind.hour === hour) {
+      return latest.bucket;
+    }
+    const kind = { hour, provider, credential, model: storedText(model, MAX_NAME_BYTES), client: client ?? '' };
+    const bucket = this.#bucket(kind) ?? this.#bucket({ ...kind, model: OTHER_MODEL }, true);
+    if (bucket) this.#latest.set(credential, { row: { model, client }, bucket });
+    return bucket;
   }
 
   #bucket(kind: Kind, isAlways = false): Bucket | null {
@@ -104,7 +117,7 @@ export class PendingUsage {
     const known = this.#buckets.get(key);
     if (known) return known;
     if (!isAlways && this.#buckets.size >= MAX_KINDS) return null;
-    const made = { kind, counts: NOTHING_USED, firstAt: Number.POSITIVE_INFINITY, lastAt: 0 };
+    const made = { kind, counts: { ...NOTHING_USED }, firstAt: Number.POSITIVE_INFINITY, lastAt: 0 };
     this.#buckets.set(key, made);
     return made;
   }

@@ -13,9 +13,34 @@ export function balancedWeights(
   keyWeights: readonly number[],
   tolerance: number,
 ): readonly number[] {
+  const most = mostOf(uses, keyWeights);
+  return uses.map((_, i) => weightOf(uses, keyWeights, i, tolerance, most));
+}
+
+/** `edge`: the largest share, or the smallest where nothing is tolerated and only the least used count. */
+function weightOf(
+  uses: readonly number[],
+  keyWeights: readonly number[],
+  i: number,
+  tolerance: number,
+  edge: number,
+): number {
+  const keyWeight = keyWeights[i] ?? 1;
+  const share = shareOf(uses, keyWeights, i);
+  if (tolerance > 0) return keyWeight * (edge - share + tolerance + 1);
+  return share === edge ? keyWeight : 0;
+}
+
+function mostOf(uses: readonly number[], keyWeights: readonly number[]): number {
   let most = 0;
   for (let i = 0; i < uses.length; i++) most = Math.max(most, shareOf(uses, keyWeights, i));
-  return uses.map((_, i) => (keyWeights[i] ?? 1) * (most - shareOf(uses, keyWeights, i) + tolerance + 1));
+  return most;
+}
+
+function leastOf(uses: readonly number[], keyWeights: readonly number[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < uses.length; i++) least = Math.min(least, shareOf(uses, keyWeights, i));
+  return least;
 }
 
 /** Index of the chosen one, -1 for an empty list. Tolerance 0 takes the least used; ties are drawn by weight. */
@@ -26,13 +51,14 @@ export function chooseBalanced(
   random: Random,
 ): number {
   if (uses.length <= 1) return uses.length - 1;
-  const weights = tolerance > 0 ? balancedWeights(uses, keyWeights, tolerance) : leastWeights(uses, keyWeights);
+  // Weighed twice instead of kept: this is done for every request.
+  const edge = tolerance > 0 ? mostOf(uses, keyWeights) : leastOf(uses, keyWeights);
   let total = 0;
-  for (const weight of weights) total += weight;
+  for (let i = 0; i < uses.length; i++) total += weightOf(uses, keyWeights, i, tolerance, edge);
   let left = random() * total;
   let last = 0;
-  for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] ?? 0;
+  for (let i = 0; i < uses.length; i++) {
+    const weight = weightOf(uses, keyWeights, i, tolerance, edge);
     if (weight <= 0) continue;
     last = i;
     left -= weight;
@@ -51,9 +77,8 @@ export function likeliestBalanced(uses: readonly number[], keyWeights: readonly 
 }
 
 function leastWeights(uses: readonly number[], keyWeights: readonly number[]): readonly number[] {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < uses.length; i++) least = Math.min(least, shareOf(uses, keyWeights, i));
-  return uses.map((_, i) => (shareOf(uses, keyWeights, i) === least ? (keyWeights[i] ?? 1) : 0));
+  const least = leastOf(uses, keyWeights);
+  return uses.map((_, i) => weightOf(uses, keyWeights, i, 0, least));
 }
 
 const shareOf = (uses: readonly number[], keyWeights: readonly number[], i: number) =>

@@ -10,19 +10,20 @@ const MAX_DRAWS = 48;
 /**
  * Members of both sets that `accepts` takes, or a fair sample of them when there are many: a pool of 5,000 keys must
  * not cost more per request than a pool of one. Draws from the smaller set; when luck finds nobody, looks at all of it,
- * so that an empty answer always means that there is nobody.
+ * so that an empty answer always means that there is nobody. `found`: takes them, emptied before.
  */
 export function gather(
   ready: SlotSet,
   usable: SlotSet | undefined,
   accepts: (slot: number) => boolean,
   random: Random,
+  found: number[] = [],
 ): number[] {
   const isUsableSmaller = usable !== undefined && usable.size < ready.size;
   const source = isUsableSmaller ? usable : ready;
   const other = isUsableSmaller ? ready : usable;
   const isIn = (slot: number) => (other === undefined || other.has(slot)) && accepts(slot);
-  const found: number[] = [];
+  found.length = 0;
   if (source.size > EXACT_UP_TO) {
     for (let draws = 0; draws < MAX_DRAWS && found.length < SAMPLE; draws++) {
       const slot = source.at(Math.floor(random() * source.size));
