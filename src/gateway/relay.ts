@@ -7,8 +7,8 @@ import type { StreamStep } from './upstream-stream.ts';
 
 /** Where a streamed answer is written. Whole frames only, so that a heartbeat between two writes is between frames. */
 export type Outlet = {
-  /** Resolves once the client has room for more; rejects when it is gone. */
-  write(bytes: Uint8Array | string): Promise<void>;
+  /** A promise when the client has no room for more; resolved once it has. Throws or rejects when it is gone. */
+  write(bytes: Uint8Array | string): Promise<void> | undefined;
 };
 
 export type RelayOptions = {
@@ -48,20 +48,25 @@ export function relayBody(
           options.onCancel();
         }
       };
+      const waitFor = async (written: Promise<number>) => {
+        isWriting = true;
+        try {
+          await written;
+          void controller.flush();
+        } finally {
+          isWriting = false;
+        }
+      };
       const quiet = options.heartbeatMs > 0 ? new IdleTimer(options.clock, options.heartbeatMs, beat) : null;
       try {
         await produce({
-          async write(bytes) {
+          write(bytes) {
             quiet?.touch();
-            isWriting = true;
-            try {
-              const written = controller.write(typeof bytes === 'string' ? encoder.encode(bytes) : bytes);
-              // A promise means that the socket is full: waiting for it is the whole back-pressure.
-              if (typeof written !== 'number') await written;
-              void controller.flush();
-            } finally {
-              isWriting = false;
-            }
+            const written = controller.write(typeof bytes === 'string' ? encoder.encode(bytes) : bytes);
+            // A promise means that the socket is full: waiting for it is the whole back-pressure.
+            if (typeof written !== 'number') return waitFor(written);
+            void controller.flush();
+            return undefined;
           },
         });
       } finally {
@@ -90,16 +95,23 @@ export async function relayStream(committed: CommittedStream, outlet: Outlet, ta
     return { failure, usage: stream.usage };
   };
   try {
-    await writeAll(committed.held, committed, outlet);
+    let blocked = writeAll(committed.held, committed, outlet);
+    if (blocked) await blocked;
     let step: StreamStep = committed.step;
     for (;;) {
-      await writeAll(step.bytes, committed, outlet);
+      blocked = writeAll(step.bytes, committed, outlet);
+      if (blocked) await blocked;
       if (step.kind === 'complete') return ended(null);
       if (step.kind === 'broken') return ended(brokenStream(`${target}: ${step.reason}`));
       if (step.kind === 'error') return ended(committed.classify(step.error));
-      const next = await nextStep(committed);
-      if ('failure' in next) return ended(next.failure);
-      step = next;
+      try {
+        step = await stream.next();
+      } catch (error) {
+        const next = afterError(error, committed);
+        if ('failure' in next) return ended(next.failure);
+        step = next;
+      }
+      committed.leash.touch();
     }
   } catch {
     return ended({ kind: 'client-gone', status: null, message: 'the client went away' });
@@ -142,12 +154,33 @@ function endOf(step: StreamStep | { readonly failure: Failure }, target: string)
   return step.kind === 'broken' || step.kind === 'error' ? brokenStream(`${target}: the answer broke off`) : null;
 }
 
-/** A client that reads slowly is not an upstream that is silent. */
-async function writeAll(pieces: readonly Uint8Array[], committed: CommittedStream, outlet: Outlet): Promise<void> {
-  if (pieces.length === 0) return;
+/** A promise only when the client has no room: most pieces are one, and nobody has to be waited for. */
+function writeAll(
+  pieces: readonly Uint8Array[],
+  committed: CommittedStream,
+  outlet: Outlet,
+  from = 0,
+): Promise<void> | undefined {
+  for (let i = from; i < pieces.length; i++) {
+    const piece = pieces[i];
+    const blocked = piece && outlet.write(piece);
+    if (blocked) return waitAndWrite(blocked, pieces, committed, outlet, i + 1);
+  }
+  return undefined;
+}
+
+async function waitAndWrite(
+  blocked: Promise<void>,
+  pieces: readonly Uint8Array[],
+  committed: CommittedStream,
+  outlet: Outlet,
+  from: number,
+): Promise<void> {
+  // A client that reads slowly is not an upstream that is silent.
   committed.leash.hold();
-  for (const piece of pieces) await outlet.write(piece);
+  await blocked;
   committed.leash.unhold();
+  await writeAll(pieces, committed, outlet, from);
 }
 
 async function nextStep(committed: CommittedStream) {
@@ -156,13 +189,18 @@ async function nextStep(committed: CommittedStream) {
     committed.leash.touch();
     return step;
   } catch (error) {
-    const failure = committed.failureOf(error);
-    // Every finish reason has been seen: what does not come any more is only the end mark.
-    const whole = failure.kind === 'client-gone' ? null : committed.stream.wholeEnd();
-    if (whole) return whole;
-    // Past the commit point a dead connection is a broken stream: part of the answer is with the client.
-    return { failure: failure.kind === 'lost' ? brokenStream(failure.message) : failure };
+    return afterError(error, committed);
   }
+}
+
+/** What a read error means past the commit point. */
+function afterError(error: unknown, committed: CommittedStream): StreamStep | { readonly failure: Failure } {
+  const failure = committed.failureOf(error);
+  // Every finish reason has been seen: what does not come any more is only the end mark.
+  const whole = failure.kind === 'client-gone' ? null : committed.stream.wholeEnd();
+  if (whole) return whole;
+  // A dead connection is a broken stream: part of the answer is with the client.
+  return { failure: failure.kind === 'lost' ? brokenStream(failure.message) : failure };
 }
 
 function brokenStream(message: string): Failure {

@@ -211,9 +211,11 @@ export class RequestLife {
       this.#abandon(pending);
       if (this.signal.aborted) return;
       this.#tools.onBug(error);
-      await outlet
-        .write(codec.errorFrames({ kind: 'internal', status: 500, message: 'internal error' }, null, this.#progress))
-        .catch(() => undefined);
+      try {
+        await outlet.write(codec.errorFrames(INTERNAL, null, this.#progress));
+      } catch {
+        // Nobody is left to be told.
+      }
     }
   }
 
@@ -386,7 +388,7 @@ export class RequestLife {
       }),
       this.#tools.clock.now(),
     );
-    this.#call.onAttempts?.(attempts);
+    this.#call.onAttempts?.(attempts.map(toldAttempt));
     const record: RequestRecord = {
       id: this.#call.requestId,
       client: this.#call.client.name,
@@ -417,6 +419,8 @@ export class RequestLife {
 }
 
 const nothing = () => undefined;
+
+const INTERNAL: Problem = { kind: 'internal', status: 500, message: 'internal error' };
 
 /** What was changed or lost on the way there and back. */
 function warningsOf({ attempted, changes }: Served): readonly string[] {

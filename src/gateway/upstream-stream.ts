@@ -116,7 +116,7 @@ export class UpstreamStream {
     if (!chunk.done) {
       const step = this.#take(this.#framer.push(chunk.value), out);
       if (step) return step;
-      if (this.#framer.pendingBytes <= MAX_FRAME_BYTES) return out.step({ kind: 'frames' });
+      if (this.#framer.pendingBytes <= MAX_FRAME_BYTES) return out.frames();
       return out.step({ kind: 'broken', reason: `a frame of the stream is larger than ${MAX_FRAME_BYTES >> 20} MB` });
     }
     // A last frame without its blank line: no event by the letter of the standard, but some vendors end that way.
@@ -225,7 +225,12 @@ class Output {
   isContent = false;
 
   step<Kind extends StepKind>(kind: Kind): Kind & { bytes: readonly Uint8Array[]; isContent: boolean } {
-    return { ...kind, bytes: this.pieces, isContent: this.isContent };
+    return Object.assign(kind, { bytes: this.pieces, isContent: this.isContent });
+  }
+
+  /** The step of nearly every chunk. */
+  frames(): StreamStep {
+    return { kind: 'frames', bytes: this.pieces, isContent: this.isContent };
   }
 
   add(bytes: Uint8Array): void {

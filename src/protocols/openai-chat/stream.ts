@@ -19,7 +19,8 @@ export function chunkReader(holdsContent: (choice: { readonly [key: string]: unk
 
   function readChoices(choices: readonly unknown[]): boolean {
     let isContent = false;
-    for (const [position, choice] of choices.entries()) {
+    for (let position = 0; position < choices.length; position++) {
+      const choice = choices[position];
       if (!isObject(choice)) continue;
       const index = typeof choice.index === 'number' ? choice.index : position;
       if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '') {
@@ -34,18 +35,19 @@ export function chunkReader(holdsContent: (choice: { readonly [key: string]: unk
   return {
     push(frame: SseFrame): FrameFacts {
       // Vendors' keep-alives are comments, `event: ping` frames or empty data.
-      if (frame.data === null || frame.data === '' || frame.event === 'ping') return NOTHING;
-      if (frame.data === '[DONE]' || frame.data.trim() === '[DONE]') {
+      const { data, event } = frame;
+      if (data === null || data === '' || event === 'ping') return NOTHING;
+      if (data === '[DONE]' || data.trim() === '[DONE]') {
         isEndSeen = true;
         return END;
       }
       let json: unknown;
       try {
-        json = JSON.parse(frame.data);
+        json = JSON.parse(data);
       } catch {
         return NOT_JSON;
       }
-      const error = errorIn(json, frame.event);
+      const error = errorIn(json, event);
       if (error !== undefined) return { ...NOTHING, error, json };
       if (!isObject(json)) return { ...NOTHING, json };
       const choices = Array.isArray(json.choices) ? json.choices : [];
