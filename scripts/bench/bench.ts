@@ -224,8 +224,8 @@ async function compare(scenario: Scenario, candidates: readonly Candidate[], bas
   const rows = new Map<string, Row[]>(candidates.map(({ name }) => [name, []]));
   for (const candidate of candidates) {
     // What a process has been doing for a while, not its first seconds: Bun's compiler needs tens of thousands of
-    // requests before it has finished with a program of some size.
-    const duration = warm.has(candidate) ? seconds : warmUpSeconds;
+    // requests before it has finished with a program of some size, and some more of them when the bodies grow.
+    const duration = warm.has(candidate) ? String(Math.min(3, Number(warmUpSeconds))) : warmUpSeconds;
     warm.add(candidate);
     const body = bodyFile(scenario.bytes, candidate.model, isStream);
     await load(candidate, body, scenario.connections, scenario.more, duration);

@@ -295,6 +295,33 @@ describe('the byte index of a JSON object', () => {
     expect(documents * 2 - taken).toBeGreaterThan(10_000);
   });
 
+  test('long texts are read as strictly, wherever they begin and whatever damages them', () => {
+    const make = new Documents(19);
+    const fatal = new TextDecoder('utf-8', { fatal: true });
+    const pieces = ['plain words and more ', 'é', '日本', '😀', '\\n', '\\"', '\\\\', '\\u00e9', "it's "];
+    const damages = [0, 9, 10, 31, 32, 34, 92, 110, 127, 128, 195, 255];
+    let taken = 0;
+    for (let i = 0; i < documents / 2; i++) {
+      const text = Array.from({ length: make.below(60) }, () => make.pick(pieces)).join('');
+      const whole = encoder.encode(`${' '.repeat(make.below(8))}{"a":"${text}","b":[1]}`);
+      for (let n = make.below(3); n > 0; n--) whole[make.below(whole.length)] = make.pick(damages);
+      // A view that begins anywhere in its buffer.
+      const lead = make.below(8);
+      const bytes = new Uint8Array(new ArrayBuffer(whole.length + 8), lead, whole.length);
+      bytes.set(whole);
+      let isJson = true;
+      try {
+        JSON.parse(fatal.decode(bytes));
+      } catch {
+        isJson = false;
+      }
+      if (isJson) taken++;
+      if ((JsonIndex.strict(bytes) !== null) !== isJson) throw new Error(`${isJson}: ${decoder.decode(bytes)}`);
+    }
+    expect(taken).toBeGreaterThan(5_000);
+    expect(documents / 2 - taken).toBeGreaterThan(3_000);
+  });
+
   test('values that are read without a parse are what JSON.parse makes of them', () => {
     for (const text of [
       '0',
