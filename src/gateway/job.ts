@@ -201,10 +201,8 @@ export class ChatJob implements Job {
     const codec = codecOf(protocol);
     const context: AdaptContext = { model, isStream: this.isStream, protocol };
     const request = isForgetful ? decoded.value : memory.restore(decoded.value, runtime.id, this.#client, now());
-    const asksLogprobs = request.logprobs !== null;
     const { value: encoded, warnings } = codec.encodeRequest(
-      // No answer brings them into another protocol: asking for them would only cost.
-      { ...request, model, wantsUsage: runtime.asksStreamUsage, logprobs: null },
+      { ...request, model, wantsUsage: runtime.asksStreamUsage },
       { model, isStream: this.isStream, ...traitsOf(runtime.id, model) },
     );
     const index = JsonIndex.of(new TextEncoder().encode(JSON.stringify(encoded.body)));
@@ -214,13 +212,7 @@ export class ChatJob implements Job {
     return {
       url: callUrl(runtime.provider, runtime.baseUrl, context),
       body: edited.bytes,
-      changes: [
-        ...decoded.warnings,
-        ...(asksLogprobs ? ['logprobs removed'] : []),
-        ...warnings,
-        ...adapted.changes,
-        ...edited.changes,
-      ],
+      changes: [...decoded.warnings, ...warnings, ...adapted.changes, ...edited.changes],
       codec,
       dropsUsageFrame: false,
       context,

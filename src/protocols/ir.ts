@@ -37,11 +37,23 @@ export type MediaSource =
   /** An id of a file that was uploaded to a vendor: means something to that vendor (and credential) alone. */
   | { readonly kind: 'file-id'; readonly protocol: ProtocolId; readonly id: string; readonly mediaType?: string };
 
+/** A token and the natural logarithm of its probability. `bytes`: its UTF-8, null where the protocol does not say. */
+export type TokenChance = {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[] | null;
+};
+
+/** A token of an answer, and the likeliest ones at its place as far as they were asked for. */
+export type TokenLogprob = TokenChance & { readonly top: readonly TokenChance[] };
+
 export type TextPart = {
   readonly type: 'text';
   readonly text: string;
   readonly cache?: CacheMark;
   readonly citations?: readonly Citation[];
+  /** Of an answer's text: of its tokens, in order. */
+  readonly logprobs?: readonly TokenLogprob[];
   /** Of an answer's text that belongs to a signature of its own (Gemini 3 signs text parts too). */
   readonly signature?: Signature;
 };
@@ -313,7 +325,13 @@ export type ChatEvent =
       readonly model: string | null;
       readonly created: number | null;
     }
-  | { readonly type: 'text-delta'; readonly choice: number; readonly text: string }
+  /** `logprobs`: of these words. The text is empty where they come without words of their own. */
+  | {
+      readonly type: 'text-delta';
+      readonly choice: number;
+      readonly text: string;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   /** The signature of the text just said. */
   | { readonly type: 'text-signature'; readonly choice: number; readonly signature: Signature }
   | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string }

@@ -1,4 +1,4 @@
-import type { AssistantPart, ChatEvent, ChatReply, Choice, FinishReason, ToolCallPart, Usage } from './ir.ts';
+import type { AssistantPart, ChatEvent, ChatReply, Choice, FinishReason, TextPart, ToolCallPart, Usage } from './ir.ts';
 
 type Growing = { parts: AssistantPart[]; calls: Map<number, number>; finish: FinishReason | null; isClosed: boolean };
 
@@ -52,8 +52,8 @@ export class ReplyBuilder {
     choice.isClosed = false;
     switch (event.type) {
       case 'text-delta':
-        if (last?.type === 'text' && isOpen) parts[at] = { ...last, text: last.text + event.text };
-        else parts.push({ type: 'text', text: event.text });
+        if (last?.type === 'text' && isOpen) parts[at] = said(last, event);
+        else parts.push(said({ type: 'text', text: '' }, event));
         return;
       case 'text-signature':
         if (last?.type === 'text') parts[at] = { ...last, signature: event.signature };
@@ -105,6 +105,11 @@ export class ReplyBuilder {
         return;
     }
   }
+}
+
+function said(part: TextPart, { text, logprobs }: Extract<ChatEvent, { type: 'text-delta' }>): TextPart {
+  const longer = { ...part, text: part.text + text };
+  return logprobs ? { ...longer, logprobs: [...(part.logprobs ?? []), ...logprobs] } : longer;
 }
 
 const grown = (call: ToolCallPart, text: string): ToolCallPart => ({ ...call, arguments: call.arguments + text });

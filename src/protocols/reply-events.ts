@@ -16,7 +16,7 @@ function* partEvents(choice: number, parts: Choice['parts']): Generator<ChatEven
   for (const part of parts) {
     switch (part.type) {
       case 'text':
-        yield { type: 'text-delta', choice, text: part.text };
+        yield { type: 'text-delta', choice, text: part.text, ...(part.logprobs && { logprobs: part.logprobs }) };
         if (part.signature) yield { type: 'text-signature', choice, signature: part.signature };
         for (const citation of part.citations ?? []) yield { type: 'citation', choice, citation };
         break;

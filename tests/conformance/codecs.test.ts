@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import type { Codec, ProtocolId } from '../../src/protocols/codec.ts';
 import { codecs } from '../../src/protocols/index.ts';
-import type { ChatReply, ChatRequest } from '../../src/protocols/ir.ts';
+import type { ChatEvent, ChatReply, ChatRequest } from '../../src/protocols/ir.ts';
 import { replyEvents } from '../../src/protocols/reply-events.ts';
 import { SseFramer } from '../../src/transport/sse.ts';
 import { answers, told } from './answers.ts';
@@ -24,7 +24,7 @@ import {
   write,
   writtenStream,
 } from './protocol-lane.ts';
-import { call, heardOf, replyAspects, replyOf } from './reply-aspects.ts';
+import { call, chancesOf, heardOf, likelyText, replyAspects, replyOf } from './reply-aspects.ts';
 import { replySkips } from './reply-skips.ts';
 import { aspects } from './request-aspects.ts';
 import { requestSkips } from './request-skips.ts';
@@ -154,6 +154,39 @@ describe.each(pairs)('from %s to %s', (_, toId, from, to) => {
     );
   });
 });
+
+const withLogprobs = pairs.filter(([from, to]) => !replySkips[from].logprobs && !replySkips[to].logprobs);
+test.each(withLogprobs)(
+  'from %s to %s, each token keeps how likely it was, whole and as a stream',
+  (_, __, from, to) => {
+    fc.assert(
+      fc.property(fc.array(likelyText, { minLength: 1, maxLength: 2 }), fc.boolean(), (parts, isCut) => {
+        const reply = replyOf(parts);
+        const whole = to.decodeReply(to.encodeReply(reply, replyContext()).value, plainTrace);
+        const again = wholeAndBack(from, whole, replyContext());
+        expect(chancesOf(again.reply)).toEqual(chancesOf(reply));
+        expect(again.warnings).toEqual([]);
+
+        const events = isCut ? [...replyEvents(reply)].flatMap(byToken) : replyEvents(reply);
+        const stream = writtenStream(from, heardWhole(to, writtenStream(to, events)));
+        expect(faultsOf(from.id, stream)).toEqual([]);
+        const streamed = built(heardWhole(from, stream));
+        expect(heardOf(streamed)).toEqual(heardOf(reply));
+        expect(chancesOf(streamed)).toEqual(chancesOf(reply));
+      }),
+      { numRuns: 30 },
+    );
+  },
+);
+
+/** As vendors stream them: a chunk for each token. Half a character is a token without words. */
+const byToken = (event: ChatEvent): readonly ChatEvent[] =>
+  event.type === 'text-delta' && event.logprobs
+    ? event.logprobs.flatMap((one) => [
+        { ...event, text: '', logprobs: [one] },
+        { ...event, text: one.token, logprobs: [] },
+      ])
+    : [event];
 
 describe.each(codecs.map((codec) => [codec.id, codec] as const))('an answer in %s', (id, codec) => {
   const skips = replySkips[id];

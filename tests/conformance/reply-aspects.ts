@@ -6,6 +6,8 @@ import type {
   ChatRequest,
   Choice,
   FinishReason,
+  TextPart,
+  TokenChance,
   ToolCallPart,
   Usage,
 } from '../../src/protocols/ir.ts';
@@ -83,6 +85,11 @@ const ofParts = (arbitrary: (of: ProtocolId) => fc.Arbitrary<readonly AssistantP
   arbitrary(of).map((parts) => replyOf(parts));
 const text = (value: string) => ({ type: 'text', text: value }) as const;
 
+const logprob = fc.integer({ min: -90, max: -1 }).map((tenths) => tenths / 10);
+const chance: fc.Arbitrary<TokenChance> = fc
+  .record({ token: words, logprob })
+  .map((one) => ({ ...one, bytes: [...Buffer.from(one.token)] }));
+
 export const calls = fc
   .uniqueArray(fc.record({ id: ids, name: names, args: jsonText }), {
     minLength: 1,
@@ -90,6 +97,22 @@ export const calls = fc
     selector: ({ id }) => id,
   })
   .map((all) => all.map(({ id, name, args }) => call(id, name, args)));
+
+/** A text, and how likely each of its tokens was. Not all tokens are whole characters. */
+export const likelyText: fc.Arbitrary<TextPart> = fc
+  .array(fc.record({ token: words, logprob, top: fc.array(chance, { maxLength: 2 }) }), { minLength: 1, maxLength: 3 })
+  .map((tokens) => ({
+    ...text(tokens.map(({ token }) => token).join('')),
+    logprobs: tokens.map(({ token, logprob, top }) => ({ token, logprob, bytes: [...Buffer.from(token), 0xf0], top })),
+  }));
+
+export const logprobsOf = (reply: ChatReply) =>
+  partsOf(reply, 'text').flatMap((part) => (part.type === 'text' && part.logprobs) || []);
+
+export const chancesOf = (reply: ChatReply) =>
+  logprobsOf(reply).map(({ top, ...one }) => [chanceOf(one), top.map(chanceOf)]);
+
+const chanceOf = ({ token, logprob }: TokenChance) => [token, logprob];
 
 const counts =
   (fields: readonly (keyof Usage)[]): ReplyAspect['arbitrary'] =>
@@ -118,6 +141,16 @@ export const replyAspects: readonly ReplyAspect[] = [
     name: 'text',
     arbitrary: ofParts(() => fc.array(words, { maxLength: 3 }).map((all) => all.map(text))),
     view: heardOf,
+  },
+  {
+    name: 'logprobs',
+    arbitrary: ofParts(() => fc.array(likelyText, { minLength: 1, maxLength: 2 })),
+    view: (reply) => [heardOf(reply), chancesOf(reply)],
+  },
+  {
+    name: 'the bytes of tokens',
+    arbitrary: ofParts(() => likelyText.map((one) => [one])),
+    view: (reply) => logprobsOf(reply).map(({ bytes, top }) => [bytes, top.map((one) => one.bytes)]),
   },
   { name: 'calls', arbitrary: ofParts(() => calls), view: heardOf },
   {

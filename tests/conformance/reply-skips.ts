@@ -1,5 +1,6 @@
 import type { ProtocolId } from '../../src/protocols/codec.ts';
 import type { ChatReply } from '../../src/protocols/ir.ts';
+import { heardOf, logprobsOf } from './reply-aspects.ts';
 
 /** What a protocol's answers cannot say as it was said, and why; as in `request-skips.ts`. */
 export type ReplySkip = { readonly reason: string } & (
@@ -31,6 +32,12 @@ const customAsFunction: ReplySkip = {
     ),
 };
 
+const NOT_ASKED = 'no client of it can have asked for them';
+const noBytes: ReplySkip = {
+  reason: 'it tells the tokens alone',
+  becomes: (reply) => logprobsOf(reply).map(({ top }) => [null, top.map(() => null)]),
+};
+
 export const replySkips: Readonly<Record<ProtocolId, Readonly<Record<string, ReplySkip>>>> = {
   'openai-chat': { 'the stop sequence': noSequence, 'content of another without a neutral form': foreign },
   'openai-responses': {
@@ -40,6 +47,8 @@ export const replySkips: Readonly<Record<ProtocolId, Readonly<Record<string, Rep
     'content of another without a neutral form': foreign,
   },
   'anthropic-messages': {
+    logprobs: { reason: NOT_ASKED, becomes: (reply) => [heardOf(reply), []] },
+    'the bytes of tokens': { reason: NOT_ASKED, becomes: () => [] },
     'custom calls': customAsFunction,
     'a signed call': unsigned,
     'a refusal': refusalAsText,
@@ -51,6 +60,7 @@ export const replySkips: Readonly<Record<ProtocolId, Readonly<Record<string, Rep
     'its names': noTime,
   },
   gemini: {
+    'the bytes of tokens': noBytes,
     'custom calls': customAsFunction,
     'hidden thoughts': { reason: 'Gemini hides none', lost: /^redacted reasoning removed$/ },
     'a refusal': refusalAsText,

@@ -1,6 +1,6 @@
 // Where the two sides speak different protocols: what cannot be carried is told, and what is asked of a translation is bounded.
 import { describe, expect, test } from 'bun:test';
-import { answer, startUpstream } from '../support/scripted-upstream.ts';
+import { answer, reply, startUpstream } from '../support/scripted-upstream.ts';
 import { clientKey, type Rotator, startRotator } from '../support/server.ts';
 
 const post = (rotator: Rotator, path: string, body: object | string) =>
@@ -10,13 +10,32 @@ const post = (rotator: Rotator, path: string, body: object | string) =>
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
 
+const messagesAnswer = reply(200, {
+  id: 'msg_1',
+  type: 'message',
+  role: 'assistant',
+  model: 'm',
+  content: [{ type: 'text', text: 'ok' }],
+  stop_reason: 'end_turn',
+  stop_sequence: null,
+  usage: { input_tokens: 1, output_tokens: 1 },
+});
+
 describe('probabilities of tokens', () => {
-  test('come with no translated answer: they are not asked for, and the client is told', async () => {
+  test('are asked for in the words of the upstream', async () => {
     await using upstream = await startUpstream({ keys: { one: answer('ok') } });
     await using rotator = await startRotator({ upstream });
     const include = ['message.output_text.logprobs'];
     const response = await post(rotator, '/v1/responses', { model: 'mock/m', input: 'hi', include, top_logprobs: 2 });
-    expect(response.headers.get('x-rotator-warnings')).toBe('logprobs removed');
+    expect(response.headers.get('x-rotator-warnings')).toBeNull();
+    expect(JSON.parse(upstream.calls[0]?.text ?? '')).toMatchObject({ logprobs: true, top_logprobs: 2 });
+  });
+
+  test('are removed where the upstream has none, and the client is told', async () => {
+    await using upstream = await startUpstream({ keys: { one: messagesAnswer } });
+    await using rotator = await startRotator({ upstream, provider: { protocol: 'anthropic-messages' } });
+    const response = await rotator.chat({ logprobs: true, top_logprobs: 2 });
+    expect([response.status, response.headers.get('x-rotator-warnings')]).toEqual([200, 'logprobs removed']);
     expect(upstream.calls[0]?.text).not.toContain('logprobs');
   });
 

@@ -7,11 +7,13 @@ import type {
   ImagePart,
   JsonRecord,
   Signature,
+  TokenLogprob,
 } from '../ir.ts';
 import { wrapInput } from '../custom-tools.ts';
 import { argumentsObject } from './call-arguments.ts';
 import { writeFinish } from './finish.ts';
 import { groundingOf } from './grounding.ts';
+import { writeLogprobs } from './logprobs.ts';
 import { malformedMessage } from './malformed-call.ts';
 import { encodeMedia } from './media.ts';
 import { isOwn } from './own.ts';
@@ -41,6 +43,9 @@ export class CandidateWriter {
   readonly #citations: Citation[] = [];
   #kept: JsonRecord = {};
   #text = '';
+  #logprobs: TokenLogprob[] = [];
+  #logprobSum = 0;
+  #tokens = 0;
   #finish: FinishReason | null = null;
   #malformed: string | null = null;
 
@@ -53,6 +58,9 @@ export class CandidateWriter {
   push(event: ChoiceEvent): readonly JsonRecord[] {
     switch (event.type) {
       case 'text-delta':
+        for (const logprob of event.logprobs ?? []) this.#tell(logprob);
+        this.#text += event.text;
+        return event.text === '' ? [] : [{ text: event.text }];
       case 'refusal-delta':
         this.#text += event.text;
         return event.text === '' ? [] : [{ text: event.text }];
@@ -95,6 +103,14 @@ export class CandidateWriter {
     }
   }
 
+  /** Of the words that were written since they were last asked for: fields beside `content`. */
+  logprobs(): JsonRecord {
+    if (this.#logprobs.length === 0) return {};
+    const result = writeLogprobs(this.#logprobs);
+    this.#logprobs = [];
+    return { logprobsResult: result };
+  }
+
   /** What the last chunk says of the candidate, beside `content`. */
   end(): JsonRecord {
     for (const call of this.#calls.values()) this.#unreadable(call);
@@ -104,11 +120,19 @@ export class CandidateWriter {
     const isMalformed = this.#malformed !== null && finish.unified !== 'length' && finish.unified !== 'content-filter';
     return {
       ...this.#kept,
+      ...this.logprobs(),
+      ...(this.#tokens > 0 && { avgLogprobs: this.#logprobSum / this.#tokens }),
       ...(grounding && { groundingMetadata: grounding }),
       finishReason: isMalformed ? 'MALFORMED_FUNCTION_CALL' : writeFinish(finish),
       ...(isMalformed && { finishMessage: this.#malformed }),
       index: this.index,
     };
+  }
+
+  #tell(logprob: TokenLogprob): void {
+    this.#logprobs.push(logprob);
+    this.#logprobSum += logprob.logprob;
+    this.#tokens++;
   }
 
   #wholeCalls(): readonly JsonRecord[] {

@@ -3,7 +3,9 @@ import { framesOf } from '../frames-of.ts';
 import type { JsonRecord } from '../ir.ts';
 import { type Candidate, candidatesIn } from './candidates.ts';
 import { joinedText } from './joined-text.ts';
+import { readLogprobs, writeLogprobs } from './logprobs.ts';
 import { streamReader } from './stream-reader.ts';
+import { field } from './wire-field.ts';
 
 type Collected = { readonly parts: JsonRecord[]; fields: JsonRecord; role: unknown };
 
@@ -43,7 +45,8 @@ export function collect(stream: Uint8Array): Uint8Array | null {
 function add(candidates: Map<number, Collected>, { index, parts, json }: Candidate): void {
   const collected = candidates.get(index) ?? { parts: [], fields: {}, role: 'model' };
   candidates.set(index, collected);
-  collected.fields = { ...collected.fields, ...json };
+  const logprobs = joinedLogprobs(collected.fields, json);
+  collected.fields = { ...collected.fields, ...json, ...(logprobs && { logprobsResult: logprobs }) };
   if (isObject(json.content) && typeof json.content.role === 'string') collected.role = json.content.role;
   for (const part of parts) {
     const last = collected.parts.at(-1);
@@ -51,4 +54,11 @@ function add(candidates: Map<number, Collected>, { index, parts, json }: Candida
     if (joined) collected.parts[collected.parts.length - 1] = joined;
     else if (part.text !== '' || Object.keys(part).length > 1) collected.parts.push(part);
   }
+}
+
+/** Each chunk tells those of its own tokens. */
+function joinedLogprobs(before: JsonRecord, chunk: JsonRecord): JsonRecord | null {
+  const known = readLogprobs(field(before, 'logprobsResult'));
+  const more = readLogprobs(field(chunk, 'logprobsResult'));
+  return known && more && writeLogprobs([...known, ...more]);
 }

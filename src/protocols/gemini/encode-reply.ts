@@ -39,6 +39,10 @@ class AnswerWriter {
     return { modelVersion: this.#model, responseId: this.#id };
   }
 
+  logprobs(index: number): JsonRecord {
+    return this.#candidate(index).logprobs();
+  }
+
   usage(): JsonRecord {
     return this.#usage ? { usageMetadata: writeUsage(this.#usage) } : {};
   }
@@ -71,7 +75,8 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
       const said = writer.push(event);
       if (!said || said.parts.length === 0) return '';
       const { index, parts } = said;
-      return frame({ candidates: [{ content: { parts, role: 'model' }, index }], ...writer.head() });
+      const content = { parts, role: 'model' };
+      return frame({ candidates: [{ content, ...writer.logprobs(index), index }], ...writer.head() });
     },
     end() {
       const content = { parts: [{ text: '' }], role: 'model' };

@@ -1,11 +1,12 @@
 import { isObject, textOr } from '../../shared/json-shape.ts';
 import type { DecodeContext, StreamDecoder } from '../codec.ts';
-import type { ChatEvent, ChatReply, JsonRecord } from '../ir.ts';
+import type { ChatEvent, ChatReply, JsonRecord, TokenLogprob } from '../ir.ts';
 import { ReplyBuilder } from '../reply-builder.ts';
 import { blockReasonIn, type Candidate, candidatesIn, isThought } from './candidates.ts';
 import { argumentsText, foreign } from './decode-turns.ts';
 import { readFinish } from './finish.ts';
 import { citationsIn } from './grounding.ts';
+import { readLogprobs } from './logprobs.ts';
 import { meantCall } from './malformed-call.ts';
 import { decodeMedia } from './media.ts';
 import { readSignature } from './signature.ts';
@@ -91,7 +92,9 @@ export function streamDecoder(context: DecodeContext): StreamDecoder {
     growing.finishMessage = textOr(field(json, 'finishMessage')) ?? growing.finishMessage;
     const { content: _, ...fields } = json;
     growing.fields = { ...growing.fields, ...fields };
-    return parts.flatMap((one) => part(index, growing, one));
+    const events = parts.flatMap((one) => part(index, growing, one));
+    const logprobs = readLogprobs(field(json, 'logprobsResult'));
+    return logprobs ? withLogprobs(index, events, logprobs) : events;
   }
 
   /** What is said once of a candidate, when everything else is. */
@@ -144,6 +147,15 @@ export function streamDecoder(context: DecodeContext): StreamDecoder {
       return events;
     },
   };
+}
+
+/** The result covers the whole chunk: it stands with the first words of it. Tokens of calls alone have no place elsewhere. */
+function withLogprobs(choice: number, events: ChatEvent[], logprobs: readonly TokenLogprob[]): readonly ChatEvent[] {
+  const at = events.findIndex(({ type }) => type === 'text-delta');
+  const words = events[at];
+  if (words?.type === 'text-delta') events[at] = { ...words, logprobs };
+  else if (events.length === 0) events.push({ type: 'text-delta', choice, text: '', logprobs });
+  return events;
 }
 
 /** A whole reply is a stream of one chunk. */

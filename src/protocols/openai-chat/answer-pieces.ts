@@ -1,5 +1,6 @@
 import { dataUrl } from '../data-url.ts';
-import type { ChatRequest, Citation, ImagePart, Usage } from '../ir.ts';
+import type { ChatRequest, Citation, ImagePart, TokenLogprob, Usage } from '../ir.ts';
+import { writeLogprobs } from '../openai-logprobs.ts';
 import { extraContent } from './thought-signature.ts';
 
 /** What whole answers and streams write alike. */
@@ -27,6 +28,12 @@ export function annotation(citation: Citation, whole: { readonly start: number; 
     },
   };
 }
+
+/** Of the content of a message or of a chunk's delta. */
+export const logprobsBody = (logprobs: readonly TokenLogprob[]): object => ({
+  content: writeLogprobs(logprobs, () => null),
+  refusal: null,
+});
 
 export function usageBody(usage: Usage): object {
   const input = usage.inputTokens ?? 0;

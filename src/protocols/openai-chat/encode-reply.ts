@@ -1,7 +1,7 @@
 import { unwrapInput } from '../custom-tools.ts';
 import type { ReplyContext, Warned } from '../codec.ts';
 import type { AssistantPart, ChatReply, Choice, JsonRecord, ToolCallPart } from '../ir.ts';
-import { annotation, CallDialect, imageEntry, usageBody } from './answer-pieces.ts';
+import { annotation, CallDialect, imageEntry, logprobsBody, usageBody } from './answer-pieces.ts';
 import { finishWord } from './finish.ts';
 import { Losses } from './losses.ts';
 import { type Thought, ThoughtLists } from './reasoning-fields.ts';
@@ -20,7 +20,7 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): Warned<Jso
     choices: reply.choices.map(({ parts, finish }, index) => ({
       index,
       message: message({ parts, finish }, { dialect, showsThoughts, losses, seed: `${context.seed}${index}` }),
-      logprobs: null,
+      logprobs: logprobsOf(parts),
       finish_reason: finishWord(finish, parts.some(isCall), dialect.isLegacy),
     })),
     ...(reply.usage && { usage: usageBody(reply.usage) }),
@@ -57,6 +57,11 @@ function message({ parts }: Choice, writing: Writing): object {
     ...(audio?.source.kind === 'data' && { audio: sound(audio.source.data, text, writing.seed) }),
     ...extraContent(signed?.signature),
   };
+}
+
+function logprobsOf(parts: readonly AssistantPart[]): object | null {
+  const logprobs = parts.flatMap((part) => (part.type === 'text' && part.logprobs) || []);
+  return logprobs.length > 0 ? logprobsBody(logprobs) : null;
 }
 
 function annotationsOf(texts: readonly Extract<AssistantPart, { type: 'text' }>[]): readonly object[] {

@@ -1,6 +1,7 @@
 import { isObject, numberOr, objectsIn, textOr } from '../../shared/json-shape.ts';
 import type { DecodeContext, StreamDecoder } from '../codec.ts';
-import type { ChatEvent, Citation, JsonRecord } from '../ir.ts';
+import type { ChatEvent, Citation, JsonRecord, TokenLogprob } from '../ir.ts';
+import { readLogprobs } from '../openai-logprobs.ts';
 import { foreignPart, imagePart, thinkingText } from './decode-content.ts';
 import { finishOf } from './finish.ts';
 import { Losses } from './losses.ts';
@@ -70,6 +71,8 @@ class ChoiceDecoder {
   #plain = '';
   #hasCited = false;
   #raw: string | null = null;
+  /** Of the chunk's content. */
+  #logprobs: readonly TokenLogprob[] | null = null;
 
   constructor(index: number, context: DecodeContext) {
     this.#index = index;
@@ -78,7 +81,10 @@ class ChoiceDecoder {
 
   *push(choice: JsonRecord): Generator<ChatEvent> {
     const said = isObject(choice.delta) ? choice.delta : choice.message;
+    if (isObject(choice.logprobs)) this.#logprobs = readLogprobs(choice.logprobs.content);
     if (isObject(said)) yield* this.#message(said);
+    // Tokens of thoughts and calls, which some servers list too: there is no place for them elsewhere.
+    this.#logprobs = null;
     // Some hosts send a finish reason with every chunk: only the last one counts, when the stream has ended.
     this.#raw = textOr(choice.finish_reason) || this.#raw;
   }
@@ -180,9 +186,11 @@ class ChoiceDecoder {
   }
 
   *#text(text: string): Generator<ChatEvent> {
-    if (text === '') return;
+    const logprobs = this.#logprobs;
+    if (text === '' && !logprobs) return;
+    this.#logprobs = null;
     yield* this.#sign();
-    yield { type: 'text-delta', choice: this.#index, text };
+    yield { type: 'text-delta', choice: this.#index, text, ...(logprobs && { logprobs }) };
   }
 
   *#image(image: JsonRecord): Generator<ChatEvent> {

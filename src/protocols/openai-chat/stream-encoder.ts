@@ -1,7 +1,7 @@
 import { unwrapInput } from '../custom-tools.ts';
 import type { ReplyContext, StreamEncoder } from '../codec.ts';
 import type { ChatEvent, FinishReason, Usage } from '../ir.ts';
-import { annotation, CallDialect, imageEntry, usageBody } from './answer-pieces.ts';
+import { annotation, CallDialect, imageEntry, logprobsBody, usageBody } from './answer-pieces.ts';
 import { finishWord } from './finish.ts';
 import { ThoughtLists, type Thought } from './reasoning-fields.ts';
 import { extraContent } from './thought-signature.ts';
@@ -20,9 +20,9 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
     const { id, model, created } = head;
     return `data: ${JSON.stringify({ id, object: 'chat.completion.chunk', created, model, ...fields })}\n\n`;
   };
-  const written = (index: number, delta: object, finish: string | null) =>
+  const written = (index: number, delta: object, finish: string | null, logprobs: object | null = null) =>
     frame({
-      choices: [{ index, delta, logprobs: null, finish_reason: finish }],
+      choices: [{ index, delta, logprobs, finish_reason: finish }],
       // As OpenAI does where the last chunk will have it.
       ...(request.wantsUsage && { usage: null }),
     });
@@ -64,12 +64,13 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
           const opened = open(event.choice);
           const choice = choiceAt(event.choice);
           if (choice.isFinished) return opened;
+          const deltas = choice.deltas(event);
+          const logprobs = event.type === 'text-delta' && event.logprobs ? logprobsBody(event.logprobs) : null;
+          // The words are the last delta: what they put an end to stands before them.
+          const last = deltas.length - 1;
           return (
             opened +
-            choice
-              .deltas(event)
-              .map((delta) => written(event.choice, delta, null))
-              .join('')
+            deltas.map((delta, at) => written(event.choice, delta, null, at === last ? logprobs : null)).join('')
           );
         }
       }
@@ -133,7 +134,7 @@ class ChoiceEncoder {
   #delta(event: Exclude<ChoiceEvent, { type: 'finish' }>): readonly object[] {
     switch (event.type) {
       case 'text-delta':
-        if (event.text === '') return [];
+        if (event.text === '' && !event.logprobs) return [];
         this.#length += event.text.length;
         return [{ content: event.text }];
       case 'text-signature':

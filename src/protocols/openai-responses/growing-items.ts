@@ -13,7 +13,7 @@ type Place = { readonly events: EventSequence; readonly outputIndex: number; rea
 type TextContent = {
   readonly type: 'output_text';
   readonly annotations: JsonRecord[];
-  readonly logprobs: [];
+  readonly logprobs: JsonRecord[];
   text: string;
 };
 type RefusalContent = { readonly type: 'refusal'; refusal: string };
@@ -34,11 +34,18 @@ export class MessageItem {
     return added(this.#place, { ...this.#head('in_progress'), content: [] });
   }
 
-  text(delta: string): string {
+  text(delta: string, logprobs: readonly JsonRecord[] = []): string {
     const frames = this.#part('output_text');
     const part = this.#content.at(-1);
     if (part?.type === 'output_text') part.text += delta;
-    return delta === '' ? frames : frames + this.#frame('response.output_text.delta', { delta, logprobs: [] });
+    this.likely(logprobs);
+    return delta === '' ? frames : frames + this.#frame('response.output_text.delta', { delta, logprobs });
+  }
+
+  /** Log probabilities that come behind the last words: they stand where the text is told whole. */
+  likely(logprobs: readonly JsonRecord[]): void {
+    const part = this.#content.at(-1);
+    if (part?.type === 'output_text') for (const logprob of logprobs) part.logprobs.push(logprob);
   }
 
   refusal(delta: string): string {
@@ -68,7 +75,7 @@ export class MessageItem {
     if (!this.#isPartOpen || !part) return '';
     const done =
       part.type === 'output_text'
-        ? this.#frame('response.output_text.done', { text: part.text, logprobs: [] })
+        ? this.#frame('response.output_text.done', { text: part.text, logprobs: part.logprobs })
         : this.#frame('response.refusal.done', { refusal: part.refusal });
     const frames = done + this.#frame('response.content_part.done', { part: whole ?? part });
     this.#isPartOpen = false;

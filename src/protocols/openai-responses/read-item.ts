@@ -1,6 +1,7 @@
 import { objectsIn, textOr } from '../../shared/json-shape.ts';
 import { base64Source } from '../data-url.ts';
 import type { AssistantPart, JsonRecord, ReasoningPart, Signature, TextPart, ToolCallPart } from '../ir.ts';
+import { readLogprobs } from '../openai-logprobs.ts';
 import { citationOf } from './annotations.ts';
 import { foreignBesides } from './foreign-fields.ts';
 import { foreignPart } from './read-content.ts';
@@ -46,7 +47,13 @@ function messageParts(item: JsonRecord, { keepsIds }: ItemNames): readonly Assis
       case 'input_text':
       case 'text': {
         const citations = objectsIn(part.annotations).map(citationOf);
-        return { ...text(textOr(part.text) ?? ''), ...(citations.length > 0 && { citations }) };
+        // In a history they tell nobody anything.
+        const logprobs = keepsIds ? null : readLogprobs(part.logprobs);
+        return {
+          ...text(textOr(part.text) ?? ''),
+          ...(citations.length > 0 && { citations }),
+          ...(logprobs && { logprobs }),
+        };
       }
       case 'refusal':
         return { type: 'refusal', text: textOr(part.refusal) ?? '' };

@@ -1,6 +1,7 @@
 import { countOr, isObject, objectsIn, textOr } from '../../shared/json-shape.ts';
 import type { DecodeContext, StreamDecoder } from '../codec.ts';
 import type { ChatEvent, FinishReason, JsonRecord } from '../ir.ts';
+import { readLogprobs } from '../openai-logprobs.ts';
 import { replyEvents } from '../reply-events.ts';
 import { citationOf } from './annotations.ts';
 import { headOf, replyNames } from './decode-reply.ts';
@@ -16,6 +17,8 @@ type Heard = {
   /** The count of the call that it is; null while it is none, or not yet opened. */
   call: number | null;
   isClosed: boolean;
+  /** How many log probabilities came with the pieces of the text that is open. */
+  logprobs: number;
   annotations: number;
   /** Where its thoughts come from, and which paragraph: a summary and the full text are not both told. */
   thoughts: { readonly from: 'summary' | 'text'; readonly part: number } | null;
@@ -75,9 +78,20 @@ class Decoder implements StreamDecoder {
       case 'response.output_item.done':
         if (isObject(event.item)) yield* this.#readWhole(heard, event.item);
         return;
-      case 'response.output_text.delta':
-        yield* this.#say(heard, { type: 'text-delta', choice: CHOICE, text: delta });
+      case 'response.output_text.delta': {
+        const logprobs = readLogprobs(event.logprobs);
+        heard.logprobs += logprobs?.length ?? 0;
+        yield* this.#say(heard, { type: 'text-delta', choice: CHOICE, text: delta, ...(logprobs && { logprobs }) });
         return;
+      }
+      case 'response.output_text.done': {
+        // Some servers tell them here alone.
+        const logprobs = heard.isSaid ? readLogprobs(event.logprobs)?.slice(heard.logprobs) : null;
+        heard.logprobs = 0;
+        if (logprobs && logprobs.length > 0)
+          yield* this.#say(heard, { type: 'text-delta', choice: CHOICE, text: '', logprobs });
+        return;
+      }
       case 'response.refusal.delta':
         yield* this.#say(heard, { type: 'refusal-delta', choice: CHOICE, text: delta });
         return;
@@ -112,14 +126,21 @@ class Decoder implements StreamDecoder {
     const key = countOr(event.output_index) ?? textOr(event.item_id) ?? textOr(item.id);
     const known = this.#items.get(key);
     if (known) return known;
-    const fresh: Heard = { isSaid: false, call: null, isClosed: false, annotations: 0, thoughts: null };
+    const fresh: Heard = {
+      isSaid: false,
+      call: null,
+      isClosed: false,
+      logprobs: 0,
+      annotations: 0,
+      thoughts: null,
+    };
     // Events that are about no item leave none behind.
     if (key !== null) this.#items.set(key, fresh);
     return fresh;
   }
 
   *#say(heard: Heard, event: Extract<ChatEvent, { readonly text: string }>): Generator<ChatEvent> {
-    if (event.text === '') return;
+    if (event.text === '' && !(event.type === 'text-delta' && event.logprobs)) return;
     heard.isSaid = true;
     this.#isThinking = event.type === 'reasoning-delta';
     yield event;

@@ -9,6 +9,7 @@ import { statusOf } from './finish.ts';
 import { CallItem, type Closed, type ItemStatus, MessageItem, ReasoningItem, wholeItem } from './growing-items.ts';
 import { imageFormatOf } from './media-names.ts';
 import { type OwnName, ownNames } from './namespaces.ts';
+import { writeLogprobs } from '../openai-logprobs.ts';
 import { usageJson } from './usage.ts';
 import { UNSIGNED_PREFIX } from './unsigned.ts';
 
@@ -34,6 +35,8 @@ class ResponseEncoder implements StreamEncoder {
   readonly #output: (JsonRecord | undefined)[] = [];
   readonly #calls = new Map<number, OpenCall>();
   #message: MessageItem | null = null;
+  /** Log probabilities that came without words: they go with those that follow. */
+  #owed: JsonRecord[] = [];
   #reasoning: ReasoningItem | null = null;
   #head: JsonRecord | null = null;
   #finish: FinishReason | null = null;
@@ -111,7 +114,7 @@ class ResponseEncoder implements StreamEncoder {
   #say(event: Exclude<ChatEvent, { type: 'start' | 'usage' }>): string {
     switch (event.type) {
       case 'text-delta':
-        return event.text === '' ? '' : this.#inMessage((message) => message.text(event.text));
+        return this.#sayText(event);
       case 'refusal-delta':
         return event.text === '' ? '' : this.#inMessage((message) => message.refusal(event.text));
       case 'citation':
@@ -148,6 +151,19 @@ class ResponseEncoder implements StreamEncoder {
       default:
         return assertNever(event);
     }
+  }
+
+  #sayText({ text, logprobs }: Extract<ChatEvent, { type: 'text-delta' }>): string {
+    for (const one of logprobs ? writeLogprobs(logprobs, utf8) : []) this.#owed.push(one);
+    if (text === '') return '';
+    const owed = this.#takeOwed();
+    return this.#inMessage((message) => message.text(text, owed));
+  }
+
+  #takeOwed(): readonly JsonRecord[] {
+    const owed = this.#owed;
+    this.#owed = [];
+    return owed;
   }
 
   #place(prefix: string): { events: EventSequence; outputIndex: number; id: string } {
@@ -255,6 +271,8 @@ class ResponseEncoder implements StreamEncoder {
   #closeSpeech(status: ItemStatus): string {
     const message = this.#message;
     this.#message = null;
+    const owed = this.#takeOwed();
+    message?.likely(owed);
     const frames = message ? this.#keep(message.outputIndex, message.close(status)) : '';
     return frames + this.#closeReasoning(null);
   }
@@ -264,3 +282,6 @@ class ResponseEncoder implements StreamEncoder {
     return this.#closeSpeech(status) + calls;
   }
 }
+
+/** Bytes must be said here. */
+const utf8 = (token: string): readonly number[] => [...Buffer.from(token)];

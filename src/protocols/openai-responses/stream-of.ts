@@ -33,7 +33,7 @@ function itemFrames(events: EventSequence, outputIndex: number, item: JsonRecord
       for (const part of objectsIn(item.content)) {
         if (part.type === 'refusal') frames += message.refusal(textOr(part.refusal) ?? '');
         else if (part.type === 'output_text') {
-          frames += message.text(textOr(part.text) ?? '');
+          frames += message.text(textOr(part.text) ?? '', objectsIn(part.logprobs));
           for (const annotation of objectsIn(part.annotations)) frames += message.annotate(annotation);
         }
         frames += message.closePart(part);

@@ -188,6 +188,22 @@ describe('a stream', () => {
     ]);
   });
 
+  test('collected keeps the log probabilities of every chunk', () => {
+    const likely = (token: string) => ({
+      topCandidates: [{ candidates: [{ token, logProbability: -1 }] }],
+      chosenCandidates: [{ token, logProbability: -1 }],
+    });
+    const said = (token: string) => ({
+      candidates: [{ content: { parts: [{ text: token }] }, logprobsResult: likely(token) }],
+    });
+    const stream = [said('a'), said('b'), chunk([], 'STOP')].map((one) => `data: ${JSON.stringify(one)}\n\n`).join('');
+    const whole = JSON.parse(new TextDecoder().decode(gemini.collect(bytes(stream)) ?? undefined));
+    expect(whole.candidates[0].logprobsResult).toEqual({
+      topCandidates: [...likely('a').topCandidates, ...likely('b').topCandidates],
+      chosenCandidates: [...likely('a').chosenCandidates, ...likely('b').chosenCandidates],
+    });
+  });
+
   test('that is no whole answer cannot be collected', () => {
     expect(gemini.collect(bytes(recorded.slice(0, recorded.length / 2)))).toBeNull();
     expect(gemini.collect(bytes('data: {"error":{"code":500}}\n\n'))).toBeNull();

@@ -130,6 +130,21 @@ describe('a stream of Responses', () => {
     ]);
   });
 
+  test('brings the log probabilities that came with no piece of the text once', () => {
+    const place = { output_index: 0, content_index: 0 };
+    const token = (word: string) => ({ token: word, logprob: -1, top_logprobs: [] });
+    const events = heard(
+      streamOf(
+        { type: 'response.output_text.delta', ...place, delta: 'a', logprobs: [token('a')] },
+        { type: 'response.output_text.delta', ...place, delta: 'b' },
+        { type: 'response.output_text.done', ...place, text: 'ab', logprobs: [token('a'), token('b')] },
+        completed,
+      ),
+    );
+    const [part] = built(events).choices[0]?.parts ?? [];
+    expect(part).toMatchObject({ type: 'text', text: 'ab', logprobs: [{ token: 'a' }, { token: 'b' }] });
+  });
+
   test('without ids of calls gets some, each its own', () => {
     const item = { type: 'function_call', name: 'f', arguments: '{}' };
     const done = (at: number) => ({ type: 'response.output_item.done', output_index: at, item });

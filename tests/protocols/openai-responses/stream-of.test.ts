@@ -41,3 +41,12 @@ describe('a whole reply written as a stream', () => {
     expect(eventsOf(stream).at(-1)).toMatchObject({ response: { output: [{ id: 'item_0' }] } });
   });
 });
+
+test('a whole response tells the log probabilities of its text where a stream does', () => {
+  const logprobs = [{ token: 'a', logprob: -1, bytes: [97], top_logprobs: [] }];
+  const part = { type: 'output_text', text: 'a', annotations: [], logprobs };
+  const reply = { id: 'r', status: 'completed', output: [{ type: 'message', id: 'm', content: [part] }] };
+  const events = eventsOf(openAiResponses.streamOf(bytesOf(reply), true));
+  const told = (type: string) => events.find((event) => event.type === type)?.logprobs;
+  expect([told('response.output_text.delta'), told('response.output_text.done')]).toEqual([logprobs, logprobs]);
+});
