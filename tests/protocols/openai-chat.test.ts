@@ -241,3 +241,59 @@ test('a stream that nobody asked for becomes the answer that was', () => {
   });
   expect(openAiChat.collect(bytes('data: {"choices":[{"delta":{"content":"cut"}}]}\n\n'))).toBeNull();
 });
+
+test('what a stream says beside its text is collected too', () => {
+  const token = (word: string) => ({ token: word, logprob: -1, bytes: null, top_logprobs: [] });
+  const image = (url: string) => ({ type: 'image_url', image_url: { url } });
+  const deltas: readonly object[] = [
+    { delta: { role: 'assistant', content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }] } },
+    { delta: { reasoning_details: [{ type: 'reasoning.text', text: 'h', index: 0 }] } },
+    { delta: { reasoning_details: [{ type: 'reasoning.text', text: 'm', signature: 's', index: 0 }] } },
+    { delta: { content: 'a', images: [image('one')] }, logprobs: { content: [token('a')], refusal: null } },
+    { delta: { content: 'b', images: [image('two')] }, logprobs: { content: [token('b')], refusal: null } },
+    { delta: { tool_calls: [{ index: 0, id: 't', type: 'custom', custom: { name: 'f', input: 'x' } }] } },
+    { delta: { tool_calls: [{ index: 0, custom: { input: 'y' } }] } },
+    {
+      delta: {
+        tool_calls: [
+          {
+            index: 1,
+            id: 'u',
+            type: 'function',
+            function: { name: 'g', arguments: '{}' },
+            extra_content: { google: { thought_signature: 'sig' } },
+          },
+        ],
+      },
+    },
+    { delta: {}, finish_reason: 'tool_calls' },
+  ];
+  const stream = deltas.map((choice) => `data: ${JSON.stringify({ id: 'c', choices: [choice] })}\n\n`).join('');
+  const whole = JSON.parse(new TextDecoder().decode(openAiChat.collect(bytes(stream)) ?? bytes('null')));
+  expect(whole.choices).toEqual([
+    {
+      index: 0,
+      message: {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] },
+          { type: 'text', text: 'a' },
+          { type: 'text', text: 'b' },
+        ],
+        images: [image('one'), image('two')],
+        reasoning_details: [{ type: 'reasoning.text', text: 'hm', signature: 's', index: 0 }],
+        tool_calls: [
+          { id: 't', type: 'custom', custom: { name: 'f', input: 'xy' } },
+          {
+            id: 'u',
+            type: 'function',
+            function: { name: 'g', arguments: '{}' },
+            extra_content: { google: { thought_signature: 'sig' } },
+          },
+        ],
+      },
+      logprobs: { content: [token('a'), token('b')], refusal: null },
+      finish_reason: 'tool_calls',
+    },
+  ]);
+});

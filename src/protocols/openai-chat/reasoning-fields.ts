@@ -64,7 +64,7 @@ export class OpaqueReasoning {
 const ownSignature = (lists: Lists): Signature => ({ protocol: 'openai-chat', value: JSON.stringify(lists) });
 
 /** Streams send an entry in pieces: those of one kind and place that follow each other are one, until it is signed. */
-function addPiece(list: JsonRecord[], piece: JsonRecord): void {
+export function addPiece(list: JsonRecord[], piece: JsonRecord): void {
   const last = list.at(-1);
   const field = ['text', 'summary', 'thinking'].find((name) => typeof piece[name] === 'string');
   const isSame = last && last.type === piece.type && (piece.index === undefined || last.index === piece.index);
