@@ -6,7 +6,7 @@ import { engineEvent, finishedEvent, isoTime, usageRows } from './app/memory-row
 import { openHistory, publicCopy, readSnapshots } from './app/open-history.ts';
 import { isVendor, priceOverrides } from './app/pricing.ts';
 import { type ProviderPlan, planOf, poolCredentials, runtimeOf } from './app/runtimes.ts';
-import { keptKeys, limitedClients, serverSettings } from './app/server-settings.ts';
+import { keptKeys, limitsByClient, serverSettings } from './app/server-settings.ts';
 import { startDemo } from './app/start-demo.ts';
 import { watchOtherWriters } from './app/watch-other-writers.ts';
 import { accountSettings, usesEnvironment } from './config/account-settings.ts';
@@ -193,7 +193,7 @@ export async function createApp(sources: AppSources): Promise<App> {
     const prices = priceOverrides(loaded.config.pricing.overrides);
     const aliases = aliasesOf(loaded.config.aliases);
     // Last: a config that is refused above must not make a client's counts be forgotten.
-    budgets.configure(limitedClients(settings.clientKeys), clock.now());
+    budgets.configure(limitsByClient(settings.clientKeys), clock.now());
     return { settings, plans, runtimes, aliases, prices, found: credentials.found, notes: credentials.notes };
   }
 

@@ -1,4 +1,5 @@
 import type { LoadedConfig } from '../config/load.ts';
+import type { ClientLimits } from '../gateway/client-limits.ts';
 import type { Log } from '../observe/log.ts';
 import { adminToken } from '../server/admin-token.ts';
 import { clientKey, defaultClientKey } from '../server/client-keys.ts';
@@ -47,8 +48,10 @@ export function serverSettings({ config }: LoadedConfig, keys: Keys, host: strin
   };
 }
 
-/** The names that limits hold for. */
-export function limitedClients(keys: ServerSettings['clientKeys']): ReadonlySet<string> {
-  if (keys === 'open') return new Set();
-  return new Set(keys.flatMap(({ name, limits }) => (name !== null && limits ? [name] : [])));
+/** The limits of those that have some, by name. */
+export function limitsByClient(keys: ServerSettings['clientKeys']): ReadonlyMap<string, ClientLimits> {
+  const limited = new Map<string, ClientLimits>();
+  if (keys === 'open') return limited;
+  for (const { name, limits } of keys) if (name !== null && limits) limited.set(name, limits);
+  return limited;
 }

@@ -5,6 +5,7 @@ import { assertNever } from '../shared/assert-never.ts';
 import { isObject } from '../shared/json-shape.ts';
 import type { ClientLimits } from './client-limits.ts';
 import type { Client } from './gateway.ts';
+import type { ClientReport, WindowReport } from './operations.ts';
 import { Period } from './period.ts';
 
 /**
@@ -49,6 +50,7 @@ export type BudgetSources = {
 export class ClientBudgets {
   readonly #sources: BudgetSources;
   readonly #accounts = new Map<string, Account>();
+  #limits: ReadonlyMap<string, ClientLimits> = new Map();
   #restored: Readonly<Record<string, unknown>>;
   #hasChanged = false;
 
@@ -86,12 +88,21 @@ export class ClientBudgets {
     return Object.fromEntries([...this.#accounts].map(([name, account]) => [name, account.snapshot(now)]));
   }
 
-  /** The clients that have limits from now on. Others are forgotten, so that names do not pile up. */
-  configure(names: ReadonlySet<string>, now: number): void {
-    for (const name of this.#accounts.keys()) if (!names.has(name)) this.#accounts.delete(name);
+  /** The clients that have limits from now on, by name. Others are forgotten, so that names do not pile up. */
+  configure(limits: ReadonlyMap<string, ClientLimits>, now: number): void {
+    this.#limits = limits;
+    for (const name of this.#accounts.keys()) if (!limits.has(name)) this.#accounts.delete(name);
     // The past is read now rather than while a request waits.
-    for (const name of names) this.#accountOf(name, now);
+    for (const name of limits.keys()) this.#accountOf(name, now);
     this.#restored = {};
+  }
+
+  /** What is left, in the order of the config. What requests under way have reserved counts as used. */
+  reports(now: number): readonly ClientReport[] {
+    return [...this.#limits].map(([name, limits]) => ({
+      name,
+      windows: this.#accountOf(name, now).reports(limits, now),
+    }));
   }
 
   #accountOf(name: string, now: number): Account {
@@ -110,8 +121,22 @@ export class ClientBudgets {
   }
 }
 
-/** Of a US dollar; of requests and tokens there is no less than one. */
+/**
+ * Of a US dollar; of requests and tokens there is no less than one. What is smaller is a rounding error of sums, and
+ * neither fills a limit nor leaves something of it.
+ */
 const SMALLEST_AMOUNT = 1e-9;
+
+/** One of the limits that a client may have, and what counts for it. */
+type AccountWindow = {
+  readonly limit: keyof ClientLimits;
+  /** As the config calls it. */
+  readonly name: string;
+  /** As the client is told. */
+  readonly words: string;
+  readonly unit: 'requests' | 'tokens' | 'usd';
+  readonly use: MinuteWindow | Period;
+};
 
 type Limited = { readonly kind: 'full'; readonly limit: string; readonly until: number };
 
@@ -121,35 +146,49 @@ class Account {
   readonly #dayRequests: Period;
   readonly #dayUsd: Period;
   readonly #monthUsd: Period;
+  readonly #windows: readonly AccountWindow[];
 
   constructor(reset: () => DailyReset) {
     const endOfDay = (now: number) => nextReset(now, reset());
     this.#dayRequests = new Period(endOfDay);
     this.#dayUsd = new Period(endOfDay);
     this.#monthUsd = new Period((now) => nextMonth(now, reset()));
+    this.#windows = [
+      { limit: 'requestsPerMinute', name: 'rpm', words: 'requests per minute', unit: 'requests', use: this.#requests },
+      { limit: 'tokensPerMinute', name: 'tpm', words: 'tokens per minute', unit: 'tokens', use: this.#tokens },
+      { limit: 'requestsPerDay', name: 'rpd', words: 'requests per day', unit: 'requests', use: this.#dayRequests },
+      { limit: 'usdPerDay', name: 'usd_per_day', words: 'USD per day', unit: 'usd', use: this.#dayUsd },
+      { limit: 'usdPerMonth', name: 'usd_per_month', words: 'USD per month', unit: 'usd', use: this.#monthUsd },
+    ];
   }
 
   /** Which limit is in the way longest. What is larger than a whole limit has room when nothing else was used. */
   roomFor(limits: ClientLimits, wish: ClientWish, now: number): Limited | { readonly kind: 'room' } {
-    const usd = wish.usd ?? 0;
-    const windows = [
-      [limits.requestsPerMinute, 'requests per minute', this.#requests, 1],
-      [limits.tokensPerMinute, 'tokens per minute', this.#tokens, wish.tokens],
-      [limits.requestsPerDay, 'requests per day', this.#dayRequests, 1],
-      [limits.usdPerDay, 'USD per day', this.#dayUsd, usd],
-      [limits.usdPerMonth, 'USD per month', this.#monthUsd, usd],
-    ] as const;
     let longest: Limited | null = null;
-    for (const [limit, name, window, amount] of windows) {
+    for (const { limit: field, words, unit, use } of this.#windows) {
+      const limit = limits[field];
       if (limit === null) continue;
-      const used = window.used(now);
+      const amount = unit === 'requests' ? 1 : unit === 'tokens' ? wish.tokens : (wish.usd ?? 0);
+      const used = use.used(now);
       // Used up is used up, also for a request of which no price is known.
-      if (used < limit && used + amount <= Math.max(limit, amount)) continue;
+      const isUsedUp = used > limit - SMALLEST_AMOUNT;
+      if (!isUsedUp && used + amount < Math.max(limit, amount) + SMALLEST_AMOUNT) continue;
       const most = Math.max(0, limit - Math.max(amount, SMALLEST_AMOUNT));
-      const until = window.downTo(most, now);
-      if (!longest || until > longest.until) longest = { kind: 'full', limit: `${limit} ${name}`, until };
+      const until = use.downTo(most, now);
+      if (!longest || until > longest.until) longest = { kind: 'full', limit: `${limit} ${words}`, until };
     }
     return longest ?? { kind: 'room' };
+  }
+
+  reports(limits: ClientLimits, now: number): readonly WindowReport[] {
+    return this.#windows.flatMap(({ limit: field, name, unit, use }): WindowReport[] => {
+      const limit = limits[field];
+      if (limit === null) return [];
+      const used = withoutNoise(use.used(now));
+      const remaining = withoutNoise(Math.max(0, limit - used));
+      const resetAt = used === 0 ? null : new Date(use.downTo(0, now)).toISOString();
+      return [{ scope: 'key', name, unit, used, limit, remaining, reset_at: resetAt, source: 'config' }];
+    });
   }
 
   reserve(wish: ClientWish, now: number): ClientReservation {
@@ -228,7 +267,11 @@ function overLimit(name: string, { limit, until }: Limited, now: number): Proble
   };
 }
 
-const MAX_WAIT_MS = 31 * 24 * 60 * MINUTE_MS;
+/** Longer than any month, also one in which a clock is set back. */
+const MAX_WAIT_MS = 32 * 24 * 60 * MINUTE_MS;
+
+/** Sums of dollars without what rounding leaves behind. */
+const withoutNoise = (amount: number) => Number(amount.toFixed(9));
 
 /** The last reset of a first day of a month. */
 function startOfMonth(now: number, reset: DailyReset): number {

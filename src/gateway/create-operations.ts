@@ -182,6 +182,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         today: { since: new Date(since).toISOString(), ...used.provider.total },
         providers,
         keys,
+        clients: deps.gatewayDeps.budgets?.reports(deps.gatewayDeps.clock.now()) ?? [],
       };
     },
 

@@ -60,11 +60,12 @@ export type AccountReport = {
 
 /** How much of a limit is used, as JSON. */
 export type WindowReport = {
-  /** `key`, `group:NAME` or `model:NAME`. */
+  /** `key`, `group:NAME` or `model:NAME`; of a client always `key`. */
   readonly scope: string;
-  /** `rpm`, `tpm`, `rpd`, `tpd`, or what the provider's own window is called: `day`, `5h`. */
+  /** As the config calls it (`rpm`, `usd_per_day`), or what the provider's own window is called: `day`, `5h`. */
   readonly name: string;
-  readonly unit: 'requests' | 'tokens' | 'credits' | 'percent';
+  /** `usd`: of clients alone. */
+  readonly unit: 'requests' | 'tokens' | 'credits' | 'percent' | 'usd';
   readonly used: number;
   /** Null: nobody has said how much there is. */
   readonly limit: number | null;
@@ -73,6 +74,13 @@ export type WindowReport = {
   readonly reset_at: string | null;
   /** The user's own limit, one read from the provider's headers, or one that it told when it was asked. */
   readonly source: 'config' | 'learned' | 'polled';
+};
+
+/** A client key that has limits. */
+export type ClientReport = {
+  readonly name: string;
+  /** One for each of its limits. */
+  readonly windows: readonly WindowReport[];
 };
 
 /** A cap of the config on one credential, and how much of it is used. */
@@ -216,6 +224,8 @@ export type StatusReport = {
   readonly today: UsageTotals & { readonly since: string };
   readonly providers: readonly ProviderReport[];
   readonly keys: readonly CredentialReport[];
+  /** Those that have limits. */
+  readonly clients: readonly ClientReport[];
 };
 
 export type ProviderReport = ProviderView & {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { ClientBudgets, type ClientReservation, type ClientWish } from '../../src/gateway/client-budgets.ts';
 import type { ClientLimits } from '../../src/gateway/client-limits.ts';
 import type { Client } from '../../src/gateway/gateway.ts';
+import type { WindowReport } from '../../src/gateway/operations.ts';
 import type { Problem } from '../../src/protocols/problem.ts';
 
 const MINUTE = 60_000;
@@ -22,6 +23,9 @@ const clientWith = (limits: Partial<ClientLimits>, name = 'laptop'): Client => (
   models: [],
   limits: { ...NONE, ...limits },
 });
+
+const limitsOf = (...clients: readonly Client[]) =>
+  new Map(clients.flatMap(({ name, limits }) => (name !== null && limits ? [[name, limits] as const] : [])));
 
 function budgets(more: { restored?: unknown; past?: { requests: number; usd: number }; timezone?: string } = {}) {
   const asked: { name: string; since: number }[] = [];
@@ -125,6 +129,136 @@ describe('a limit', () => {
     granted(made.reserve(client, ONE, NOON));
     expect(refused(made.reserve(client, ONE, NOON)).retryAfterMs).toBe(3 * HOUR);
   });
+
+  test('of a month in which the clock is set back lasts an hour longer', () => {
+    const { made } = budgets({ timezone: 'Europe/Berlin' });
+    const client = clientWith({ usdPerMonth: 1 });
+    const october = Date.UTC(2026, 8, 30, 22);
+    granted(made.reserve(client, wish(1, 1), october));
+    expect(refused(made.reserve(client, ONE, october)).retryAfterMs).toBe((31 * 24 + 1) * HOUR);
+  });
+
+  test('in USD is neither passed nor waited for in vain where ten times 0.03 are more than 0.3', () => {
+    const { made } = budgets();
+    const client = clientWith({ usdPerDay: 0.3 });
+    const each = wish(1, 0.03);
+    let served = 0;
+    let outcome = made.reserve(client, each, NOON);
+    for (; outcome === null || !('kind' in outcome); outcome = made.reserve(client, each, NOON)) served++;
+    expect(served).toBe(10);
+    expect(outcome.retryAfterMs).toBe(12 * HOUR);
+  });
+
+  test('in USD is used up by ten times 0.1 of 1, which are less', () => {
+    const { made } = budgets();
+    const client = clientWith({ usdPerDay: 1 });
+    for (let i = 0; i < 10; i++) granted(made.reserve(client, wish(1, 0.1), NOON));
+    refused(made.reserve(client, wish(1, null), NOON));
+  });
+});
+
+describe('what is left', () => {
+  const all = clientWith({
+    requestsPerMinute: 3,
+    tokensPerMinute: 100,
+    requestsPerDay: 5,
+    usdPerDay: 1,
+    usdPerMonth: 2,
+  });
+  const window = (
+    name: string,
+    unit: WindowReport['unit'],
+    used: number,
+    limit: number,
+    left: number,
+    resetAt: number | null,
+  ): WindowReport => ({
+    scope: 'key',
+    name,
+    unit,
+    used,
+    limit,
+    remaining: left,
+    reset_at: resetAt === null ? null : new Date(resetAt).toISOString(),
+    source: 'config',
+  });
+
+  test('is told for each limit, with the moment at which nothing of it is used any more', () => {
+    const { made } = budgets();
+    made.configure(limitsOf(all, clientWith({ requestsPerMinute: 7 }, 'phone')), NOON);
+    granted(made.reserve(all, wish(20, 0.1), NOON));
+    granted(made.reserve(all, wish(50, 0.2), NOON + 1000));
+    const [midnight, month] = [Date.UTC(2026, 0, 16), Date.UTC(2026, 1, 1)];
+    expect(made.reports(NOON + 2000)).toEqual([
+      {
+        name: 'laptop',
+        windows: [
+          window('rpm', 'requests', 2, 3, 1, NOON + 1000 + MINUTE),
+          window('tpm', 'tokens', 70, 100, 30, NOON + 1000 + MINUTE),
+          window('rpd', 'requests', 2, 5, 3, midnight),
+          window('usd_per_day', 'usd', 0.3, 1, 0.7, midnight),
+          window('usd_per_month', 'usd', 0.3, 2, 1.7, month),
+        ],
+      },
+      { name: 'phone', windows: [window('rpm', 'requests', 0, 7, 7, null)] },
+    ]);
+  });
+
+  test('of a minute comes back with each request that is a minute old, of a day with the day', () => {
+    const { made } = budgets();
+    made.configure(limitsOf(all), NOON);
+    const left = (now: number) => made.reports(now)[0]?.windows.map(({ name, remaining }) => `${name} ${remaining}`);
+    for (let i = 0; i < 3; i++)
+      granted(made.reserve(all, wish(10, 0.5), NOON + i * 1000)).end(
+        { kind: 'known', tokens: 4, usd: 0.25 },
+        NOON + i * 1000,
+      );
+    expect(left(NOON + 2000)).toEqual(['rpm 0', 'tpm 88', 'rpd 2', 'usd_per_day 0.25', 'usd_per_month 1.25']);
+    expect(left(NOON + MINUTE)).toEqual(['rpm 1', 'tpm 92', 'rpd 2', 'usd_per_day 0.25', 'usd_per_month 1.25']);
+    expect(left(NOON + MINUTE + 2000)).toEqual(['rpm 3', 'tpm 100', 'rpd 2', 'usd_per_day 0.25', 'usd_per_month 1.25']);
+    expect(left(NOON + 12 * HOUR)).toEqual(['rpm 3', 'tpm 100', 'rpd 5', 'usd_per_day 1', 'usd_per_month 1.25']);
+  });
+
+  test('is never less than nothing, and goes by the limits of the config as it is now', () => {
+    const { made } = budgets();
+    granted(made.reserve(all, wish(10), NOON)).end({ kind: 'known', tokens: 5000, usd: null }, NOON);
+    made.configure(limitsOf(clientWith({ tokensPerMinute: 200 })), NOON);
+    expect(made.reports(NOON)[0]?.windows).toEqual([window('tpm', 'tokens', 5000, 200, 0, NOON + MINUTE)]);
+    made.configure(new Map(), NOON);
+    expect(made.reports(NOON)).toEqual([]);
+  });
+});
+
+test('the wait that is told is the shortest one, whatever limits there are and whatever was used', () => {
+  const count = fc.option(fc.integer({ min: 1, max: 9 }), { nil: null });
+  // Sums of these are rarely what they are on paper.
+  const cents = fc.option(fc.integer({ min: 1, max: 60 }), { nil: null });
+  const limits = fc.record({ rpm: count, tpm: count, rpd: count, day: cents, month: cents });
+  const step = fc.record({ tokens: fc.nat(12), cents: fc.nat(30), later: fc.nat(40_000) });
+  fc.assert(
+    fc.property(limits, fc.array(step, { minLength: 1, maxLength: 12 }), ({ rpm, tpm, rpd, day, month }, steps) => {
+      const { made } = budgets();
+      const limited = clientWith({
+        requestsPerMinute: rpm,
+        tokensPerMinute: tpm,
+        requestsPerDay: rpd,
+        usdPerDay: day === null ? null : day / 100,
+        usdPerMonth: month === null ? null : month / 100,
+      });
+      let now = NOON;
+      for (const { tokens, cents: cost, later } of steps) {
+        now += later;
+        const asked = wish(tokens, cost / 100);
+        const outcome = made.reserve(limited, asked, now);
+        if (outcome === null || !('kind' in outcome)) continue;
+        const free = now + (outcome.retryAfterMs ?? 0);
+        refused(made.reserve(limited, asked, free - 1));
+        granted(made.reserve(limited, asked, free));
+        return;
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 describe('what was really used', () => {
@@ -209,7 +343,7 @@ describe('a restart', () => {
     const before = budgets().made;
     for (let i = 0; i < 2; i++) granted(before.reserve(client, wish(5, 4), NOON));
     const { made, asked } = budgets({ restored: JSON.parse(JSON.stringify(before.snapshot(NOON))) });
-    made.configure(new Set(['laptop']), NOON + 1);
+    made.configure(limitsOf(client), NOON + 1);
     expect(asked).toEqual([]);
     expect(refused(made.reserve(client, wish(5, 1), NOON + 1)).message).toContain('per minute');
     expect(refused(made.reserve(client, wish(5, 4), NOON + MINUTE)).message).toContain('USD per month');
@@ -219,7 +353,7 @@ describe('a restart', () => {
 
   test('without a snapshot begins with what the use table says since the day and the month began', () => {
     const { made, asked } = budgets({ past: { requests: 3, usd: 9 } });
-    made.configure(new Set(['laptop']), NOON);
+    made.configure(limitsOf(client), NOON);
     expect(asked.map(({ name, since }) => [name, new Date(since).toISOString()])).toEqual([
       ['laptop', '2026-01-15T00:00:00.000Z'],
       ['laptop', '2026-01-01T00:00:00.000Z'],
@@ -231,7 +365,7 @@ describe('a restart', () => {
     const before = budgets().made;
     for (let i = 0; i < 2; i++) granted(before.reserve(client, wish(5, 5), NOON));
     const { made } = budgets({ restored: before.snapshot(NOON) });
-    made.configure(new Set(['laptop']), NOON + 24 * HOUR);
+    made.configure(limitsOf(client), NOON + 24 * HOUR);
     expect(refused(made.reserve(client, wish(5, 1), NOON + 24 * HOUR)).message).toContain('USD per month');
   });
 
@@ -255,6 +389,6 @@ test('a change is told once, for the database', () => {
 test('a client that is no longer limited is forgotten', () => {
   const { made } = budgets();
   granted(made.reserve(clientWith({ requestsPerMinute: 1 }), ONE, NOON));
-  made.configure(new Set(), NOON);
+  made.configure(new Map(), NOON);
   expect(made.snapshot(NOON)).toEqual({});
 });

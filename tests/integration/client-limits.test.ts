@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { StatusReport } from '../../src/gateway/operations.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectError, expectRetryAfter } from '../support/expect-error.ts';
 import { LeapingClock } from '../support/leaping-clock.ts';
@@ -87,6 +88,67 @@ describe('a client over its requests per minute', () => {
     await using rotator = await startRotator({ upstream, keys: ['one'], ...limited({ rpm: 1 }) });
     expect((await rotator.chat()).status).toBe(400);
     await isRefused(await rotator.chat());
+  });
+});
+
+describe('what is left of the limits', () => {
+  const left = async (rotator: Rotator) => ((await (await rotator.admin('status')).json()) as StatusReport).clients;
+
+  test('is told to the operator: used up by a burst, and there again when its time has come', async () => {
+    await using upstream = await startUpstream({ answer: () => withUsage(100) });
+    const clock = new LeapingClock();
+    const client_keys = [
+      { name: 'free', key: 'sk-rotator-free' },
+      { name: 'test', key: clientKey, limits: { rpm: 3, tpm: '20k', rpd: 10, usd_per_day: 1000, usd_per_month: 2000 } },
+    ];
+    await using rotator = await startRotator({ upstream, keys: ['one'], clock, ...priced, server: { client_keys } });
+    const midnight = '2026-01-16T00:00:00.000Z';
+    expect(await left(rotator)).toMatchObject([
+      { name: 'test', windows: Array.from({ length: 5 }, () => ({ used: 0, reset_at: null })) },
+    ]);
+    const responses = await Promise.all(Array.from({ length: 5 }, () => rotator.chat({ max_tokens: 10 })));
+    const waits = responses.filter(({ status }) => status === 429).map((response) => expectRetryAfter(response));
+    expect(waits).toHaveLength(2);
+    const minute = expect.stringMatching(/^2026-01-15T12:01:/);
+    const about = { scope: 'key', source: 'config' } as const;
+    await eventually('all are over', async () => (await logged(rotator)).length === 5);
+    expect(await left(rotator)).toEqual([
+      {
+        name: 'test',
+        windows: [
+          { ...about, name: 'rpm', unit: 'requests', used: 3, limit: 3, remaining: 0, reset_at: minute },
+          { ...about, name: 'tpm', unit: 'tokens', used: 300, limit: 20_000, remaining: 19_700, reset_at: minute },
+          { ...about, name: 'rpd', unit: 'requests', used: 3, limit: 10, remaining: 7, reset_at: midnight },
+          { ...about, name: 'usd_per_day', unit: 'usd', used: 300, limit: 1000, remaining: 700, reset_at: midnight },
+          {
+            ...about,
+            name: 'usd_per_month',
+            unit: 'usd',
+            used: 300,
+            limit: 2000,
+            remaining: 1700,
+            reset_at: '2026-02-01T00:00:00.000Z',
+          },
+        ],
+      },
+    ]);
+    clock.leap(Math.max(...waits) * SECOND);
+    const remaining = async () => (await left(rotator))[0]?.windows.map((window) => window.remaining);
+    expect(await remaining()).toEqual([3, 20_000, 7, 700, 1700]);
+    expect((await rotator.chat({ max_tokens: 10 })).status).toBe(200);
+    clock.leap(12 * 60 * MINUTE);
+    expect(await remaining()).toEqual([3, 20_000, 10, 1000, 1600]);
+  });
+
+  test('is told of those that a reload gives limits, with what they had used before', async () => {
+    await using upstream = await startUpstream({ answer: () => answer('ok') });
+    await using rotator = await startRotator({ upstream, keys: ['one'] });
+    await rotator.chat();
+    expect(await left(rotator)).toEqual([]);
+    rotator.apply({ upstream, keys: ['one'], ...limited({ rpd: 3 }) });
+    expect(await left(rotator)).toMatchObject([{ name: 'test', windows: [{ name: 'rpd', used: 1, remaining: 2 }] }]);
+    rotator.apply({ upstream, keys: ['one'] });
+    expect(await left(rotator)).toEqual([]);
   });
 });
 

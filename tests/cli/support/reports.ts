@@ -1,5 +1,6 @@
 import type {
   BlockView,
+  ClientReport,
   CredentialReport,
   ProviderReport,
   StatusReport,
@@ -104,4 +105,26 @@ export const freeTier: StatusReport = {
     }),
     key('gemini-5e6f708192', { state: 'disabled', enabled: false }),
   ],
+  clients: [],
 };
+
+/** Two applications: one within its limits, one that has used up its minute. */
+export const limitedClients: readonly ClientReport[] = [
+  {
+    name: 'laptop',
+    windows: [
+      { ...minute(57, 60), source: 'config' },
+      {
+        scope: 'key',
+        name: 'usd_per_day',
+        unit: 'usd',
+        used: 4.2,
+        limit: 5,
+        remaining: 0.8,
+        reset_at: at(9 * HOUR),
+        source: 'config',
+      },
+    ],
+  },
+  { name: 'ci', windows: [{ ...minute(0, 1), source: 'config' }] },
+];
