@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { Env } from '../config/environment.ts';
+import type { ClientReport, WindowReport } from '../gateway/operations.ts';
 
 /** One row of `clients list --json`. */
 export type ClientEntry = {
@@ -12,6 +13,8 @@ export type ClientEntry = {
   readonly models: readonly string[];
   /** Null: no limit. */
   readonly limits: Limits;
+  /** How much of each limit is used, as the running server says; null: there are limits, and no server says it. */
+  readonly windows: readonly WindowReport[] | null;
 };
 
 type Limits = Exclude<Config['server']['client_keys'], 'none' | null>[number]['limits'];
@@ -33,7 +36,9 @@ export async function clientEntries(
   if (keys === null) {
     const key = given || stateKey;
     if (!key) return [];
-    return [{ name: 'default', id: idOf(key), source: given ? 'env' : 'state', models: [], limits: UNLIMITED }];
+    return [
+      { name: 'default', id: idOf(key), source: given ? 'env' : 'state', models: [], limits: UNLIMITED, windows: [] },
+    ];
   }
   return keys.map(({ name, key, models, limits }) => ({
     name: name ?? 'default',
@@ -42,5 +47,17 @@ export async function clientEntries(
     source: (name ?? 'default') === 'default' && given && idOf(key.reveal()) === idOf(given) ? 'env' : 'config',
     models,
     limits,
+    windows: isLimited(limits) ? null : [],
   }));
 }
+
+/** With what a server says of the clients that have limits; null: none does. */
+export function withUse(
+  entries: readonly ClientEntry[],
+  running: readonly ClientReport[] | null,
+): readonly ClientEntry[] {
+  const byName = new Map(running?.map(({ name, windows }) => [name, windows]));
+  return entries.map((entry) => ({ ...entry, windows: byName.get(entry.name) ?? entry.windows }));
+}
+
+export const isLimited = (limits: Limits) => Object.values(limits).some((limit) => limit !== null);

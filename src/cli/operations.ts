@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { App } from '../app.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { StatusReport } from '../gateway/operations.ts';
 import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { Secret } from '../shared/secret.ts';
 import type { Context } from './context.ts';
@@ -35,6 +36,15 @@ export async function withOperations<Result>(
     }
   }
   return await withLocalApp(context, place, needs, (app) => use(app.operations, place, null));
+}
+
+/** The status of the server that runs on this state directory; null when none does. */
+export async function serverStatus(context: Context, place: Place): Promise<StatusReport | null> {
+  const endpoint = await findEndpoint(context, place);
+  if (!endpoint) return null;
+  const operations = remoteOperations(endpoint);
+  await tellOtherConfig(context, place, endpoint.url, operations);
+  return await operations.status();
 }
 
 /**

@@ -58,7 +58,11 @@ export function remoteOperations(endpoint: Endpoint): ServerOperations {
       if (reply.status === 404) return await unknownModel(reply, model);
       return await read<RouteReport>(await succeeded(reply, endpoint));
     },
-    status: async () => read<StatusReport>(await succeeded(await call('GET', '/admin/status'), endpoint)),
+    // A server that was started before the program was replaced by a newer one may not know all of it.
+    status: async () => ({
+      ...OLDER_STATUS,
+      ...(await read<StatusReport>(await succeeded(await call('GET', '/admin/status'), endpoint))),
+    }),
     usage: async ({ by, since }) => {
       const query = new URLSearchParams({ by, since: new Date(since).toISOString() });
       return read<UsageReport>(await succeeded(await call('GET', `/admin/usage?${query}`), endpoint));
@@ -80,6 +84,8 @@ export function remoteOperations(endpoint: Endpoint): ServerOperations {
     },
   };
 }
+
+const OLDER_STATUS = { clients: [] };
 
 /** Comes each time when something has happened at the server, and ends when the server does. */
 export async function* serverEvents(endpoint: Endpoint, signal: AbortSignal): AsyncGenerator<void> {

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { statSync } from 'node:fs';
+import type { StatusReport } from '../../src/gateway/operations.ts';
 import { Home } from './support/home.ts';
+import { freeTier, limitedClients } from './support/reports.ts';
+import { serveReports } from './support/served-reports.ts';
 
 let home: Home;
 
@@ -35,6 +38,7 @@ describe('clients add', () => {
         source: 'config',
         models: [],
         limits: { rpm: null, tpm: null, rpd: null, usd_per_day: null, usd_per_month: null },
+        windows: [],
       },
     ]);
   });
@@ -83,6 +87,66 @@ describe('clients add', () => {
     expect(outcome.stderr).toContain(`the key in ${home.stateDir}/client-key is no longer accepted`);
     const second = await home.run(['clients', 'add', 'phone']);
     expect(second.stderr).not.toContain('no longer accepted');
+  });
+});
+
+describe('clients list', () => {
+  beforeEach(() => {
+    home.config(`server:
+  client_keys:
+    - { name: laptop, key: sk-rotator-laptop, limits: { rpm: 60, usd_per_day: 5 } }
+    - { name: ci, key: sk-rotator-ci, limits: { rpm: 1 }, models: ["groq/*"] }
+    - { name: new, key: sk-rotator-new, limits: { rpd: 9 } }
+    - { name: free, key: sk-rotator-free }
+`);
+  });
+
+  const now = () => ({ ...freeTier, clients: limitedClients });
+  const windows = async () => {
+    const outcome = await home.run(['clients', 'list', '--json']);
+    expect(outcome.exitCode).toBe(0);
+    return (home.json(outcome) as { windows: unknown }[]).map((entry) => entry.windows);
+  };
+
+  test('says of a running server what is left of each limit', async () => {
+    using _ = await serveReports(home, { status: async () => now() });
+    const { exitCode, stdout, stderr } = await home.run(['clients', 'list']);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout.replaceAll(/[0-9a-f]{16}/g, 'f'.repeat(16))).toBe(`\
+NAME    ID                SOURCE  LIMIT     LEFT         FULL IN  MODELS
+laptop  ffffffffffffffff  config  60 rpm    57 (95 %)             all
+                                  $5 a day  $0.8 (16 %)
+ci      ffffffffffffffff  config  1 rpm     0 (0 %)               groq/*
+new     ffffffffffffffff  config  9 rpd     –                     all
+free    ffffffffffffffff  config  none                            all
+`);
+    expect(await windows()).toEqual([limitedClients[0]?.windows, limitedClients[1]?.windows, null, []]);
+  });
+
+  test('shows the limits alone without one, and says so', async () => {
+    const { exitCode, stdout, stderr } = await home.run(['clients', 'list']);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: 'no server runs: how much of the limits is left is not known\n',
+    });
+    expect(stdout).toMatch(/^NAME +ID +SOURCE +LIMITS +MODELS\nlaptop +\w{16} +config +60 rpm, \$5 a day +all\n/);
+    expect(await windows()).toEqual([null, null, null, []]);
+  });
+
+  test('shows the limits alone where the server does not let itself be asked', async () => {
+    using _ = await serveReports(home, { status: async () => now() });
+    home.write('.local/state/rotator/admin-token', 'another');
+    const { exitCode, stdout, stderr } = await home.run(['clients', 'list']);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/^warning: how much of the limits is left is not known: .* refused the admin token\n$/);
+    expect(stdout).toContain('60 rpm, $5 a day');
+  });
+
+  test('has nothing to ask a server that knows no such thing yet', async () => {
+    const { clients: _, ...older } = now();
+    using __ = await serveReports(home, { status: async () => older as StatusReport });
+    expect(await windows()).toEqual([null, null, null, []]);
+    expect(await home.run(['status'])).toMatchObject({ exitCode: 0, stderr: '' });
   });
 });
 

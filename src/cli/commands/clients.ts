@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ClientReport } from '../../gateway/operations.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import { nearest } from '../../shared/near-miss.ts';
-import { type ClientEntry, clientEntries } from '../client-entries.ts';
+import { type ClientEntry, clientEntries, isLimited, withUse } from '../client-entries.ts';
 import type { Context, Start } from '../context.ts';
 import { readAll } from '../io.ts';
-import { findPlace, readStateFile } from '../place.ts';
+import { findPlace, type Place, readStateFile } from '../place.ts';
 import { clientsText } from '../ui/clients-text.ts';
+import { glyphs } from '../ui/glyphs.ts';
 
 type AddOptions = {
   readonly models?: readonly string[];
@@ -60,7 +62,15 @@ Examples:
   clients
     .command('list')
     .description('list the client keys with what they may use')
-    .addHelpText('after', '\nExamples:\n  $ rotator clients list\n  $ rotator clients list --json')
+    .addHelpText(
+      'after',
+      `
+When a server runs it is asked how much of the limits is left.
+
+Examples:
+  $ rotator clients list
+  $ rotator clients list --json`,
+    )
     .action((_: unknown, self: Command) => list(start(self)));
   clients
     .command('remove')
@@ -131,13 +141,30 @@ async function newKey({ io }: Context, { env, stdin }: AddOptions): Promise<Key>
 }
 
 async function list(context: Context): Promise<void> {
-  const { output, globals } = context;
+  const { io, output, globals } = context;
   const place = await findPlace(context);
-  const entries = await clientEntries(place.loaded.config, context.io.env, readStateFile(place.stateDir, 'client-key'));
+  const own = await clientEntries(place.loaded.config, io.env, readStateFile(place.stateDir, 'client-key'));
+  const entries = own.some(({ limits }) => isLimited(limits)) ? withUse(own, await clientsUse(context, place)) : own;
   if (globals.json) return await output.json(entries);
   if (place.loaded.config.server.client_keys === 'none') return output.note('open: nobody is asked for a key');
   if (entries.length === 0) return output.note('no client keys yet: one is made when the server starts');
-  await output.data(clientsText(entries, { paint: output.paint, maxColumns: output.maxColumns }));
+  const view = { paint: output.paint, glyphs: glyphs(io.env), maxColumns: output.maxColumns, now: Date.now() };
+  await output.data(clientsText(entries, view));
+}
+
+/** What the running server says of its clients' limits. A list of keys is of use without it, too. */
+async function clientsUse(context: Context, place: Place): Promise<readonly ClientReport[] | null> {
+  const { output, globals } = context;
+  const { serverStatus } = await import('../operations.ts');
+  try {
+    const status = await serverStatus(context, place);
+    if (!status && !globals.json) output.note('no server runs: how much of the limits is left is not known');
+    return status && status.clients;
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    output.warn(`how much of the limits is left is not known: ${error.message}`);
+    return null;
+  }
 }
 
 async function remove(context: Context, name: string): Promise<void> {

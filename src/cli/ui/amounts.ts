@@ -1,3 +1,5 @@
+import type { WindowReport } from '../../gateway/operations.ts';
+
 /** Numbers as people read them. */
 
 /** `1 request`, `1,204 requests`. */
@@ -29,6 +31,11 @@ export function dollars(cost: number | null, unknown: string): string {
   if (cost === 0 || cost >= 0.995)
     return `$${cost.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
   return `$${cost >= 0.0001 ? Number(cost.toPrecision(2)) : '0.0001'}`;
+}
+
+/** Of a limit: dollars as such, everything else as a count. */
+export function amount(count: number, unit: WindowReport['unit']): string {
+  return unit === 'usd' ? dollars(count, '') : compact(count);
 }
 
 /** A part of a whole in per cent, rounded down: nothing is said to be left that is not, and a rest is never 0. */

@@ -1,6 +1,7 @@
 import type {
   BlockView,
   CapReport,
+  ClientReport,
   CredentialReport,
   ProviderReport,
   StatusReport,
@@ -8,12 +9,13 @@ import type {
   WindowReport,
 } from '../../gateway/operations.ts';
 import { printable } from '../../shared/printable.ts';
-import { compact, counted, dollars, percent } from './amounts.ts';
+import { amount, compact, counted, dollars, percent } from './amounts.ts';
 import { backText, blockText, endOf, scopeText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import type { Glyphs } from './glyphs.ts';
 import { duration } from './human-time.ts';
+import { plainText } from './plain-text.ts';
 
 export type StatusView = {
   readonly paint: Paint;
@@ -31,9 +33,20 @@ const LOW_SHARE = 0.2;
 
 /** The state of everything for people: which keys can be used, which cannot, why, and when they come back. */
 export function statusText(report: StatusReport, view: StatusView): string {
-  return [headText(report, view), ...report.providers.map((provider) => providerText(provider, report, view))].join(
-    '\n',
-  );
+  return [
+    headText(report, view),
+    ...report.providers.map((provider) => providerText(provider, report, view)),
+    ...(report.clients.length === 0 ? [] : [clientsText(report.clients, view)]),
+  ].join('\n');
+}
+
+function clientsText(clients: readonly ClientReport[], view: StatusView): string {
+  return ['clients:\n', ...clients.map((client) => clientText(client, view))].join('');
+}
+
+function clientText({ name, windows }: ClientReport, view: StatusView): string {
+  const pieces = windows.map((window) => windowText(window, view));
+  return flowed(view, pieces, `  ${plainText(name)}: `, '    ');
 }
 
 function headText(report: StatusReport, view: StatusView): string {
@@ -161,17 +174,22 @@ function windowTexts(windows: readonly WindowReport[], view: StatusView): readon
 }
 
 /** `rpm 7 of 10 left (70 %), full in 41 s`. */
-function windowText(window: WindowReport, { paint, now }: StatusView): string {
-  const { name, used, limit } = window;
+export function windowText(window: WindowReport, { paint, now }: Pick<StatusView, 'paint' | 'now'>): string {
+  const { name, used, limit, unit } = window;
   const remaining = window.remaining ?? (limit === null ? null : Math.max(0, limit - used));
   if (remaining === null) return `${name} ${compact(used)} used`;
   if (limit === null) return `${name} ${compact(remaining)} left${resetText(window, now)}`;
-  const isShare = window.unit === 'percent';
+  const isShare = unit === 'percent';
   const text = isShare
     ? `${name} ${percent(remaining, limit)} left`
-    : `${name} ${compact(remaining)} of ${compact(limit)} left (${percent(remaining, limit)})`;
-  const style = remaining === 0 ? paint.red : remaining < limit * LOW_SHARE ? paint.yellow : (plain: string) => plain;
-  return style(text) + (remaining < limit ? resetText(window, now) : '');
+    : `${name} ${amount(remaining, unit)} of ${amount(limit, unit)} left (${percent(remaining, limit)})`;
+  return leftStyle(remaining, limit, paint)(text) + (remaining < limit ? resetText(window, now) : '');
+}
+
+/** In which colour it is said how much of a limit is left. */
+export function leftStyle(remaining: number, limit: number, paint: Paint): (text: string) => string {
+  if (remaining === 0) return paint.red;
+  return remaining < limit * LOW_SHARE ? paint.yellow : (plain) => plain;
 }
 
 /** One line per cap of which something is used, or that does not apply. */
@@ -184,8 +202,7 @@ function capTexts(caps: readonly CapReport[], view: StatusView): readonly string
     if (cap.note !== null) return [flowed(view, [paint.dim(cap.note)], lead, '      ')];
     if (limit === null || remaining === null || used === 0) return [];
     const text = `${compact(remaining)} of ${compact(limit)} left (${percent(remaining, limit)})`;
-    const style = remaining === 0 ? paint.red : remaining < limit * LOW_SHARE ? paint.yellow : paint.reset;
-    return [flowed(view, [style(text) + resetText(cap, now)], lead, '      ')];
+    return [flowed(view, [leftStyle(remaining, limit, paint)(text) + resetText(cap, now)], lead, '      ')];
   });
 }
 

@@ -3,13 +3,15 @@ export type TableOptions = {
   readonly styleHead: (text: string) => string;
   /** Columns that go, in this order, before the first one is shortened: an id with a part missing cannot be copied. */
   readonly dropFirst?: readonly string[];
+  /** Columns that are never shortened. */
+  readonly whole?: readonly string[];
 };
 
 /** Rows in aligned columns, by what a terminal shows: wide characters count two, colour codes none. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], options: TableOptions): string {
-  const { maxColumns, dropFirst = [] } = options;
+  const { maxColumns, dropFirst = [], whole = [] } = options;
   const [dropped, ...rest] = dropFirst;
-  if (maxColumns !== null && dropped !== undefined && narrowest(head, rows) > maxColumns) {
+  if (maxColumns !== null && dropped !== undefined && narrowest(head, rows, whole) > maxColumns) {
     const at = head.indexOf(dropped);
     const without = (row: readonly string[]) => row.filter((_, i) => i !== at);
     return table(without(head), rows.map(without), { ...options, dropFirst: rest });
@@ -18,10 +20,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /** How wide the table is when every column but the first is as narrow as it may be; the last one holds sentences. */
-function narrowest(head: readonly string[], rows: readonly (readonly string[])[]): number {
+function narrowest(head: readonly string[], rows: readonly (readonly string[])[], whole: readonly string[]): number {
   const [first = 0, ...others] = widthsOf(head, rows);
-  const leastOf = (i: number) => (i === others.length - 1 ? SENTENCE : NARROWEST);
-  return others.reduce((sum, width, i) => sum + GAP.length + Math.min(width, leastOf(i)), first);
+  const leastOf = (i: number, width: number) =>
+    whole.includes(head[i + 1] ?? '') ? width : i === others.length - 1 ? SENTENCE : NARROWEST;
+  return others.reduce((sum, width, i) => sum + GAP.length + Math.min(width, leastOf(i, width)), first);
 }
 
 const widthsOf = (head: readonly string[], rows: readonly (readonly string[])[]) =>
@@ -30,10 +33,11 @@ const widthsOf = (head: readonly string[], rows: readonly (readonly string[])[])
 function draw(
   head: readonly string[],
   rows: readonly (readonly string[])[],
-  { maxColumns, styleHead, dropFirst }: TableOptions,
+  { maxColumns, styleHead, dropFirst, whole = [] }: TableOptions,
 ): string {
   const widths = widthsOf(head, rows);
-  if (maxColumns !== null) shrink(widths, maxColumns, dropFirst === undefined ? 0 : 1);
+  if (maxColumns !== null)
+    shrink(widths, maxColumns, (i) => (i === 0 && dropFirst !== undefined) || whole.includes(head[i] ?? ''));
   const line = (row: readonly string[], style: (text: string) => string) =>
     head
       .map((_, i) => {
@@ -51,13 +55,13 @@ const GAP = '  ';
 const NARROWEST = 8;
 const SENTENCE = 24;
 
-/** Takes columns from the widest, but for the first `kept`, until the row fits or nothing is left to take. */
-function shrink(widths: number[], maxColumns: number, kept: number): void {
+/** Takes from the widest column until the row fits or nothing is left to take. */
+function shrink(widths: number[], maxColumns: number, isKept: (column: number) => boolean): void {
   let excess = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - maxColumns;
   while (excess > 0) {
-    const widest = Math.max(...widths.slice(kept));
+    const widest = Math.max(...widths.filter((_, i) => !isKept(i)));
     if (widest <= NARROWEST) return;
-    widths[widths.indexOf(widest, kept)] = widest - 1;
+    widths[widths.findIndex((width, i) => width === widest && !isKept(i))] = widest - 1;
     excess--;
   }
 }

@@ -1,5 +1,11 @@
-import type { CredentialReport, ProviderReport, StatusReport, WindowReport } from '../../gateway/operations.ts';
-import { compact, counted, dollars, percent } from '../ui/amounts.ts';
+import type {
+  ClientReport,
+  CredentialReport,
+  ProviderReport,
+  StatusReport,
+  WindowReport,
+} from '../../gateway/operations.ts';
+import { amount, compact, counted, dollars, percent } from '../ui/amounts.ts';
 import { blocksText } from '../ui/block-text.ts';
 import type { Paint } from '../ui/colour.ts';
 import { flow } from '../ui/flow.ts';
@@ -24,6 +30,7 @@ const HEAD_LINES = 4;
 /** Lower than this there is room for the list alone. */
 const LEAST_ROWS_FOR_DETAIL = 16;
 const DETAIL_LINES = 6;
+const LEAST_ROWS_FOR_CLIENTS = 12;
 
 /** The whole screen: exactly `rows` lines, none wider than `columns`. */
 export function screen(state: WatchState, size: Size, view: ScreenView): readonly string[] {
@@ -31,9 +38,17 @@ export function screen(state: WatchState, size: Size, view: ScreenView): readonl
   const head = headLines(state, size, view).slice(0, HEAD_LINES);
   const foot = [footLine(state, view, size)];
   const detail = rows >= LEAST_ROWS_FOR_DETAIL ? detailLines(state, size, view) : [];
-  const room = Math.max(0, rows - head.length - detail.length - foot.length);
+  const clients = rows >= LEAST_ROWS_FOR_CLIENTS ? clientLines(state, view) : [];
+  const room = Math.max(0, rows - head.length - clients.length - detail.length - foot.length);
   const list = visible(listLines(state, size, view), room);
-  const body = [...head, ...list, ...Array<string>(Math.max(0, room - list.length)).fill(''), ...detail, ...foot];
+  const body = [
+    ...head,
+    ...list,
+    ...Array<string>(Math.max(0, room - list.length)).fill(''),
+    ...clients,
+    ...detail,
+    ...foot,
+  ];
   return body.slice(-rows).map((line) => cut(line.trimEnd(), size.columns, view.glyphs));
 }
 
@@ -192,14 +207,34 @@ function windowText({ name, used, limit, remaining, reset_at: reset, unit }: Win
   const { paint, now } = view;
   const left = remaining ?? (limit === null ? null : Math.max(0, limit - used));
   if (left === null) return `${name} ${compact(used)} used`;
-  const amount =
-    limit === null ? compact(left) : unit === 'percent' ? percent(left, limit) : `${compact(left)}/${compact(limit)}`;
+  const share =
+    limit === null
+      ? compact(left)
+      : unit === 'percent'
+        ? percent(left, limit)
+        : `${amount(left, unit)}/${amount(limit, unit)}`;
   const wait = reset === null ? 0 : Date.parse(reset) - now;
   const isFull = limit !== null && left >= limit;
-  const text = `${name} ${amount}${isFull || wait <= 0 ? '' : ` ${duration(wait)}`}`;
+  const text = `${name} ${share}${isFull || wait <= 0 ? '' : ` ${duration(wait)}`}`;
   if (left === 0) return paint.red(text);
   return limit !== null && left < limit * LOW_SHARE ? paint.yellow(text) : text;
 }
+
+/** In one line, of each client the limit of which least is left; who has least left comes first. */
+function clientLines({ report }: WatchState, view: ScreenView): readonly string[] {
+  const scarce = (report?.clients ?? []).flatMap(({ name, windows }: ClientReport) => {
+    const [least] = windows.toSorted((a, b) => shareLeft(a) - shareLeft(b));
+    return least ? [{ name, least }] : [];
+  });
+  if (scarce.length === 0) return [];
+  const pieces = scarce
+    .toSorted((a, b) => shareLeft(a.least) - shareLeft(b.least))
+    .map(({ name, least }) => `${plainText(name)} ${windowText(least, view)}`);
+  return [`clients: ${pieces.join(view.glyphs.separator)}`];
+}
+
+const shareLeft = ({ remaining, limit }: WindowReport) =>
+  remaining === null || limit === null ? Number.POSITIVE_INFINITY : remaining / limit;
 
 /** Everything that is known of the selected credential. */
 function detailLines(state: WatchState, size: Size, view: ScreenView): readonly string[] {

@@ -3,7 +3,7 @@ import { paint } from '../../../src/cli/ui/colour.ts';
 import { glyphs } from '../../../src/cli/ui/glyphs.ts';
 import { type StatusView, statusText } from '../../../src/cli/ui/status-text.ts';
 import type { StatusReport } from '../../../src/gateway/operations.ts';
-import { block, freeTier, key, minute, NOW, provider, used } from '../support/reports.ts';
+import { block, freeTier, key, limitedClients, minute, NOW, provider, used } from '../support/reports.ts';
 
 const view: StatusView = {
   paint: paint(false),
@@ -83,6 +83,25 @@ groq: no keys
     const coloured = statusText(freeTier, { ...view, paint: paint(true) });
     expect(coloured).not.toBe(statusText(freeTier, view));
     expect(Bun.stripANSI(coloured)).toBe(statusText(freeTier, view));
+  });
+});
+
+describe('clients that have limits', () => {
+  test('have a line each, after the providers', () => {
+    expect(shown({ keys: [], clients: limitedClients })).toEndWith(`
+gemini: no keys
+
+clients:
+  laptop: rpm 57 of 60 left (95 %), full in 41 s · usd_per_day $0.8 of $5.00 left (16 %), full in 9 h
+  ci: rpm 0 of 1 left (0 %), full in 41 s
+`);
+    expect(shown({ clients: [] })).not.toContain('clients');
+  });
+
+  test.each([40, 60])('fit %d columns', (maxColumns) => {
+    const text = shown({ clients: limitedClients }, { maxColumns });
+    for (const line of text.split('\n')) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(maxColumns);
+    expect(text).toContain('  laptop: rpm 57 of 60 left (95 %),');
   });
 });
 

@@ -6,7 +6,7 @@ import { initialState, pressed, type Step, type WatchState, withReport } from '.
 import { paint } from '../../../src/cli/ui/colour.ts';
 import { glyphs } from '../../../src/cli/ui/glyphs.ts';
 import type { StatusReport } from '../../../src/gateway/operations.ts';
-import { freeTier, key, NOW, provider, used } from '../support/reports.ts';
+import { freeTier, key, limitedClients, NOW, provider, used } from '../support/reports.ts';
 
 const view: ScreenView = { paint: paint(false), glyphs: glyphs({}), now: NOW };
 const URL = 'http://127.0.0.1:8000';
@@ -98,6 +98,22 @@ q quit · / filter · s sort: provider
 `);
   });
 
+  test('says of clients with limits of which least is left, the scarcest first', () => {
+    const state = seen({ ...freeTier, clients: limitedClients });
+    const line = 'clients: ci rpm 0/1 41 s · laptop usd_per_day $0.8/$5.00 9 h';
+    expect(shown(state).slice(-5)).toEqual([
+      line,
+      '',
+      '  blocked  gemini-3c4d5e6f70 (school)',
+      '    quota, back in 3 h',
+      'q quit · / filter · s sort: provider · r reset · d disable · t test',
+    ]);
+    expect(shown(state, 30, 12).at(-2)).toBe('clients: ci rpm 0/1 41 s · la…');
+    // There is room for the keys alone.
+    expect(text(shown(state, 100, 11))).not.toContain('clients');
+    expect(text(shown(seen()))).not.toContain('clients');
+  });
+
   test.each([
     [200, 60],
     [80, 24],
@@ -106,7 +122,13 @@ q quit · / filter · s sort: provider
     [5, 2],
     [1, 1],
   ])('of 200 keys fills %i columns and %i rows and no more', (columns, rows) => {
-    for (const state of [seen(many), after(seen(many), 'G'), after(seen(many), 's'), after(seen(many), '/x')]) {
+    for (const state of [
+      seen(many),
+      seen({ ...many, clients: limitedClients }),
+      after(seen(many), 'G'),
+      after(seen(many), 's'),
+      after(seen(many), '/x'),
+    ]) {
       const lines = shown(state, columns, rows);
       expect(lines).toHaveLength(rows);
       for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
