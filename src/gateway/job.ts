@@ -61,7 +61,7 @@ export type ChatTools = {
  * Who asks, and in which protocol. `requestId` makes ids that the answer needs; the client is whose thoughts may be
  * remembered; `continues` names the earlier answer whose conversation stands in the envelope.
  */
-export type ChatCall = Pick<GatewayCall, 'codec' | 'requestId' | 'continues'> & {
+export type ChatCall = Pick<GatewayCall, 'codec' | 'requestId' | 'continues' | 'showsRoute'> & {
   readonly client: Pick<GatewayCall['client'], 'id'>;
 };
 
@@ -76,6 +76,7 @@ export class ChatJob implements Job {
   readonly #client: string;
   readonly #requestId: string;
   readonly #continues: string | null;
+  readonly #showsRoute: boolean;
   readonly #reasoning: ReasoningWish | null;
   readonly #tools: ChatTools;
   #decoded: Warned<ChatRequest> | Problem | null = null;
@@ -88,6 +89,7 @@ export class ChatJob implements Job {
     this.#client = call.client.id;
     this.#requestId = call.requestId;
     this.#continues = call.continues ?? null;
+    this.#showsRoute = call.showsRoute;
     this.#reasoning = reasoning;
     this.#tools = tools;
   }
@@ -221,6 +223,7 @@ export class ChatJob implements Job {
         { codec, context: { ...encoded.trace, seed: this.#seed } },
         {
           codec: this.#codec,
+          showsLosses: this.#showsRoute,
           context: {
             request: decoded.value,
             seed: this.#seed,

@@ -15,5 +15,5 @@ export function pingJob(model: string, isStream: boolean, tools: ChatTools): Cha
   const codec = codecOf('openai-chat');
   const envelope = codec.readRequest(pingBody(model, isStream), null);
   if (isProblem(envelope)) throw new Error(`the ping is no request: ${envelope.message}`);
-  return new ChatJob({ codec, requestId: 'ping', client: { id: '' } }, envelope, null, tools);
+  return new ChatJob({ codec, requestId: 'ping', client: { id: '' }, showsRoute: false }, envelope, null, tools);
 }

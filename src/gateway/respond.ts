@@ -70,6 +70,13 @@ export function problemDetail(
 
 const MAX_HEADER_LENGTH = 1024;
 
+/**
+ * As a comment between the frames of a stream, whose headers have left: SDKs pass over it. Empty where there is nothing to
+ * tell.
+ */
+export const warningsComment = (warnings: readonly string[]): string =>
+  warnings.length > 0 ? `: x-rotator-warnings: ${warningsText(warnings)}\n\n` : '';
+
 /** As many as fit, and how many are left; the first stands in any case. */
 function warningsText(warnings: readonly string[]): string {
   const [first = '', ...others] = warnings.map(headerText);

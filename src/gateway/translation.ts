@@ -2,6 +2,7 @@ import type { Codec, DecodeContext, ReplyContext } from '../protocols/codec.ts';
 import type { ChatEvent, ChatReply, JsonRecord } from '../protocols/ir.ts';
 import { isObject, parseJson } from '../shared/json-shape.ts';
 import type { StreamTranslation, Translation } from './lane.ts';
+import { warningsComment } from './respond.ts';
 
 /** Told of everything that an upstream answers, in neutral words. */
 export interface AnswerWitness {
@@ -15,7 +16,12 @@ const decoder = new TextDecoder();
 /** From the upstream's protocol through the neutral form into the client's. */
 export function translationBetween(
   upstream: { readonly codec: Codec; readonly context: DecodeContext },
-  client: { readonly codec: Codec; readonly context: ReplyContext },
+  client: {
+    readonly codec: Codec;
+    readonly context: ReplyContext;
+    /** What could not be told to it is named in a stream, as headers name it of whole answers. */
+    readonly showsLosses: boolean;
+  },
   witness: AnswerWitness,
 ): Translation {
   return {
@@ -39,7 +45,12 @@ export function translationBetween(
       return {
         // Comments and bare end marks say nothing.
         push: ({ event }, json) => (json === undefined ? '' : written(from.push({ event, json }))),
-        end: () => written(from.end()) + to.end(),
+        end() {
+          const rest = written(from.end());
+          const end = to.end();
+          // In front of what ends it: there clients stop to read.
+          return client.showsLosses ? rest + warningsComment(to.warnings) + end : rest + end;
+        },
         get progress() {
           return to.progress ?? null;
         },

@@ -133,6 +133,8 @@ export interface StreamEncoder {
   /** After a complete stream: what is still owed, the protocol's end included. Called once, and nothing after it. */
   end(): string;
   readonly progress?: StreamProgress;
+  /** What of the answer could not be said so far. */
+  readonly warnings: readonly string[];
 }
 
 /** Bytes in, facts out: what the passthrough lane and the surfaces of a protocol need. */

@@ -198,8 +198,9 @@ describe.each(codecs.map((codec) => [codec.id, codec] as const))('an answer in %
         fc.property(aspect.arbitrary(id), (reply) => {
           const context = replyContext({ request: { ...plainRequest, ...aspect.asked?.(reply, id) } });
           const whole = wholeAndBack(codec, reply, context);
-          const { stream, reply: streamed } = streamAndBack(codec, replyEvents(reply), context);
+          const { stream, warnings, reply: streamed } = streamAndBack(codec, replyEvents(reply), context);
           expect(faultsOf(id, stream)).toEqual([]);
+          expect(warnings).toEqual(whole.warnings);
           expect(aspect.view(streamed)).toEqual(aspect.view(whole.reply));
           if (skip && 'lost' in skip) {
             expect(whole.warnings.some((warning) => skip.lost.test(warning))).toBe(true);

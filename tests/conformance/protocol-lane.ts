@@ -6,6 +6,7 @@ import {
   isProblem,
   type ProtocolId,
   type ReplyContext,
+  type StreamEncoder,
   type Warned,
 } from '../../src/protocols/codec.ts';
 import type { ChatEvent, ChatReply, ChatRequest, JsonRecord } from '../../src/protocols/ir.ts';
@@ -62,10 +63,13 @@ export function read(codec: Codec, body: object, isStream = false): Warned<ChatR
 
 /** What a client of `codec` gets for these events. */
 export function writtenStream(codec: Codec, events: Iterable<ChatEvent>, context = replyContext()): string {
-  const to = codec.streamEncoder(context);
+  return writtenBy(codec.streamEncoder(context), events);
+}
+
+function writtenBy(encoder: StreamEncoder, events: Iterable<ChatEvent>): string {
   let text = '';
-  for (const event of events) text += to.push(event);
-  return text + to.end();
+  for (const event of events) text += encoder.push(event);
+  return text + encoder.end();
 }
 
 /** What is heard of a stream that arrives in these pieces. */
@@ -105,8 +109,9 @@ export function wholeAndBack(codec: Codec, reply: ChatReply, context = replyCont
 
 /** A reply written as a stream and read again. */
 export function streamAndBack(codec: Codec, events: Iterable<ChatEvent>, context = replyContext()) {
-  const stream = writtenStream(codec, events, context);
-  return { stream, reply: built(heardWhole(codec, stream)) };
+  const to = codec.streamEncoder(context);
+  const stream = writtenBy(to, events);
+  return { stream, warnings: to.warnings, reply: built(heardWhole(codec, stream)) };
 }
 
 /** A body's own fields, for looking into it. */

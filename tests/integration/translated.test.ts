@@ -1,6 +1,7 @@
 // Where the two sides speak different protocols: what cannot be carried is told, and what is asked of a translation is bounded.
 import { describe, expect, test } from 'bun:test';
-import { answer, reply, startUpstream } from '../support/scripted-upstream.ts';
+import Anthropic from '@anthropic-ai/sdk';
+import { answer, reply, startUpstream, stream } from '../support/scripted-upstream.ts';
 import { clientKey, type Rotator, startRotator } from '../support/server.ts';
 
 const post = (rotator: Rotator, path: string, body: object | string) =>
@@ -45,6 +46,49 @@ describe('probabilities of tokens', () => {
     const response = await rotator.chat({ logprobs: true, top_logprobs: 2 });
     expect(response.headers.get('x-rotator-warnings')).toBeNull();
     expect(JSON.parse(upstream.calls[0]?.text ?? '')).toMatchObject({ logprobs: true, top_logprobs: 2 });
+  });
+});
+
+describe('what a stream cannot say', () => {
+  const geminiStream = [
+    { candidates: [{ content: { parts: [{ text: 'see' }] } }] },
+    { candidates: [{ content: { parts: [{ inlineData: { mimeType: 'image/png', data: 'iVBORw0KGgo=' } }] } }] },
+    { candidates: [{ content: { parts: [{ text: 'it' }] }, finishReason: 'STOP' }] },
+  ].map((json) => `data: ${JSON.stringify(json)}\n\n`);
+  const body = { model: 'mock/m', max_tokens: 9, stream: true, messages: [{ role: 'user' as const, content: 'draw' }] };
+  const started = async (server = {}) => {
+    const upstream = await startUpstream({ keys: { one: stream(geminiStream) } });
+    const rotator = await startRotator({ upstream, provider: { protocol: 'gemini' }, server });
+    return { upstream, rotator };
+  };
+
+  test('is named in a comment before its end, which an SDK passes over', async () => {
+    const { upstream, rotator } = await started();
+    await using _ = upstream;
+    await using __ = rotator;
+    const text = await (await post(rotator, '/v1/messages', body)).text();
+    expect(text).toContain(': x-rotator-warnings: image removed\n\nevent: content_block_stop');
+    const client = new Anthropic({ baseURL: rotator.url, apiKey: clientKey, maxRetries: 0 });
+    const { content, stop_reason } = await client.messages.stream(body).finalMessage();
+    expect([content, stop_reason]).toMatchObject([[{ type: 'text', text: 'seeit' }], 'end_turn']);
+  });
+
+  test('is named to nobody who may not see routes', async () => {
+    const { upstream, rotator } = await started({ expose_route: false });
+    await using _ = upstream;
+    await using __ = rotator;
+    const text = await (await post(rotator, '/v1/messages', body)).text();
+    expect(text).toContain('event: message_stop');
+    expect(text).not.toContain('x-rotator');
+  });
+
+  test('is not named where all is said', async () => {
+    const { upstream, rotator } = await started();
+    await using _ = upstream;
+    await using __ = rotator;
+    const text = await (await post(rotator, '/v1/chat/completions', body)).text();
+    expect(text).toContain('"images":[');
+    expect(text).not.toContain('x-rotator');
   });
 });
 

@@ -26,5 +26,8 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
   return {
     push: (event) => frames(writer.push(event)),
     end: () => frames(writer.end()),
+    get warnings() {
+      return writer.warnings;
+    },
   };
 }

@@ -83,6 +83,9 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
       const candidates = writer.ends().map(({ fields }) => ({ content, ...fields }));
       return frame({ candidates, ...writer.usage(), ...writer.head() });
     },
+    get warnings() {
+      return writer.warnings();
+    },
   };
 }
 

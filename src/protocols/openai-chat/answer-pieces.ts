@@ -5,6 +5,9 @@ import { extraContent } from './thought-signature.ts';
 
 /** What whole answers and streams write alike. */
 
+export const FURTHER_CALLS = 'tool calls after the first removed';
+export const UNREACHABLE_IMAGE = 'image kept by its provider removed';
+
 /** An image as OpenRouter and others put it beside the text; null when there is nothing that a client could open. */
 export function imageEntry({ source, signature }: ImagePart, index: number): object | null {
   if (source.kind === 'file-id') return null;

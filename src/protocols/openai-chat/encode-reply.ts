@@ -1,7 +1,15 @@
 import { unwrapInput } from '../custom-tools.ts';
 import type { ReplyContext, Warned } from '../codec.ts';
 import type { AssistantPart, ChatReply, Choice, JsonRecord, ToolCallPart } from '../ir.ts';
-import { annotation, CallDialect, imageEntry, logprobsBody, usageBody } from './answer-pieces.ts';
+import {
+  annotation,
+  CallDialect,
+  FURTHER_CALLS,
+  imageEntry,
+  logprobsBody,
+  UNREACHABLE_IMAGE,
+  usageBody,
+} from './answer-pieces.ts';
 import { finishWord } from './finish.ts';
 import { Losses } from './losses.ts';
 import { type Thought, ThoughtLists } from './reasoning-fields.ts';
@@ -42,7 +50,9 @@ function message({ parts }: Choice, writing: Writing): object {
   const text = texts.map((part) => part.text).join('');
   const refusal = parts.flatMap((part) => (part.type === 'refusal' ? [part.text] : [])).join('');
   const annotations = annotationsOf(texts);
-  const images = parts.filter((part) => part.type === 'image').flatMap((part, index) => imageEntry(part, index) ?? []);
+  const drawn = parts.filter((part) => part.type === 'image');
+  const images = drawn.flatMap((part, index) => imageEntry(part, index) ?? []);
+  if (images.length < drawn.length) writing.losses.warn(UNREACHABLE_IMAGE);
   const audio = parts.find((part) => part.type === 'audio');
   const signed = texts.findLast(({ signature }) => signature !== undefined);
   for (const part of parts) if (part.type === 'foreign') writing.losses.warn(`${part.name} removed`);
@@ -96,7 +106,7 @@ function callFields(calls: readonly ToolCallPart[], { dialect, losses, seed }: W
   const [first, second] = calls;
   if (!first) return {};
   if (dialect.isLegacy) {
-    if (second) losses.warn('tool calls after the first removed');
+    if (second) losses.warn(FURTHER_CALLS);
     return { function_call: { name: first.name, arguments: first.arguments || '{}' } };
   }
   return {

@@ -1,8 +1,17 @@
 import { unwrapInput } from '../custom-tools.ts';
 import type { ReplyContext, StreamEncoder } from '../codec.ts';
 import type { ChatEvent, FinishReason, Usage } from '../ir.ts';
-import { annotation, CallDialect, imageEntry, logprobsBody, usageBody } from './answer-pieces.ts';
+import {
+  annotation,
+  CallDialect,
+  FURTHER_CALLS,
+  imageEntry,
+  logprobsBody,
+  UNREACHABLE_IMAGE,
+  usageBody,
+} from './answer-pieces.ts';
 import { finishWord } from './finish.ts';
+import { Losses } from './losses.ts';
 import { ThoughtLists, type Thought } from './reasoning-fields.ts';
 import { extraContent } from './thought-signature.ts';
 
@@ -13,6 +22,7 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
   const { request, seed } = context;
   const choices = new Map<number, ChoiceEncoder>();
   const dialect = new CallDialect(request);
+  const losses = new Losses();
   const head = { id: `chatcmpl-${seed}`, model: context.model, created: context.now };
   let usage: Usage | null = null;
 
@@ -29,7 +39,7 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
   const choiceAt = (index: number): ChoiceEncoder => {
     const known = choices.get(index);
     if (known) return known;
-    const fresh = new ChoiceEncoder(`${seed}${index}`, dialect, request.reasoning?.isShown !== false);
+    const fresh = new ChoiceEncoder(`${seed}${index}`, dialect, request.reasoning?.isShown !== false, losses);
     choices.set(index, fresh);
     return fresh;
   };
@@ -83,6 +93,9 @@ export function streamEncoder(context: ReplyContext): StreamEncoder {
       if (request.wantsUsage && usage) out += frame({ choices: [], usage: usageBody(usage) });
       return `${out}data: [DONE]\n\n`;
     },
+    get warnings() {
+      return losses.warnings;
+    },
   };
 }
 
@@ -93,6 +106,7 @@ class ChoiceEncoder {
   readonly #seed: string;
   readonly #dialect: CallDialect;
   readonly #showsThoughts: boolean;
+  readonly #losses: Losses;
   readonly #calls = new Map<number, OpenCall>();
   readonly #lists = new ThoughtLists();
   #thought = '';
@@ -106,10 +120,11 @@ class ChoiceEncoder {
   #callCount = 0;
   isFinished = false;
 
-  constructor(seed: string, dialect: CallDialect, showsThoughts: boolean) {
+  constructor(seed: string, dialect: CallDialect, showsThoughts: boolean, losses: Losses) {
     this.#seed = seed;
     this.#dialect = dialect;
     this.#showsThoughts = showsThoughts;
+    this.#losses = losses;
   }
 
   deltas(event: Exclude<ChoiceEvent, { type: 'finish' }>): readonly object[] {
@@ -163,11 +178,15 @@ class ChoiceEncoder {
       case 'media': {
         if (event.part.type === 'audio') return audioDelta(event.part.source, `audio_${this.#seed}`);
         const image = imageEntry(event.part, this.#images);
-        if (!image) return [];
+        if (!image) {
+          this.#losses.warn(UNREACHABLE_IMAGE);
+          return [];
+        }
         this.#images++;
         return [{ images: [image] }];
       }
       case 'foreign':
+        this.#losses.warn(`${event.part.name} removed`);
         return [];
     }
   }
@@ -198,7 +217,10 @@ class ChoiceEncoder {
     const isCustom = this.#dialect.isCustom(event);
     this.#calls.set(event.call, { index, isCustom, isWrapped: isCustom && event.kind === 'function', text: '' });
     const { name } = event;
-    if (this.#dialect.isLegacy) return index === 0 ? [{ function_call: { name, arguments: '' } }] : [];
+    if (this.#dialect.isLegacy) {
+      if (index > 0) this.#losses.warn(FURTHER_CALLS);
+      return index === 0 ? [{ function_call: { name, arguments: '' } }] : [];
+    }
     const id = event.id === '' ? `call_${this.#seed}${index}` : event.id;
     const body = isCustom
       ? { type: 'custom', custom: { name, input: '' } }
