@@ -13,7 +13,7 @@ export function encodeMessages(
   { instructions, turns }: Pick<ChatRequest, 'instructions' | 'turns'>,
   writing: MessageWriting,
 ): readonly object[] {
-  const wellFormed = wellFormedTurns(withIds(turns));
+  const wellFormed = wellFormedTurns(withIds(withParagraphs(turns)));
   for (const warning of wellFormed.warnings) writing.losses.warn(warning);
   const usable = withUsableIds(wellFormed.turns, writing.dialect);
   const system = contentOf(instructions, writing);
@@ -21,6 +21,17 @@ export function encodeMessages(
     ...(system.length > 0 ? [{ role: 'system', content: system }] : []),
     ...mergeNeighbours(withMediaAsked(usable, writing)).flatMap((turn) => messagesOf(turn, writing)),
   ];
+}
+
+/** Assistant messages that follow each other become one, as strict servers want it: each is a paragraph of it. */
+function withParagraphs(turns: readonly Turn[]): readonly Turn[] {
+  const isSpoken = (turn: Turn | undefined, at: number) =>
+    turn?.role === 'assistant' && turn.parts.at(at)?.type === 'text';
+  const spoken = turns.filter(({ parts }) => parts.length > 0);
+  return spoken.map((turn, at) => {
+    if (turn.role !== 'assistant' || !isSpoken(turn, 0) || !isSpoken(spoken[at - 1], -1)) return turn;
+    return { role: turn.role, parts: [{ type: 'text', text: PARAGRAPH }, ...turn.parts] };
+  });
 }
 
 /**
@@ -77,7 +88,6 @@ function messagesOf(turn: Turn, writing: MessageWriting): readonly object[] {
 
 function assistantMessage(parts: readonly AssistantPart[], writing: MessageWriting): readonly object[] {
   const { losses, dialect } = writing;
-  const texts = parts.flatMap((part) => (part.type === 'text' || part.type === 'refusal' ? [part.text] : []));
   const calls = parts.filter((part) => part.type === 'tool-call');
   const thoughts = parts.filter(
     (part): part is Thought => part.type === 'reasoning' || part.type === 'redacted-reasoning',
@@ -86,7 +96,7 @@ function assistantMessage(parts: readonly AssistantPart[], writing: MessageWriti
   const spoken = parts.find((part) => part.type === 'audio');
   const audio = spoken?.source.kind === 'file-id' && spoken.source.protocol === 'openai-chat' ? spoken.source.id : null;
   if (spoken && audio === null) losses.warn('audio of an earlier answer removed');
-  const text = texts.join('');
+  const text = spokenText(parts);
   if (text === '' && calls.length === 0 && own.length === 0 && audio === null) return [];
   const content = own.length === 0 ? text : [...(text === '' ? [] : [{ type: 'text', text }]), ...own];
   const signed = parts.findLast((part) => part.type === 'text' && part.signature !== undefined);
@@ -101,6 +111,21 @@ function assistantMessage(parts: readonly AssistantPart[], writing: MessageWriti
       ...(signed?.type === 'text' && dialect.takesThoughtSignatures && extraContent(signed.signature)),
     },
   ];
+}
+
+/**
+ * Blocks that follow each other are pieces of one text: vendors cut it where a citation begins. Behind a call, a thought or
+ * another message something new is said.
+ */
+function spokenText(parts: readonly AssistantPart[]): string {
+  let text = '';
+  let isInText = true;
+  for (const part of parts) {
+    const isText = part.type === 'text' || part.type === 'refusal';
+    if (isText && part.text !== '') text += text === '' || isInText ? part.text : PARAGRAPH + part.text;
+    if (!isText || part.text !== '') isInText = isText;
+  }
+  return text;
 }
 
 function marked(parts: readonly AssistantPart[], content: string | readonly object[], { losses, dialect }: Writing) {

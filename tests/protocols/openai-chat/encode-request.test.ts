@@ -161,6 +161,33 @@ describe('fields of another protocol', () => {
   });
 });
 
+describe('texts of an assistant', () => {
+  const said = (...turns: readonly Turn[]) => {
+    const list = messages([{ role: 'user', parts: [text('u')] }, ...turns]);
+    return (Array.isArray(list) ? list : []).flatMap(({ role, content }) => (role === 'assistant' ? [content] : []));
+  };
+
+  test('that follow each other are pieces of one: vendors cut them where a citation begins', () => {
+    expect(said({ role: 'assistant', parts: [text('It '), text('rains'), text('.')] })).toEqual(['It rains.']);
+  });
+
+  test('of two messages are two paragraphs of one', () => {
+    const one = { role: 'assistant', parts: [text('I look.')] } as const;
+    const other = { role: 'assistant', parts: [text('It rains.')] } as const;
+    expect(said(one, { role: 'user', parts: [] }, other)).toEqual(['I look.\n\nIt rains.']);
+    expect(said({ role: 'assistant', parts: [call('c')] }, other)).toEqual(['It rains.']);
+  });
+
+  test('with a call or a thought between them are two paragraphs', () => {
+    const thought = { type: 'reasoning', text: 'hm', signature: null } as const;
+    const turn = {
+      role: 'assistant',
+      parts: [thought, text('One.'), call('c'), text('Two'), text('.'), thought],
+    } as const;
+    expect(said(turn, { role: 'assistant', parts: [text('Three.')] })).toEqual(['One.\n\nTwo.\n\nThree.']);
+  });
+});
+
 describe('results', () => {
   test('stand behind their calls in the order of the calls, whatever came between', () => {
     const written = messages([
