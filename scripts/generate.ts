@@ -155,7 +155,7 @@ function providersDoc(): string {
     '',
     `This page is made from the program (\`npm run generate\`); do not edit it. Beside the ${ownEntries.length} providers in the [README](../README.md#providers), these ${tail.length} can be used by writing nothing but \`keys\`: \`providers: { NAME: { keys: ["…"] } }\`, or \`rotator keys add NAME\`. Their addresses come from a maintained data package, and nobody here has called them. They take requests as they are, but for what nearly all servers other than OpenAI’s refuse (the role \`developer\`, \`max_completion_tokens\`). They have no tier: none falls back or is a fallback until the config gives it one.`,
     '',
-    'A variable marked with * is taken only where the config names the vendor: it is shared by a family of vendors, and is taken for another’s of them until then, or it opens the whole of an account of which models are a part. What stands under “needs” is a part of the URL: `keys add` asks for it; it is given in `url_variables`, or in the environment.',
+    'A variable marked with * is taken only where the config names the vendor: it is shared by a family of vendors, and is taken for another’s of them until then, or it opens the whole of an account of which models are a part. What stands under “needs” is a part of the URL: `keys add` writes it, as the environment says it or you do when you are asked; it is given in `url_variables`, or in the environment.',
     '',
     '| provider | is | key from the environment | needs | also called |',
     '|---|---|---|---|---|',

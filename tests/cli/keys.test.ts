@@ -88,6 +88,30 @@ describe('keys add', () => {
     expect(home.readConfig()).toBe(before);
     const env = { CLOUDFLARE_ACCOUNT_ID: '0123' };
     expect(await home.run(['keys', 'add', 'cloudflare', '--key', KEY], { env })).toMatchObject({ exitCode: 0 });
+    expect(home.readConfig()).toContain('CLOUDFLARE_ACCOUNT_ID: "0123"');
+  });
+
+  test('writes what the environment says of a vendor’s URL, so that a server elsewhere can use the key', async () => {
+    const env = { AZURE_RESOURCE_NAME: 'mine' };
+    const first = await home.run(['keys', 'add', 'azure', '--key', KEY], { env });
+    expect(first).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(first.stderr).toMatch(/added azure-\w+\nresource is that of AZURE_RESOURCE_NAME\n$/);
+    expect(home.readConfig()).toContain('    resource: "mine"\n');
+    // The command reads it without the variable, as a server of another environment does.
+    expect(await listed()).toMatchObject([{ provider: 'azure', state: 'ready' }]);
+    // What the config says stays, whatever the environment says by now.
+    const other = { AZURE_RESOURCE_NAME: 'other' };
+    const second = await home.run(['keys', 'add', 'azure', '--key', `${KEY}2`], { env: other });
+    expect(second).toMatchObject({ exitCode: 0 });
+    expect(second.stderr).not.toContain('AZURE_RESOURCE_NAME');
+    expect(home.readConfig()).not.toContain('other');
+  });
+
+  test('changes nothing where what the environment says cannot stand in a URL', async () => {
+    const env = { AZURE_RESOURCE_NAME: 'https://mine' };
+    const { exitCode, stderr } = await home.run(['keys', 'add', 'azure', '--key', KEY], { env });
+    expect({ exitCode, isThere: existsSync(home.configPath) }).toEqual({ exitCode: 2, isThere: false });
+    expect(stderr).toContain('providers.azure.resource: expected the name of a resource');
   });
 
   test('accepts second names and either dash', async () => {

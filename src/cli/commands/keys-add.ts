@@ -70,7 +70,7 @@ async function add(context: Context, written: string | undefined, options: Optio
   const loaded = isNew ? null : (await readConfig(context))();
   const own = loaded ? await ownServers(loaded) : [];
   const target = await chooseProvider(written, options, own, ask);
-  const needs = await askNeeds(context, target, loaded, ask);
+  const needs = await findNeeds(context, target, loaded, ask);
   const key = await chooseKeySource(context, target, options, ask);
   const { credential, provider, backup } = await addKey(
     path,
@@ -81,12 +81,13 @@ async function add(context: Context, written: string | undefined, options: Optio
       priority: options.priority ?? null,
       baseUrl: target.baseUrl,
       protocol: options.protocol ?? null,
-      fields: needs,
+      fields: needs.map(({ path: field, value }) => ({ path: field, value })),
     },
     io.env,
   );
   const id = key.kind === 'none' ? `${provider}-none` : credential;
   output.note(`${isNew ? 'created' : 'changed'} ${path}: added ${id ?? `a key of ${provider}`}`);
+  for (const { path: field, from } of needs) if (from !== null) output.note(`${field.join('.')} is that of ${from}`);
   if (backup !== null) output.note(`the file was written in place; what it held before is in ${backup}`);
   if (key.kind === 'variable' && id === null) output.warn(`${key.name} is not set: the key is skipped until it is`);
   if (globals.json) await output.json({ id, provider, path, created: isNew });
@@ -166,27 +167,37 @@ async function chooseProvider(
   return { id, title: name, baseUrl, isKeyOptional: true, keyUrl: null, needs: [] };
 }
 
-/** What neither the config nor the environment says already. */
-async function askNeeds(
+type FoundNeed = NewField & {
+  /** The environment variable that said it; null: a person did. */
+  readonly from: string | null;
+};
+
+/** What the config does not say already. What the environment says is written, too: the server may run in another one. */
+async function findNeeds(
   { io }: Context,
   target: Target,
   loaded: LoadedConfig | null,
   ask: Prompts | null,
-): Promise<readonly NewField[]> {
+): Promise<readonly FoundNeed[]> {
   const { findProvider } = await import('../../providers/index.ts');
   const entries = Object.entries(loaded?.config.providers ?? {});
   const there = entries.find(([name]) => findProvider(name)?.id === target.id)?.[1];
-  const fields: NewField[] = [];
+  const fields: FoundNeed[] = [];
   for (const { field, question, placeholder, env } of there?.base_url ? [] : target.needs) {
     const [name, part] = field;
     const isSaid = name === 'resource' ? there?.resource : there?.url_variables[part ?? ''];
-    if (isSaid || io.env[env]?.trim()) continue;
+    if (isSaid) continue;
+    const said = io.env[env]?.trim();
+    if (said) {
+      fields.push({ path: field, value: said, from: env });
+      continue;
+    }
     if (!ask)
       throw missing(
         `${target.id} needs ${field.join('.')}, and nobody can be asked`,
         `set ${env} in the environment, or give --base-url`,
       );
-    fields.push({ path: field, value: await ask.text(question, { placeholder }) });
+    fields.push({ path: field, value: await ask.text(question, { placeholder }), from: null });
   }
   return fields;
 }
