@@ -226,4 +226,38 @@ describe('status --watch without a terminal', () => {
       .map((line) => JSON.parse(line));
     expect(reports.slice(0, 2).map(({ waiting }) => waiting)).toEqual([1, 2]);
   });
+
+  test('with --json says once what is wrong, and again when it was well between', async () => {
+    const failsAt = [1, 2, 4];
+    let count = 0;
+    using _ = await serveReports(home, {
+      status: async () => {
+        if (failsAt.includes(++count)) throw new Error('made up');
+        return report({ waiting: count });
+      },
+    });
+    const command = home.start(['status', '--watch', '--json']);
+    await command.stdout.until(/"waiting":3/);
+    const once = command.stderr.text;
+    expect(once).toMatch(/^warning: .* answered 500: .*\n$/);
+    await command.stdout.until(/"waiting":5/);
+    expect(command.stderr.text).toBe(once + once);
+    command.signal('SIGINT');
+    await command.ended;
+  });
+
+  test('with --json says once that its token is refused', async () => {
+    const asked = Promise.withResolvers<void>();
+    let count = 0;
+    using server = await serveReports(home, {}, (path) => {
+      // What the first two were answered has been dealt with when the third comes.
+      if (path === '/admin/status' && ++count === 3) asked.resolve();
+    });
+    home.write('.local/state/rotator/admin-token', 'another');
+    const command = home.start(['status', '--watch', '--json']);
+    await asked.promise;
+    expect(command.stderr.text).toBe(`warning: the server at ${server.url} refused the admin token\n`);
+    command.signal('SIGINT');
+    expect(await command.ended).toMatchObject({ exitCode: 130, stdout: '' });
+  });
 });

@@ -77,9 +77,15 @@ async function watch(context: Context, { refresh }: Options, endpoint: Endpoint 
     }
     await untilInterrupted(context.io, async (signal) => {
       const ended = AbortSignal.any([signal, output.closed]);
+      let told: string | null = null;
       await poll(source, ended, (seen) => {
-        if ('problem' in seen) output.warn(seen.problem);
-        else void output.data(`${JSON.stringify(seen.report)}\n`);
+        if ('report' in seen) {
+          told = null;
+          void output.data(`${JSON.stringify(seen.report)}\n`);
+        } else if (seen.problem !== told) {
+          told = seen.problem;
+          output.warn(told);
+        }
       });
       signal.throwIfAborted();
     });
