@@ -3,7 +3,6 @@ import type { RequestView } from '../../gateway/operations.ts';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
 import { systemClock } from '../../shared/clock.ts';
 import type { Context, Start } from '../context.ts';
-import { Interrupted } from '../interrupted.ts';
 import { withOperations } from '../operations.ts';
 import type { Place } from '../place.ts';
 import { type Endpoint, type ServerOperations, serverEvents } from '../remote.ts';
@@ -121,8 +120,7 @@ async function follow(context: Context, { operations, endpoint, failedOnly, from
         await systemClock.sleep(LOOK_MS, signal);
       }
     }
-    if (interrupted.aborted)
-      throw interrupted.reason instanceof Interrupted ? interrupted.reason : new Interrupted(130);
+    interrupted.throwIfAborted();
     if (!output.closed.aborted) throw new CliError(ExitCode.failed, 'server_gone', 'the server has ended');
   });
 }
