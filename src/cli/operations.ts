@@ -8,7 +8,7 @@ import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { Secret } from '../shared/secret.ts';
 import type { Context } from './context.ts';
 import { Output } from './output.ts';
-import { findPlace, isWritable, type Place, readStateFile } from './place.ts';
+import { findPlace, isWritable, type Place, placeOf, readStateFile } from './place.ts';
 import { type Endpoint, remoteOperations, type ServerOperations } from './remote.ts';
 
 export type LocalNeeds = {
@@ -26,7 +26,7 @@ export async function withOperations<Result>(
   needs: LocalNeeds,
   use: (operations: ServerOperations, place: Place, endpoint: Endpoint | null) => Promise<Result>,
 ): Promise<Result> {
-  const place = await findPlace(context);
+  const place = await findPlace(context).catch((problem: unknown) => placeOfServer(context, problem));
   const endpoint = await findEndpoint(context, place);
   if (endpoint) {
     const operations = remoteOperations(endpoint);
@@ -35,6 +35,7 @@ export async function withOperations<Result>(
       return await use(operations, place, endpoint);
     }
   }
+  if (place.problem) throw place.problem;
   return await withLocalApp(context, place, needs, (app) => use(app.operations, place, null));
 }
 
@@ -57,7 +58,7 @@ export async function followedSource(
     source: () => Promise<{ readonly operations: ServerOperations; readonly url: string | null }>,
   ) => Promise<void>,
 ): Promise<void> {
-  const place = await findPlace(context);
+  const place = await findPlace(context).catch((problem: unknown) => placeOfServer(context, problem));
   // What it has to say belongs into no screen.
   const silent = { ...context, output: new Output({ ...context.io, stderr: nowhere() }, SILENT) };
   let local: Promise<App> | null = null;
@@ -73,6 +74,7 @@ export async function followedSource(
         await closeLocal();
         return { operations: remoteOperations(endpoint), url: endpoint.url };
       }
+      if (place.problem) throw place.problem;
       local ??= openLocalApp(silent, place, place.loaded, { isDemo: false, isKept: false });
       return { operations: (await local).operations, url: null };
     });
@@ -138,6 +140,33 @@ export async function openLocalApp(
     // A server on this directory keeps the pools' state itself; two writers would undo each other.
     savesPools: (await findServer(place.stateDir)) === null,
   });
+}
+
+/**
+ * Where the server runs that goes on with the config it had, although its file has a problem now: then of all times a
+ * person asks how things are. Throws the problem when no such server runs.
+ */
+async function placeOfServer(context: Context, problem: unknown): Promise<Place> {
+  const { io, globals, output } = context;
+  const [{ readConfig }, { configPath }, { ConfigError }] = await Promise.all([
+    import('../config/load.ts'),
+    import('../config/places.ts'),
+    import('../config/problems.ts'),
+  ]);
+  const file = configPath({ path: globals.config, env: io.env, cwd: io.cwd })?.path ?? null;
+  if (!(problem instanceof ConfigError) || file === null) throw problem;
+  const { config } = readConfig(null, { env: io.env });
+  const place = await placeOf(context, { config, path: file, isFound: false, warnings: [] });
+  const endpoint = await findEndpoint(context, place).catch(() => null);
+  const running =
+    endpoint &&
+    (await remoteOperations(endpoint)
+      .status()
+      .catch(() => null));
+  // Where the file would have put the state is not known: another server may run at the usual place.
+  if (!endpoint || running?.config !== file) throw problem;
+  output.warn(`the server at ${endpoint.url} goes on with the config that it had; in the file is ${problem.message}`);
+  return { ...place, problem };
 }
 
 /** Where the running server of this state directory is and the token for its admin routes; null when none runs. */

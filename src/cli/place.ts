@@ -1,10 +1,16 @@
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { LoadedConfig } from '../config/load.ts';
+import type { ConfigError } from '../config/problems.ts';
 import type { Context } from './context.ts';
 
 /** Where a command works: the config it goes by and the directory that holds the state. */
-export type Place = { readonly loaded: LoadedConfig; readonly stateDir: string };
+export type Place = {
+  readonly loaded: LoadedConfig;
+  readonly stateDir: string;
+  /** Why the file cannot be used, where only a running server is asked: `loaded` is then the defaults. */
+  readonly problem?: ConfigError;
+};
 
 export type FlagOverrides = { readonly host?: string; readonly port?: number };
 

@@ -8,7 +8,7 @@ import { Interrupted } from './interrupted.ts';
 import type { SignalName } from './io.ts';
 import { isWritable, type Place, placeOf, readConfig, readStateFile } from './place.ts';
 import { bannerText } from './ui/banner.ts';
-import { CliError } from '../shared/cli-error.ts';
+import { CliError, ExitCode } from '../shared/cli-error.ts';
 import { version } from '../version.ts';
 
 export type ServeOptions = {
@@ -42,6 +42,7 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
   else await file.refuseSecondServer(stateDir);
 
   const { log, lines } = await createServerLog(context, place);
+  let { path } = place.loaded;
   const app = await createApp({
     loaded: place.loaded,
     env: io.env,
@@ -50,6 +51,9 @@ export async function serve(context: Context, options: ServeOptions): Promise<vo
     log,
     reread: () => {
       const next = reread();
+      // Else the keys and client keys of the file would be forgotten, and a file of another place would hold at once.
+      if (path !== null && next.path !== path) throw otherFile(path, next.path);
+      path = next.path;
       for (const field of restartFields(place.loaded, next))
         log.warn(`${field} changed: it takes effect at the next start`);
       return next;
@@ -192,6 +196,11 @@ function restartFields({ config: running }: LoadedConfig, { config: next }: Load
     ...(running.storage.dir === next.storage.dir ? [] : ['storage.dir']),
     ...(running.storage.retention === next.storage.retention ? [] : ['storage.retention']),
   ];
+}
+
+function otherFile(running: string, next: string | null): CliError {
+  const what = next === null ? `${running} is gone` : `${next} would be read instead of ${running}`;
+  return new CliError(ExitCode.failed, 'config', `${what}; that takes effect at the next start`);
 }
 
 async function reloadConfig(app: App, log: Log, why: string): Promise<void> {

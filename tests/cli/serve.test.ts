@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
 import {
@@ -221,6 +221,24 @@ describe('a running server', () => {
     expect(home.json(outcome)).toHaveLength(2);
   });
 
+  test('goes on with a config that is deleted, and does not take another one for it', async () => {
+    home.config('providers: { groq: { keys: [one] } }\n');
+    const { command } = await serve();
+    await command.stderr.until(/Try it:/);
+    rmSync(home.configPath);
+    await command.stderr.until(/config not reloaded.*rotator\.yaml is gone; that takes effect at the next start/);
+    expect(home.json(await home.run(['keys', 'list', '--json']))).toMatchObject([{ provider: 'groq' }]);
+    const found = join(home.cwd, 'rotator.yaml');
+    writeFileSync(found, 'providers: { mistral: { keys: [two] } }\n');
+    command.signal('SIGHUP');
+    await command.stderr.until(/config not reloaded.*rotator\.yaml would be read instead of /);
+    expect(home.json(await home.run(['keys', 'list', '--json']))).toMatchObject([{ provider: 'groq' }]);
+    rmSync(found);
+    home.config('providers: { groq: { keys: [one, two] } }\n');
+    await command.stderr.until(/config reloaded/);
+    expect(home.json(await home.run(['keys', 'list', '--json']))).toHaveLength(2);
+  });
+
   test('reads again on SIGHUP, even with --no-watch', async () => {
     const { command } = await serve(['--no-watch']);
     await command.stderr.until(/Try it:/);
@@ -286,6 +304,34 @@ describe('a running server', () => {
       'the server knows no demo',
       async () => (home.json(await home.run(['keys', 'list', '--json'])) as []).length === 0,
     );
+  });
+
+  test('tells how things are although its file has a problem by now', async () => {
+    await mock({ keys: { k1: answer('ok') } });
+    const { url } = await serve(['--no-watch']);
+    home.config('providers: { groq: { kees: [x] } }\n');
+    const problem = `${home.configPath}:1:22: providers.groq.kees: unknown field. Did you mean "keys"?\n`;
+    const warning = `warning: the server at ${url} goes on with the config that it had; in the file is ${problem}`;
+    for (const command of [['status'], ['keys', 'list'], ['usage'], ['logs'], ['test-route', 'mock/m']]) {
+      const { exitCode, stderr } = await home.run(command);
+      expect({ command, exitCode }).toEqual({ command, exitCode: 0 });
+      expect(stderr).toStartWith(warning);
+    }
+    expect((await home.run(['keys', 'disable', 'mock'])).exitCode).toBe(0);
+    expect(home.json(await home.run(['keys', 'list', '--json']))).toMatchObject([{ state: 'disabled' }]);
+    // What a gateway in this process would have to do is not done by a config that nobody wrote.
+    const local = await home.run(['test-route', 'demo/chat']);
+    expect(local.exitCode).toBe(2);
+    expect(local.stderr).toEndWith(`error: ${problem}`);
+  });
+
+  test('is not asked about the problem of a config that is not its own', async () => {
+    await mock({ keys: { k1: answer('ok') } });
+    await serve();
+    const other = home.write('other.yaml', 'providers: 5\n');
+    const { exitCode, stderr } = await home.run(['status', '--config', other]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toStartWith(`error: ${other}:1:12: `);
   });
 
   test('that goes by another config than the one named here says so', async () => {
