@@ -111,6 +111,8 @@ export type Result =
 type Course = {
   signedIn: SignedIn | null;
   isSent: boolean;
+  /** A stream's head has come: what breaks now is the stream. */
+  isStreaming: boolean;
   learned: LearnedLimits | null;
   quota: ToldQuota | null;
 };
@@ -121,7 +123,7 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
   const { timeouts } = target.runtime;
   const { isStream } = input;
   const leash = new Leash(input.clientSignal, { timeouts, isStream, deadline: input.deadline }, tools.clock);
-  const course: Course = { signedIn: null, isSent: false, learned: null, quota: null };
+  const course: Course = { signedIn: null, isSent: false, isStreaming: false, learned: null, quota: null };
   let attempted: Result | null = null;
   try {
     // A key is at hand: nothing is waited for.
@@ -130,7 +132,8 @@ export async function attempt(input: AttemptInput, tools: AttemptTools): Promise
       : await call(input, { secret: access.key, account: null }, leash, course, tools);
   } catch (error) {
     const cause = leash.cause;
-    attempted = failed(cause ? stoppedFailure(cause, target.name) : brokenFailure(error, course.isSent, target.name));
+    const failure = cause ? stoppedFailure(cause, target.name) : brokenFailure(error, course.isSent, target.name);
+    attempted = failed(failure.kind === 'lost' && course.isStreaming ? brokenOff(failure) : failure);
   } finally {
     if (attempted?.kind !== 'stream') leash.release(attempted?.kind === 'reply');
   }
@@ -163,6 +166,7 @@ async function call(
   const { provider } = target.runtime;
   course.signedIn = signedIn;
   course.isSent = false;
+  course.isStreaming = false;
   const askedAt = tools.clock.now();
   const response = await tools.upstream(
     callWith(target, prepared, input.access, signedIn, {
@@ -180,7 +184,10 @@ async function call(
   course.quota = reading && { askedAt, reading };
   const isAnswer = response.status >= 200 && response.status < 300;
   if (!isAnswer) return await refusalOf(response, input, tools);
-  if (isStream && isEventStream(response)) return await streamOf(response, input, leash, tools);
+  if (isStream && isEventStream(response)) {
+    course.isStreaming = true;
+    return await streamOf(response, input, leash, tools);
+  }
   if (prepared.relaysBytes && isOpaque(response)) return await bytesOf(response, input, leash, tools);
   return replyOf(response, await readWhole(response), input, tools);
 }
@@ -462,6 +469,13 @@ function brokenFailure(error: unknown, isSent: boolean, target: string): Failure
       return assertNever(cause.phase);
   }
 }
+
+const brokenOff = ({ message }: Failure): Failure => ({
+  kind: 'stream-broken',
+  status: 200,
+  isCommitted: false,
+  message,
+});
 
 function loopFailure(target: string): Failure {
   return { kind: 'loop', status: 508, message: `${target} leads back to this server` };

@@ -7,10 +7,12 @@ import {
   type Answer,
   after,
   answer,
+  chatStream,
   doneFrame,
   finishFrame,
   gate,
   refusal,
+  roleFrame,
   startUpstream,
   stream,
   textFrame,
@@ -415,5 +417,36 @@ describe('a reload', () => {
     held.open();
     expect((await first).status).toBe(200);
     expect(upstream.keysUsed).toEqual(['one', 'two']);
+  });
+});
+
+describe('a stream that breaks off', () => {
+  const breaks = [
+    ['before its first word', [roleFrame()], 'fin'],
+    ['without a frame', [], 'reset'],
+    ['in the middle', [roleFrame(), textFrame('part')], 'half-chunk'],
+  ] as const;
+  test.each(breaks)('%s is one step up the ladder, and the next goes elsewhere', async (_, frames, end) => {
+    await using upstream = await startUpstream({
+      keys: { one: stream([...frames], { end }), two: chatStream('whole') },
+    });
+    await using rotator = await startRotator({ upstream, clock: new LeapingClock() });
+    await (await rotator.stream()).text();
+    const key = await keyAt(rotator, 0);
+    expect(key.blocks).toMatchObject([{ scope: 'model:m', kind: 'ladder' }]);
+    expect(await (await rotator.stream()).text()).toContain('whole');
+    expect(upstream.keysUsed.filter((used) => used === 'one')).toHaveLength(1);
+  });
+
+  test('no whole answer is one: a reply that is cut short blames no key', async () => {
+    const half: Answer = async (wire) => {
+      await wire.head(200, { 'content-type': 'application/json', 'content-length': '500' });
+      await wire.raw('{"choices":[');
+      wire.fin();
+    };
+    await using upstream = await startUpstream({ keys: { one: half, two: answer('whole') } });
+    await using rotator = await startRotator({ upstream });
+    expect((await rotator.chat()).status).toBe(200);
+    expect((await keyAt(rotator, 0)).blocks).toEqual([]);
   });
 });
