@@ -32,9 +32,9 @@ export function verdict(failed: TargetFailure, now: number): Problem {
   const blocks = failed.refusal?.blocks ?? [];
   const isBlockedBy = (...wanted: Block['kind'][]) => blocks.some((block) => wanted.includes(block.kind));
   const has = (...wanted: FailureKind[]) => wanted.some((kind) => kinds.has(kind));
-  // The words of the last failure of the kind that decided, not of whichever came last.
+  // The words of the last failure of the kind that decided; what came of another would be told as its reason.
   const said = (...wanted: readonly FailureKind[]) => {
-    const told = failed.failures.findLast(({ kind }) => wanted.includes(kind)) ?? last;
+    const told = failed.failures.findLast(({ kind }) => wanted.includes(kind));
     return told ? `: ${told.message.replace(`${failed.target}: `, '')}` : '';
   };
   const retryAt = failed.refusal?.retryAt ?? null;

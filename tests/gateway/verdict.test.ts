@@ -113,3 +113,13 @@ test('type, code and param of the upstream reach the client of a wrong request',
     param: 'p',
   });
 });
+
+test('what came of one key is not told as the reason why the others rest', () => {
+  const told = verdict({ target, failures: [refusedKey], refusal: refusal('blocked', block('quota')) }, now);
+  expect(told).toMatchObject({
+    status: 429,
+    message: `every credential for ${target} is rate-limited or out of quota`,
+  });
+  const both = verdict({ target, failures: [{ ...limited, message: 'slow down' }, refusedKey], refusal: null }, now);
+  expect(both.message).toEndWith('out of quota: slow down');
+});
