@@ -187,7 +187,10 @@ class Account {
       const used = withoutNoise(use.used(now));
       const remaining = withoutNoise(Math.max(0, limit - used));
       const resetAt = used === 0 ? null : new Date(use.downTo(0, now)).toISOString();
-      return [{ scope: 'key', name, unit, used, limit, remaining, reset_at: resetAt, source: 'config' }];
+      const least = unit === 'usd' ? SMALLEST_AMOUNT : 1;
+      const roomAt = remaining < least ? new Date(use.downTo(Math.max(0, limit - least), now)).toISOString() : null;
+      const times = { reset_at: resetAt, room_at: roomAt };
+      return [{ scope: 'key', name, unit, used, limit, remaining, ...times, source: 'config' }];
     });
   }
 

@@ -2,7 +2,7 @@ import type { Catalogue } from '../models/catalogue.ts';
 import { tokenPrices } from '../models/card.ts';
 import type { AccountView } from '../oauth/refresh/accounts.ts';
 import type { CredentialId } from '../pool/credential.ts';
-import type { Block, CapView, WindowView } from '../pool/pool.ts';
+import type { Block, CapView, CredentialStatus, WindowView } from '../pool/pool.ts';
 import { isProblem } from '../protocols/codec.ts';
 import { codecOf } from '../protocols/index.ts';
 import { findProvider } from '../providers/index.ts';
@@ -300,23 +300,35 @@ function providerView(runtime: ProviderRuntime, models: number, fallback: readon
   const count = (state: string) => credentials.filter((credential) => credential.state === state).length;
   const [ready, busy, blocked, disabled] = [count('ready'), count('busy'), count('blocked'), count('disabled')];
   const isDown = blocks.some((block) => block.scope === 'provider');
-  const ends = credentials.flatMap((credential) =>
-    credential.state === 'blocked'
-      ? credential.blocks.flatMap((block) => (block.until === null ? [] : [block.until]))
-      : [],
-  );
-  const isStuck = ready === 0 && busy === 0;
+  const returns = credentials.map(returnOf).filter((at) => at !== null);
+  const ends = returns.filter(Number.isFinite);
+  // What is merely busy serves again when one of its requests ends.
+  const usable = ready + busy - credentials.filter(isLimited).length;
   return {
     id: runtime.id,
     title: runtime.provider.title,
     tier: runtime.tier,
     protocol: runtime.provider.protocol,
-    status: statusOf({ total: credentials.length, usable: ready + busy, returning: ends.length, isDown }),
+    status: statusOf({ total: credentials.length, usable, returning: ends.length, isDown }),
     credentials: { total: credentials.length, ready, busy, blocked, disabled },
-    next_available_at: isStuck && ends.length > 0 ? new Date(Math.min(...ends)).toISOString() : null,
+    next_available_at: usable === 0 && ends.length > 0 ? new Date(Math.min(...ends)).toISOString() : null,
     models,
     fallback,
   };
+}
+
+/** One of its limits has no room for anything. */
+const isLimited = ({ state, windows }: CredentialStatus) => state === 'busy' && windows.some(isFull);
+
+const isFull = ({ scope, remaining, source }: WindowView) =>
+  scope === 'key' && remaining !== null && (source === 'polled' ? remaining <= 0 : remaining < 1);
+
+/** When a credential that serves nothing now is back by itself; infinite: nobody knows. Null: that is not its state. */
+function returnOf(credential: CredentialStatus): number | null {
+  if (credential.state !== 'blocked' && !isLimited(credential)) return null;
+  const blocks = credential.blocks.filter(({ scope }) => scope === 'key').map(({ until }) => until);
+  const windows = credential.windows.filter(isFull).map(({ roomAt, resetAt }) => roomAt ?? resetAt);
+  return Math.max(...[...blocks, ...windows].map((at) => at ?? Number.POSITIVE_INFINITY));
 }
 
 /** `limited`: nothing serves now, but something comes back by itself. */
@@ -381,8 +393,8 @@ export function blockView(block: Block): BlockView {
 
 const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toISOString());
 
-function windowReport({ resetAt, ...window }: WindowView): WindowReport {
-  return { ...window, reset_at: isoOrNull(resetAt) };
+function windowReport({ resetAt, roomAt, ...window }: WindowView): WindowReport {
+  return { ...window, reset_at: isoOrNull(resetAt), room_at: isoOrNull(roomAt) };
 }
 
 function capReport({ tierName, maxRequests, resetAt, restsUntil, note, ...cap }: CapView): CapReport {

@@ -70,8 +70,10 @@ export type WindowReport = {
   /** Null: nobody has said how much there is. */
   readonly limit: number | null;
   readonly remaining: number | null;
-  /** ISO 8601, or null when nobody knows. */
+  /** When all of it is there again; ISO 8601, or null when nobody knows. */
   readonly reset_at: string | null;
+  /** When something is left again; null: something is, or nobody knows. */
+  readonly room_at: string | null;
   /** The user's own limit, one read from the provider's headers, or one that it told when it was asked. */
   readonly source: 'config' | 'learned' | 'polled';
 };

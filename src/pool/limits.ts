@@ -254,7 +254,8 @@ export class CredentialLimits {
         const { limit, resetAt } = ceiling;
         const remaining = Math.floor(Math.max(0, leftOf(ceiling, now)));
         const used = limit === null ? ceiling.spent : Math.max(0, limit - remaining);
-        views.push({ scope, name, unit: unitOf(name), used, limit, remaining, resetAt, source: 'learned' });
+        const roomAt = remaining < 1 ? this.#roomUnder(ceilings, name, ceiling, 1, now) : null;
+        views.push({ scope, name, unit: unitOf(name), used, limit, remaining, resetAt, roomAt, source: 'learned' });
       }
     }
     return views;
@@ -433,11 +434,13 @@ function isPast({ at, resetAt }: Ceiling, now: number): boolean {
   return now >= resetAt || now < at - MINUTE_MS;
 }
 
-function viewOf(name: WindowName, { limit, window }: Rolling | Daily, resetAt: number, now: number): WindowView {
+function viewOf(name: WindowName, own: Rolling | Daily, fullAt: number, now: number): WindowView {
+  const { limit, window } = own;
   const used = window.used(now);
   const remaining = Math.max(0, limit - used);
-  const unit = unitOf(name);
-  return { scope: 'key', name, unit, used, limit, remaining, resetAt: used === 0 ? null : resetAt, source: 'config' };
+  const resetAt = used === 0 ? null : fullAt;
+  const roomAt = remaining < 1 && limit >= 1 ? roomIn(own, 1, now) : null;
+  return { scope: 'key', name, unit: unitOf(name), used, limit, remaining, resetAt, roomAt, source: 'config' };
 }
 
 const isOfTokens = (name: WindowName) => name === 'tpm' || name === 'tpd';

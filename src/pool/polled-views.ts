@@ -15,6 +15,7 @@ export function polledViews(polled: PolledQuota | null, now: number): readonly W
     limit,
     remaining,
     resetAt,
+    roomAt: remaining !== null && remaining <= 0 ? resetAt : null,
     source: 'polled',
   }));
 }

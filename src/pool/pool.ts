@@ -106,8 +106,10 @@ export type WindowView = {
   readonly used: number;
   readonly limit: number | null;
   readonly remaining: number | null;
-  /** Milliseconds since the epoch. */
+  /** When all of it is there again, milliseconds since the epoch. */
   readonly resetAt: number | null;
+  /** When something is left again; null: something is, or nobody knows. */
+  readonly roomAt: number | null;
   /** The user's own, read from headers, or told by the provider when it was asked. */
   readonly source: 'config' | 'learned' | 'polled';
 };

@@ -67,11 +67,11 @@ describe('status of a running server', () => {
 });
 
 test('keys list says how many models rest, and until when, beside a state that stays ready', async () => {
-  using _ = await serveReports(home, { keys: async () => freeTier.keys });
+  using _ = await serveReports(home, { status: async () => freeTier });
   const { exitCode, stdout } = await home.run(['keys', 'list']);
   expect(exitCode).toBe(0);
   const row = stdout.split('\n').find((line) => line.startsWith('gemini-2b3c4d5e6f'));
-  expect(row).toMatch(/ ready +0 +0 +2 models and groups rest, back now/);
+  expect(row).toMatch(/ ready +0 +0 +2 models and groups rest, back now; rpm is used up, room now/);
 });
 
 describe('usage of a running server', () => {

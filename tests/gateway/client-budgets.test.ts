@@ -172,6 +172,7 @@ describe('what is left', () => {
     limit: number,
     left: number,
     resetAt: number | null,
+    roomAt: number | null = null,
   ): WindowReport => ({
     scope: 'key',
     name,
@@ -180,6 +181,7 @@ describe('what is left', () => {
     limit,
     remaining: left,
     reset_at: resetAt === null ? null : new Date(resetAt).toISOString(),
+    room_at: roomAt === null ? null : new Date(roomAt).toISOString(),
     source: 'config',
   });
 
@@ -214,6 +216,9 @@ describe('what is left', () => {
         NOON + i * 1000,
       );
     expect(left(NOON + 2000)).toEqual(['rpm 0', 'tpm 88', 'rpd 2', 'usd_per_day 0.25', 'usd_per_month 1.25']);
+    expect(made.reports(NOON + 2000)[0]?.windows[0]).toEqual(
+      window('rpm', 'requests', 3, 3, 0, NOON + 2000 + MINUTE, NOON + MINUTE),
+    );
     expect(left(NOON + MINUTE)).toEqual(['rpm 1', 'tpm 92', 'rpd 2', 'usd_per_day 0.25', 'usd_per_month 1.25']);
     expect(left(NOON + MINUTE + 2000)).toEqual(['rpm 3', 'tpm 100', 'rpd 2', 'usd_per_day 0.25', 'usd_per_month 1.25']);
     expect(left(NOON + 12 * HOUR)).toEqual(['rpm 3', 'tpm 100', 'rpd 5', 'usd_per_day 1', 'usd_per_month 1.25']);
@@ -223,7 +228,9 @@ describe('what is left', () => {
     const { made } = budgets();
     granted(made.reserve(all, wish(10), NOON)).end({ kind: 'known', tokens: 5000, usd: null }, NOON);
     made.configure(limitsOf(clientWith({ tokensPerMinute: 200 })), NOON);
-    expect(made.reports(NOON)[0]?.windows).toEqual([window('tpm', 'tokens', 5000, 200, 0, NOON + MINUTE)]);
+    expect(made.reports(NOON)[0]?.windows).toEqual([
+      window('tpm', 'tokens', 5000, 200, 0, NOON + MINUTE, NOON + MINUTE),
+    ]);
     made.configure(new Map(), NOON);
     expect(made.reports(NOON)).toEqual([]);
   });

@@ -110,13 +110,22 @@ describe('what is left of the limits', () => {
     const waits = responses.filter(({ status }) => status === 429).map((response) => expectRetryAfter(response));
     expect(waits).toHaveLength(2);
     const minute = expect.stringMatching(/^2026-01-15T12:01:/);
-    const about = { scope: 'key', source: 'config' } as const;
+    const about = { scope: 'key', source: 'config', room_at: null } as const;
     await eventually('all are over', async () => (await logged(rotator)).length === 5);
     expect(await left(rotator)).toEqual([
       {
         name: 'test',
         windows: [
-          { ...about, name: 'rpm', unit: 'requests', used: 3, limit: 3, remaining: 0, reset_at: minute },
+          {
+            ...about,
+            name: 'rpm',
+            unit: 'requests',
+            used: 3,
+            limit: 3,
+            remaining: 0,
+            reset_at: minute,
+            room_at: minute,
+          },
           { ...about, name: 'tpm', unit: 'tokens', used: 300, limit: 20_000, remaining: 19_700, reset_at: minute },
           { ...about, name: 'rpd', unit: 'requests', used: 3, limit: 10, remaining: 7, reset_at: midnight },
           { ...about, name: 'usd_per_day', unit: 'usd', used: 300, limit: 1000, remaining: 700, reset_at: midnight },

@@ -215,6 +215,7 @@ describe('a provider that can be asked', () => {
         limit: 300,
         remaining: 163.8,
         reset_at: '2026-01-16T00:00:00.000Z',
+        room_at: null,
         source: 'polled',
       },
     ]);

@@ -69,6 +69,26 @@ describe('requests per minute', () => {
     expect((await rotator.chat()).status).toBe(200);
   });
 
+  test('that are used up at every key are no readiness, and the next time is the one that a request is told', async () => {
+    await using upstream = await startUpstream({ answer: () => answer('ok') });
+    const clock = new LeapingClock();
+    const keys = inOrder('one', 'two').map((key) => ({ ...key, limits: { rpm: 2 } }));
+    await using rotator = await startRotator({ upstream, clock, keys });
+    const provider = async () => (await rotator.status()).providers[0];
+    for (let i = 0; i < 2; i++) await rotator.chat();
+    expect(await provider()).toMatchObject({ status: 'ready', next_available_at: null });
+    clock.leap(20 * SECOND);
+    for (let i = 0; i < 2; i++) await rotator.chat();
+    const { status, next_available_at: at } = (await provider()) ?? {};
+    expect(status).toBe('limited');
+    expect((Date.parse(at ?? '') - clock.now()) / SECOND).toBeWithin(35, 41);
+    const windows = await windowsOf(rotator);
+    expect(windows).toMatchObject([{ name: 'rpm', remaining: 0, room_at: at }]);
+    expect(await isRefused(await rotator.chat())).toBeWithin(35, 41);
+    clock.leap(40 * SECOND);
+    expect(await provider()).toMatchObject({ status: 'ready', next_available_at: null });
+  });
+
   const kinds: [string, Answer, boolean][] = [
     ['streams', chatStream('ok'), true],
     ['whole answers', answer('ok'), false],

@@ -254,4 +254,16 @@ describe('GET /v1/providers', () => {
     });
     expect(JSON.stringify(list)).not.toMatch(/"(one|two|three|four)"/);
   });
+
+  test('says when a key is back as a whole: a model that rests on it for less is not the end', async () => {
+    await using upstream = await startUpstream({
+      keys: { one: [refusal(429, {}, { 'retry-after': '20' }), refusal(401, { message: 'bad key' })] },
+    });
+    await using rotator = await startRotator({ upstream });
+    await rotator.chat({ model: 'mock/a' });
+    await rotator.chat({ model: 'mock/b' });
+    const [provider] = (await rotator.status()).providers;
+    expect(provider).toMatchObject({ status: 'limited', credentials: { blocked: 1 } });
+    expect(Date.parse(provider?.next_available_at ?? '') - Date.now()).toBeGreaterThan(200_000);
+  });
 });

@@ -233,7 +233,17 @@ describe('what the headers tell', () => {
     );
     const views = state.views(NOW);
     expect(views).toEqual([
-      { scope: 'key', name: 'tpm', unit: 'tokens', used: 0, limit: 50, remaining: 50, resetAt: null, source: 'config' },
+      {
+        scope: 'key',
+        name: 'tpm',
+        unit: 'tokens',
+        used: 0,
+        limit: 50,
+        remaining: 50,
+        resetAt: null,
+        roomAt: null,
+        source: 'config',
+      },
       {
         scope: 'key',
         name: 'rpd',
@@ -242,6 +252,7 @@ describe('what the headers tell', () => {
         limit: 1_000,
         remaining: 1_000,
         resetAt: null,
+        roomAt: null,
         source: 'config',
       },
       {
@@ -252,6 +263,7 @@ describe('what the headers tell', () => {
         limit: 30,
         remaining: 29,
         resetAt: NOW + 2 * SECOND,
+        roomAt: null,
         source: 'learned',
       },
       {
@@ -262,6 +274,7 @@ describe('what the headers tell', () => {
         limit: 1_000_000,
         remaining: 7,
         resetAt: NOW + HOUR,
+        roomAt: null,
         source: 'learned',
       },
     ]);
@@ -288,7 +301,7 @@ describe('views', () => {
     const state = limitsOf({ requestsPerMinute: 3, tokensPerMinute: 1_000, requestsPerDay: 10, tokensPerDay: 5_000 });
     state.reserve(M, 400, NOW);
     state.reserve(M, 700, NOW + SECOND);
-    const config = { scope: 'key', source: 'config' } as const;
+    const config = { scope: 'key', source: 'config', roomAt: null } as const;
     expect(state.views(NOW + SECOND)).toEqual([
       { ...config, name: 'rpm', unit: 'requests', used: 2, limit: 3, remaining: 1, resetAt: NOW + SECOND + MINUTE },
       {
@@ -299,10 +312,26 @@ describe('views', () => {
         limit: 1_000,
         remaining: 0,
         resetAt: NOW + SECOND + MINUTE,
+        roomAt: NOW + MINUTE,
       },
       { ...config, name: 'rpd', unit: 'requests', used: 2, limit: 10, remaining: 8, resetAt: TONIGHT },
       { ...config, name: 'tpd', unit: 'tokens', used: 1_100, limit: 5_000, remaining: 3_900, resetAt: TONIGHT },
     ]);
+  });
+
+  test('show when the next one has room, which is before all of it is there again', () => {
+    const state = limitsOf({ requestsPerMinute: 2 });
+    state.reserve(M, 1, NOW);
+    state.reserve(M, 1, NOW + 20 * SECOND);
+    expect(state.views(NOW + 20 * SECOND)).toMatchObject([
+      { remaining: 0, resetAt: NOW + 20 * SECOND + MINUTE, roomAt: NOW + MINUTE },
+    ]);
+    expect(state.views(NOW + MINUTE)).toMatchObject([{ remaining: 1, roomAt: null }]);
+  });
+
+  test('show of a vendor’s bucket that fills all the time when it holds one again', () => {
+    const state = learning({ requestsPerDay: ceiling(14_400, 0, 24 * HOUR) });
+    expect(state.views(NOW)).toMatchObject([{ remaining: 0, resetAt: NOW + 24 * HOUR, roomAt: NOW + 6 * SECOND }]);
   });
 });
 

@@ -41,9 +41,10 @@ describe('what a provider tells of a quota', () => {
     const { pool, clock } = setUp([credential('a')]);
     const resetAt = clock.now() + HOUR;
     pool.tellQuota(a, { askedAt: clock.now(), windows: [window(4, resetAt)] });
-    expect(pool.status().credentials[0]?.windows).toEqual([
-      { scope: 'key', name: 'day', unit: 'requests', used: 4, limit: 10, remaining: 6, resetAt, source: 'polled' },
-    ]);
+    const shown = { scope: 'key', name: 'day', unit: 'requests', limit: 10, resetAt, source: 'polled' } as const;
+    expect(pool.status().credentials[0]?.windows).toEqual([{ ...shown, used: 4, remaining: 6, roomAt: null }]);
+    pool.tellQuota(a, { askedAt: clock.now(), windows: [window(10, resetAt)] });
+    expect(pool.status().credentials[0]?.windows).toEqual([{ ...shown, used: 10, remaining: 0, roomAt: resetAt }]);
     await clock.advance(HOUR);
     expect(pool.status().credentials[0]?.windows).toEqual([]);
   });

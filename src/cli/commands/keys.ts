@@ -60,8 +60,8 @@ const READING = { isDemo: false, isKept: false };
 
 async function list(context: Context): Promise<void> {
   const { output, globals } = context;
-  const keys = await withOperations(context, READING, (operations) => operations.keys());
-  if (globals.json) return await output.json(keys);
+  if (globals.json) return await output.json(await withOperations(context, READING, (operations) => operations.keys()));
+  const { keys } = await withOperations(context, READING, (operations) => operations.status());
   if (keys.length === 0) return output.note('no keys yet: rotator keys add PROVIDER');
   const view = { paint: output.paint, maxColumns: output.maxColumns, now: Date.now() };
   await output.data(keysText(keys, view));

@@ -6,7 +6,13 @@ import { duration } from './human-time.ts';
 export function blockText(block: BlockView, now: number): string {
   // Of an account the reason says what a person can do; a test or a reset does not bring it back.
   if (block.source === 'account') return printable(block.reason);
-  return `${block.kind}, ${backText(endOf(block), now)}`;
+  return `${block.kind}, ${backText(endOf(block), now, block.scope)}`;
+}
+
+/** The same with who says so: an end that the provider gave, or a guess. */
+export function sourcedText(block: BlockView, now: number): string {
+  const text = blockText(block, now);
+  return block.source === 'account' ? text : `${text} (${block.source})`;
 }
 
 /** When a block is over, milliseconds since the epoch; infinite for one that only a test or a person lifts. */
@@ -14,9 +20,9 @@ export function endOf({ until }: Pick<BlockView, 'until'>): number {
   return until === null ? Number.POSITIVE_INFINITY : Date.parse(until);
 }
 
-/** `back in 3 h`. */
-export function backText(end: number, now: number): string {
-  if (end === Number.POSITIVE_INFINITY) return 'until it is tested or reset';
+/** `back in 3 h`. A test proves a key, and not that it may be used for one of its models. */
+export function backText(end: number, now: number, scope = 'key'): string {
+  if (end === Number.POSITIVE_INFINITY) return scope === 'key' ? 'until it is tested or reset' : 'until it is reset';
   return end <= now ? 'back now' : `back in ${duration(end - now)}`;
 }
 
@@ -45,7 +51,7 @@ export function blocksText(blocks: readonly BlockView[], now: number): string {
     if (block) texts.push(`${scopeText(only)}: ${blockText(block, now)}`);
   } else if (ends.size > 1) {
     const sorted = [...ends.values()].sort((a, b) => a - b);
-    const [first, last] = [backText(sorted[0] ?? 0, now), backText(sorted.at(-1) ?? 0, now)];
+    const [first, last] = [backText(sorted[0] ?? 0, now, 'model'), backText(sorted.at(-1) ?? 0, now, 'model')];
     const what = [...ends.keys()].every((scope) => scope.startsWith('model:')) ? 'models' : 'models and groups';
     texts.push(
       first === last

@@ -1,8 +1,9 @@
-import type { CredentialView } from '../../gateway/operations.ts';
+import type { CredentialReport } from '../../gateway/operations.ts';
 import { blocksText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import { plainText } from './plain-text.ts';
+import { isLimited, isSpent, spentText } from './status-text.ts';
 import { table } from './table.ts';
 
 export type KeysView = {
@@ -19,15 +20,28 @@ const DROP_FIRST = ['PROVIDER', 'SOURCE', 'FAILED', 'REQUESTS', 'KEY', 'LABEL'];
 const LEAST_TABLE = 60;
 
 /** A table, or on a narrow terminal a paragraph for each key: a cut reason does not say when the key is back. */
-export function keysText(keys: readonly CredentialView[], view: KeysView): string {
+export function keysText(keys: readonly CredentialReport[], view: KeysView): string {
   const { paint, maxColumns, now } = view;
-  const styles = { ready: paint.green, busy: paint.cyan, blocked: paint.yellow, disabled: paint.dim };
+  const styles = {
+    ready: paint.green,
+    busy: paint.cyan,
+    limited: paint.yellow,
+    blocked: paint.yellow,
+    disabled: paint.dim,
+  };
+  const stateOf = (key: CredentialReport) => (isLimited(key) ? 'limited' : key.state);
+  const reasonOf = ({ blocks, windows }: CredentialReport) =>
+    [blocksText(blocks, now), ...windows.filter(isSpent).map((window) => spentText(window, now))]
+      .filter((text) => text !== '')
+      .join('; ');
   if (maxColumns !== null && maxColumns < LEAST_TABLE) {
     return keys
-      .map(({ id, label, state, blocks }) => {
+      .map((key) => {
+        const { id, label } = key;
+        const state = stateOf(key);
         const name = label === null ? id : `${id} (${plainText(label)})`;
         const options = { maxColumns, separator: ' ', indent: '    ' };
-        const text = blocksText(blocks, now);
+        const text = reasonOf(key);
         return (
           flow([name], { ...options, lead: `${styles[state](state.padEnd(8))} ` }) +
           (text === '' ? '' : flow([text], { ...options, lead: '    ' }))
@@ -41,10 +55,10 @@ export function keysText(keys: readonly CredentialView[], view: KeysView): strin
     plainText(key.label ?? ''),
     key.masked,
     key.source,
-    styles[key.state](key.state),
+    styles[stateOf(key)](stateOf(key)),
     String(key.usage.requests),
     String(key.usage.failures),
-    blocksText(key.blocks, now),
+    reasonOf(key),
   ]);
   return table(HEAD, rows, { maxColumns, styleHead: paint.dim, dropFirst: DROP_FIRST });
 }

@@ -1,5 +1,5 @@
 import type { RouteCredential, RouteReport, RouteTarget } from '../../gateway/operations.ts';
-import { blockText, endOf } from './block-text.ts';
+import { endOf, sourcedText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import { elapsed } from './human-time.ts';
@@ -75,8 +75,7 @@ const LEAST_REASON = 24;
 function reason({ verdict, why, blocks }: RouteCredential, { now }: RouteView): string {
   const [last] = [...blocks].sort((a, b) => (endOf(a) === endOf(b) ? 0 : endOf(b) - endOf(a)));
   if (verdict !== 'blocked' || !last) return why;
-  const text = blockText(last, now);
-  return last.source === 'account' ? text : `${text} (${last.source})`;
+  return sourcedText(last, now);
 }
 
 function flowed({ maxColumns }: RouteView, text: string, lead = INDENT): string {

@@ -10,11 +10,11 @@ import type {
 } from '../../gateway/operations.ts';
 import { printable } from '../../shared/printable.ts';
 import { amount, compact, counted, dollars, percent } from './amounts.ts';
-import { backText, blockText, endOf, scopeText } from './block-text.ts';
+import { backText, endOf, scopeText, sourcedText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import type { Glyphs } from './glyphs.ts';
-import { duration } from './human-time.ts';
+import { duration, fromNow } from './human-time.ts';
 import { plainText } from './plain-text.ts';
 
 export type StatusView = {
@@ -71,7 +71,7 @@ function providerText(provider: ProviderReport, report: StatusReport, view: Stat
   const lines = [flowed(view, [verdictText(provider, keys, view)], `${paint.bold(provider.id)}: `, '  ')];
   for (const block of provider.blocks) {
     const what = block.scope === 'provider' ? 'every model' : scopeText(block.scope);
-    lines.push(flowed(view, [paint.yellow(`${what} rests for all keys: ${blockText(block, now)}`)], '  ', '    '));
+    lines.push(flowed(view, [paint.yellow(`${what} rests for all keys: ${sourcedText(block, now)}`)], '  ', '    '));
   }
   for (const text of missingTexts(keys, now)) lines.push(flowed(view, [paint.red(text)], '  ', '    '));
   if (provider.waiting > 0) lines.push(flowed(view, [`${counted(provider.waiting, 'request')} waiting`], '  ', '    '));
@@ -114,7 +114,7 @@ function missingTexts(keys: readonly CredentialReport[], now: number): readonly 
     .sort((a, b) => (a.end === b.end ? 0 : a.end - b.end))
     .slice(0, NAMED_BLOCKS)
     .map(({ scope, end }) => {
-      const when = end === Number.POSITIVE_INFINITY ? ` ${backText(end, now)}` : `, the first is ${backText(end, now)}`;
+      const when = end === Number.POSITIVE_INFINITY ? ' until one is reset' : `, the first is ${backText(end, now)}`;
       return `no key for ${scopeText(scope)}${when}`;
     });
 }
@@ -139,7 +139,7 @@ export function detailText(key: CredentialReport, view: StatusView): string {
     today.failures > 0 ? `${today.failures.toLocaleString('en-US')} failed` : '',
   ];
   const lines = [flowed(view, pieces, `  ${style(state.padEnd(8))} `, '    ')];
-  for (const block of keyBlocks(key)) lines.push(flowed(view, [style(blockText(block, now))], '    ', '      '));
+  for (const block of keyBlocks(key)) lines.push(flowed(view, [style(sourcedText(block, now))], '    ', '      '));
   lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view), ...capTexts(key.caps, view));
   return lines.join('');
 }
@@ -151,11 +151,11 @@ function restingTexts(key: CredentialReport, view: StatusView): readonly string[
   // With one more than are named, its name takes no more room than its number.
   const named = resting.length <= NAMED_BLOCKS + 1 ? resting : resting.slice(0, NAMED_BLOCKS);
   const lines = named.map((block) =>
-    flowed(view, [paint.yellow(`not for ${scopeText(block.scope)}: ${blockText(block, now)}`)], '    ', '      '),
+    flowed(view, [paint.yellow(`not for ${scopeText(block.scope)}: ${sourcedText(block, now)}`)], '    ', '      '),
   );
   const last = resting.at(-1);
   if (last && named.length < resting.length) {
-    const rest = `not for ${resting.length - named.length} more, the last ${backText(endOf(last), now)}`;
+    const rest = `not for ${resting.length - named.length} more, the last ${backText(endOf(last), now, last.scope)}`;
     lines.push(flowed(view, [paint.yellow(rest)], '    ', '      '));
   }
   return lines;
@@ -173,7 +173,7 @@ function windowTexts(windows: readonly WindowReport[], view: StatusView): readon
   );
 }
 
-/** `rpm 7 of 10 left (70 %), full in 41 s`. */
+/** `rpm 7 of 10 left (70 %), full in 41 s`, or `rpm 0 of 10 left (0 %), room in 6 s, full in 41 s`. */
 export function windowText(window: WindowReport, { paint, now }: Pick<StatusView, 'paint' | 'now'>): string {
   const { name, used, limit, unit } = window;
   const remaining = window.remaining ?? (limit === null ? null : Math.max(0, limit - used));
@@ -206,9 +206,11 @@ function capTexts(caps: readonly CapReport[], view: StatusView): readonly string
   });
 }
 
-function resetText({ reset_at: resetAt }: Pick<WindowReport, 'reset_at'>, now: number): string {
-  const left = resetAt === null ? 0 : Date.parse(resetAt) - now;
-  return left > 0 ? `, full in ${duration(left)}` : '';
+function resetText(window: Pick<WindowReport, 'reset_at'> & Partial<WindowReport>, now: number): string {
+  const { reset_at: resetAt, room_at: roomAt = null } = window;
+  const leftMs = (at: string | null) => (at === null ? 0 : Date.parse(at) - now);
+  const room = roomAt !== resetAt && leftMs(roomAt) > 0 ? `, room in ${duration(leftMs(roomAt))}` : '';
+  return leftMs(resetAt) > 0 ? `${room}, full in ${duration(leftMs(resetAt))}` : room;
 }
 
 function usedPieces(used: UsageTotals, { paint, glyphs }: StatusView): readonly string[] {
@@ -226,11 +228,18 @@ const keyBlocks = (key: CredentialReport): readonly BlockView[] => key.blocks.fi
 const scopeOf = ({ scope }: { readonly scope: string }) => scope;
 
 /** A provider's own count may have a part of a request left, and that is something. */
-const isSpent = ({ remaining, source }: WindowReport) =>
+export const isSpent = ({ remaining, source }: WindowReport) =>
   remaining !== null && (source === 'polled' ? remaining <= 0 : remaining < 1);
 
+/** `rpm is used up, room in 6 s`: when the next request may go, not when all of it is there again. */
+export function spentText({ scope, name, reset_at: fullAt, room_at: roomAt }: WindowReport, now: number): string {
+  const at = roomAt ?? fullAt;
+  const what = scope === 'key' ? name : `${scopeText(scope)}: ${name}`;
+  return at === null ? `${what} is used up` : `${what} is used up, room ${fromNow(Date.parse(at), now)}`;
+}
+
 /** Nothing is left of a limit of the whole key: it serves again when there is room. */
-const isLimited = ({ state, windows }: CredentialReport) =>
+export const isLimited = ({ state, windows }: Pick<CredentialReport, 'state' | 'windows'>) =>
   state === 'busy' && windows.some((window) => window.scope === 'key' && isSpent(window));
 
 /** Now, or when one of its requests ends. */
@@ -244,7 +253,7 @@ function backAt(key: CredentialReport, scope: string): number {
   const isOf = (entry: { readonly scope: string }) => entry.scope === scope;
   const isClosed = scope !== 'key' || isLimited(key);
   const spent = isClosed ? key.windows.filter((window) => isOf(window) && isSpent(window)) : [];
-  const resets = spent.map(({ reset_at: at }) => (at === null ? 0 : Date.parse(at)));
+  const resets = spent.map(({ reset_at: fullAt, room_at: roomAt }) => Date.parse(roomAt ?? fullAt ?? '') || 0);
   return Math.max(0, ...key.blocks.filter(isOf).map(endOf), ...resets);
 }
 

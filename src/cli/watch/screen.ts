@@ -202,8 +202,10 @@ function limitsText(key: CredentialReport, view: ScreenView): string {
 
 const LOW_SHARE = 0.2;
 
-/** `rpm 7/10 41 s`. */
-function windowText({ name, used, limit, remaining, reset_at: reset, unit }: WindowReport, view: ScreenView): string {
+/** `rpm 7/10 41 s`: how long until all of it is there again, or of what is used up until something is. */
+function windowText(window: WindowReport, view: ScreenView): string {
+  const { name, used, limit, remaining, unit } = window;
+  const reset = window.room_at ?? window.reset_at;
   const { paint, now } = view;
   const left = remaining ?? (limit === null ? null : Math.max(0, limit - used));
   if (left === null) return `${name} ${compact(used)} used`;

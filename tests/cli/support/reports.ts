@@ -39,6 +39,7 @@ export const minute = (left: number, limit = 10, ms = 41 * SECOND): WindowReport
   limit,
   remaining: left,
   reset_at: at(ms),
+  room_at: left < 1 ? at(ms) : null,
   source: 'learned',
 });
 
@@ -122,6 +123,7 @@ export const limitedClients: readonly ClientReport[] = [
         limit: 5,
         remaining: 0.8,
         reset_at: at(9 * HOUR),
+        room_at: null,
         source: 'config',
       },
     ],

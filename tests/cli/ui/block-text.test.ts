@@ -21,6 +21,7 @@ describe('the blocks of one credential', () => {
     [[block('key', -1)], 'rate_limit, back now'],
     [[{ ...block('key', null, 'auth'), reason: ACCOUNT, source: 'account' }], ACCOUNT],
     [[block('model:pro', 10_800, 'quota')], 'pro: quota, back in 3 h'],
+    [[block('model:pro', null, 'quota')], 'pro: quota, until it is reset'],
     [[block('group:pro', 60)], 'group pro: rate_limit, back in 60 s'],
     [[block('model:pro', 60), block('model:pro', 10_800, 'quota')], 'pro: quota, back in 3 h'],
     [[block('model:a', 41), block('model:b', 10_800)], '2 models rest, the first back in 41 s, the last back in 3 h'],
@@ -28,7 +29,7 @@ describe('the blocks of one credential', () => {
     [[block('model:a', 40.2), block('model:b', 40.9)], '2 models rest, back in 41 s'],
     [
       [block('model:a', 41), block('group:b', null)],
-      '2 models and groups rest, the first back in 41 s, the last until it is tested or reset',
+      '2 models and groups rest, the first back in 41 s, the last until it is reset',
     ],
     [[block('key', 41), block('model:a', 60)], 'rate_limit, back in 41 s; a: rate_limit, back in 60 s'],
   ])('%#: in one line', (blocks, text) => expect(blocksText(blocks, NOW)).toBe(text));

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { paint } from '../../../src/cli/ui/colour.ts';
 import { keysText } from '../../../src/cli/ui/keys-text.ts';
-import { freeTier, NOW } from '../support/reports.ts';
+import { freeTier, key, minute, NOW } from '../support/reports.ts';
 
 const view = { paint: paint(false), maxColumns: null, now: NOW };
 
@@ -20,4 +20,20 @@ blocked  gemini-3c4d5e6f70 (school)
     quota, back in 3 h
 busy     gemini-1a2b3c4d5e (work)
 `);
+});
+
+test('a key that has used up one of its limits says so, and when it has room again', () => {
+  const ofModel = { ...minute(0, 9, 3_600_000), scope: 'model:m', name: 'rpd' as const };
+  const keys = [
+    key('a', { state: 'busy', windows: [minute(0), minute(5)] }),
+    key('b', { state: 'busy', in_flight: 1, windows: [minute(5)] }),
+    key('c', { windows: [ofModel] }),
+  ];
+  const [, ...rows] = keysText(keys, view).split('\n');
+  expect(rows[0]).toEndWith('limited  0         0       rpm is used up, room in 41 s');
+  expect(rows[1]).toMatch(/busy +0 +0 *$/);
+  expect(rows[2]).toEndWith('ready    0         0       m: rpd is used up, room in 1 h');
+  expect(keysText(keys, { ...view, maxColumns: 40 })).toStartWith(
+    'limited  a\n    rpm is used up, room in 41 s\nbusy ',
+  );
 });

@@ -26,14 +26,14 @@ gemini: 2 of 5 keys can be used, the next is back in 41 s
   busy     gemini-1a2b3c4d5e (work) · 1 in flight · 10 requests today · 1 failed
     rpm 7 of 10 left (70 %), full in 41 s · rpd 240 of 250 left (96 %), full in 3 h
   ready    gemini-2b3c4d5e6f
-    not for group flash: rate_limit, back in 41 s
-    not for gemini-2.5-pro: quota, back in 3 h
+    not for group flash: rate_limit, back in 41 s (retry-after)
+    not for gemini-2.5-pro: quota, back in 3 h (retry-after)
     rpm 0 of 10 left (0 %), full in 41 s
     gemini-2.5-flash: rpm 9 of 10 left (90 %), full in 41 s
   blocked  gemini-4d5e6f7081
-    rate_limit, back in 41 s
+    rate_limit, back in 41 s (retry-after)
   blocked  gemini-3c4d5e6f70 (school)
-    quota, back in 3 h
+    quota, back in 3 h (retry-after)
   disabled gemini-5e6f708192
   today: 1,204 requests · 12 failed · 1.2M tokens in · 123k out · cost –
 
@@ -133,6 +133,13 @@ describe('the status', () => {
     const atLimit = key('a', { state: 'busy', windows: [minute(7), spent] });
     const text = shown({ keys: [key('b'), atLimit] });
     expect(text).toContain('gemini: 1 of 2 keys can be used, the next is back in 1 h\n  ready    b\n  limited  a\n');
+    const sliding = key('d', {
+      state: 'busy',
+      windows: [{ ...minute(0, 2), room_at: new Date(NOW + 6000).toISOString() }],
+    });
+    expect(shown({ keys: [sliding] })).toContain(
+      'gemini: no key can be used, the first is back in 6 s\n  limited  d\n    rpm 0 of 2 left (0 %), room in 6 s, full in 41 s\n',
+    );
     const sooner = key('c', { state: 'blocked', blocks: [block('key', 41_000)] });
     expect(shown({ keys: [atLimit, sooner] })).toContain('gemini: no key can be used, the first is back in 41 s\n');
     const full = key('a', { state: 'busy', in_flight: 1, windows: [minute(7)] });
@@ -149,7 +156,7 @@ describe('the status', () => {
     expect(text).toContain('\n  no key for gemini-2.5-pro, the first is back in 1 h\n');
     expect(text).not.toContain('no key for gemini-2.5-flash');
     expect(shown({ keys: [first] })).toContain(
-      '  no key for gemini-2.5-flash, the first is back in 5 s\n  no key for gemini-2.5-pro until it is tested or reset\n',
+      '  no key for gemini-2.5-flash, the first is back in 5 s\n  no key for gemini-2.5-pro until one is reset\n',
     );
     expect(shown({ keys: [blocked, disabled] })).not.toContain('no key for');
   });

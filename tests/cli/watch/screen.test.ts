@@ -60,7 +60,7 @@ gemini: 2 of 5 keys can be used, the next is back in 41 s · 2 waiting
 
 
   blocked  gemini-3c4d5e6f70 (school)
-    quota, back in 3 h
+    quota, back in 3 h (retry-after)
 q quit · / filter · s sort: provider · r reset · d disable · t test
 `);
   });
@@ -70,8 +70,8 @@ q quit · / filter · s sort: provider · r reset · d disable · t test
     expect(text(lines.slice(-7))).toBe(
       `
   ready    gemini-2b3c4d5e6f
-    not for group flash: rate_limit, back in 41 s
-    not for gemini-2.5-pro: quota, back in 3 h
+    not for group flash: rate_limit, back in 41 s (retry-after)
+    not for gemini-2.5-pro: quota, back in 3 h (retry-after)
     rpm 0 of 10 left (0 %), full in 41 s
     gemini-2.5-flash: rpm 9 of 10 left (90 %), full in 41 s
 q quit · / filter · s sort: provider · r reset · d disable · t test
@@ -105,7 +105,7 @@ q quit · / filter · s sort: provider
       line,
       '',
       '  blocked  gemini-3c4d5e6f70 (school)',
-      '    quota, back in 3 h',
+      '    quota, back in 3 h (retry-after)',
       'q quit · / filter · s sort: provider · r reset · d disable · t test',
     ]);
     expect(shown(state, 30, 12).at(-2)).toBe('clients: ci rpm 0/1 41 s · la…');
