@@ -53,6 +53,34 @@ wrote ${home.configPath}
     });
   });
 
+  test.each([
+    [
+      'litellm.yaml',
+      'model_list:\n  - { model_name: m, litellm_params: { api_key: made-up-key } }\n',
+      'a config of LiteLLM',
+    ],
+    ['config.yaml', 'port: 8317\ngemini-api-key:\n  - api-key: made-up-key\n', 'a config of CLIProxyAPI'],
+    [
+      'config.json',
+      '{"config_store":{},"providers":{"openai":{"keys":[{"value":"made-up-key"}]}}}',
+      'a config of Bifrost',
+    ],
+    ['lb.json', '{"strategy":{"mode":"loadbalance"},"targets":[{"virtual_key":"made-up-key"}]}', 'a config of Portkey'],
+    ['rotator.yml', 'providers: { groq: { keys: [made-up-key] } }', 'a yml file'],
+    ['secrets.toml', '[groq]\nkey = "made-up-key"\n', 'a toml file'],
+  ])('says what %s is instead of reading it as a .env', async (name, text, what) => {
+    const file = home.write(name, text);
+    const outcome = await home.run(['import', file]);
+    expect(outcome).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error: ${file} is ${what}; only a .env of LLM-API-Key-Proxy can be imported
+hint: keys go in with rotator keys add; what else goes where: docs/migrating.md
+`,
+    });
+    expect(existsSync(home.configPath)).toBe(false);
+  });
+
   test('refuses a config that is there, and leaves it alone', async () => {
     const config = home.config('providers: { groq: { keys: [mine] } }\n');
     const file = home.write('.env', ENV);

@@ -10,6 +10,7 @@ import { readConfig } from '../load.ts';
 import { ConfigError, type Problem } from '../problems.ts';
 import { changeFile, type Replacement } from '../replace-file.ts';
 import { EditRefusal } from '../yaml-text.ts';
+import { otherConfig } from './other-config.ts';
 import { type ImportFile, type ImportPlan, type ImportSources, type ImportTarget, planImport } from './plan.ts';
 
 export type { Entry, ImportPlan, Result } from './plan.ts';
@@ -45,6 +46,14 @@ export function readSources(file: string, cwd: string): ReadSources {
   if (typeof text !== 'string') {
     throw new CliError(ExitCode.usage, 'unreadable_file', text.reason, 'name the .env file of LLM-API-Key-Proxy');
   }
+  const other = otherConfig(main, text);
+  if (other !== null)
+    throw new CliError(
+      ExitCode.usage,
+      'no_env_file',
+      `${shownPath(main, cwd)} is ${other}; only a .env of LLM-API-Key-Proxy can be imported`,
+      'keys go in with rotator keys add; what else goes where: docs/migrating.md',
+    );
   const siblings =
     path.basename(main) === '.env' ? names.filter((name) => name.endsWith('.env') && name !== '.env') : [];
   const dotenvs = [{ name: shownPath(main, cwd), text }, ...siblings.map(beside).filter((one) => one !== null)];
