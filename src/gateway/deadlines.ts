@@ -24,7 +24,7 @@ export class Deadlines {
   set(timed: Timed, ms: number): void {
     if (timed.dueAt === Number.POSITIVE_INFINITY) this.#count++;
     // What never comes is nothing to wait for, and a time so far away is none that a timer can hold.
-    this.#due.set(timed, Math.min(this.#clock.now() + ms, Number.MAX_SAFE_INTEGER));
+    this.#due.set(timed, Math.min(this.#clock.elapsed() + ms, Number.MAX_SAFE_INTEGER));
     if (!this.#timer || timed.dueAt < this.#timer.at) this.#arm();
   }
 
@@ -43,16 +43,21 @@ export class Deadlines {
     this.#timer = null;
     const at = this.#due.next();
     if (at === Number.POSITIVE_INFINITY) return;
-    const cancel = this.#clock.schedule(at - this.#clock.now(), () => {
-      this.#timer = null;
-      const now = this.#clock.now();
+    this.#timer = { at, cancel: this.#clock.schedule(at - this.#clock.elapsed(), () => this.#run()) };
+  }
+
+  #run(): void {
+    this.#timer = null;
+    const now = this.#clock.elapsed();
+    try {
       for (let timed = this.#due.take(now); timed; timed = this.#due.take(now)) {
         this.#count--;
         timed.onDue();
       }
+    } finally {
+      // Also when one of them throws: the others have theirs all the same.
       if (!this.#timer) this.#arm();
-    });
-    this.#timer = { at, cancel };
+    }
   }
 }
 

@@ -16,12 +16,12 @@ export class IdleTimer {
     this.#clock = clock;
     this.#onIdle = onIdle;
     this.#limitMs = limitMs;
-    this.#touchedAt = clock.now();
+    this.#touchedAt = clock.elapsed();
     this.#cancel = clock.schedule(limitMs, () => this.#check());
   }
 
   touch(): void {
-    this.#touchedAt = this.#clock.now();
+    this.#touchedAt = this.#clock.elapsed();
   }
 
   /** While held, time does not count. */
@@ -38,7 +38,7 @@ export class IdleTimer {
   restart(limitMs: number): void {
     this.#cancel();
     this.#limitMs = limitMs;
-    this.#touchedAt = this.#clock.now();
+    this.#touchedAt = this.#clock.elapsed();
     this.#cancel = this.#clock.schedule(limitMs, () => this.#check());
   }
 
@@ -48,7 +48,7 @@ export class IdleTimer {
 
   #check(): void {
     if (this.#isHeld) this.touch();
-    const left = this.#touchedAt + this.#limitMs - this.#clock.now();
+    const left = this.#touchedAt + this.#limitMs - this.#clock.elapsed();
     if (left <= 0) this.#onIdle();
     else this.#cancel = this.#clock.schedule(left, () => this.#check());
   }

@@ -1,7 +1,9 @@
 /** Time as an argument. Tests pass a manual clock; everything else passes `systemClock`. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Milliseconds since the Unix epoch. The machine's owner can set it, back and ahead. */
   now(): number;
+  /** Milliseconds since a moment of its own, which nobody sets: for what lasts so long. */
+  elapsed(): number;
   /** Resolves after `ms`. Resolves at once, never rejects, when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `run` once, `ms` from now, unless the returned function is called first. Keeps the process alive until then. */
@@ -13,6 +15,7 @@ const MAX_TIMER_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

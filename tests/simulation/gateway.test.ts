@@ -86,6 +86,10 @@ class WatchedClock implements Clock {
     return this.#clock.now();
   }
 
+  elapsed(): number {
+    return this.#clock.elapsed();
+  }
+
   schedule(ms: number, run: () => void): () => void {
     const timer = { at: this.now() + Math.max(0, ms) };
     this.due.add(timer);

@@ -16,11 +16,10 @@ import {
   type Refusal,
   type Want,
 } from '../../src/pool/pool.ts';
-import type { Clock } from '../../src/shared/clock.ts';
 import { type Random, seededRandom } from '../../src/shared/random.ts';
 import { matchesAny, namePattern } from '../../src/shared/wildcard.ts';
 import { cap, credential, DAY, HOUR, MINUTE, NO_LIMITS, SECOND, settings } from '../pool/pool-fixture.ts';
-import { ManualClock } from '../support/manual-clock.ts';
+import { SettableClock } from '../support/settable-clock.ts';
 
 /**
  * The real pool under virtual time, in worlds drawn from a seed: keys that fail in their own ways, limits per minute and
@@ -100,32 +99,6 @@ type Held = {
   startedAt: number;
   isConfirmed: boolean;
 };
-
-/** Wall-clock time that can be set; timers run on regardless, as they do. */
-class SettableClock implements Clock {
-  readonly #steady = new ManualClock();
-  #offsetMs = 0;
-
-  now(): number {
-    return this.#steady.now() + this.#offsetMs;
-  }
-
-  schedule(ms: number, run: () => void): () => void {
-    return this.#steady.schedule(ms, run);
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#steady.sleep(ms, signal);
-  }
-
-  advance(ms: number): Promise<void> {
-    return this.#steady.advance(ms);
-  }
-
-  set(byMs: number): void {
-    this.#offsetMs += byMs;
-  }
-}
 
 type Waiting = {
   readonly want: Want;

@@ -145,7 +145,9 @@ describe('a queue before a writer', () => {
   test('survives a clock that is set back, and forward', async () => {
     let shift = 0;
     const shifted = { ...clock, now: () => clock.now() + shift, schedule: clock.schedule.bind(clock) };
-    const { writer, writes } = queue({ clock: { ...shifted, sleep: clock.sleep.bind(clock) } });
+    const { writer, writes } = queue({
+      clock: { ...shifted, sleep: clock.sleep.bind(clock), elapsed: clock.elapsed.bind(clock) },
+    });
     for (const jump of [0, -86_400_000, 86_400_000]) {
       shift = jump;
       writer.request(loggedRequest());

@@ -19,6 +19,10 @@ export class LeapingClock implements Clock {
     return this.#start + Date.now() - this.#began;
   }
 
+  elapsed(): number {
+    return this.now();
+  }
+
   schedule(ms: number, run: () => void): () => void {
     const timer: Timer = { at: this.now() + Math.max(0, ms), run, cancel: () => {} };
     this.#timers.add(timer);

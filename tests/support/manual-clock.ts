@@ -14,6 +14,10 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  elapsed(): number {
+    return this.#now;
+  }
+
   schedule(ms: number, run: () => void): () => void {
     const timer = { at: this.#now + Math.max(0, ms), order: this.#order++, run };
     this.#timers.push(timer);
