@@ -4,6 +4,7 @@ import { balancedWeights, chooseBalanced, likeliestBalanced } from '../../src/po
 import { gather } from '../../src/pool/select/sample.ts';
 import { SlotSet } from '../../src/pool/slot-set.ts';
 import { seededRandom } from '../../src/shared/random.ts';
+import { credential, names, setUp, use, want, withSettings } from './pool-fixture.ts';
 
 const even = (count: number) => Array.from({ length: count }, () => 1);
 
@@ -25,6 +26,8 @@ describe('weights', () => {
     ['a key of weight 2 counts its use by half', [8, 4], [2, 1], 3, [8, 4]],
     ['one alone', [17], [1], 3, [4]],
     ['nobody', [], [], 3, []],
+    ['tolerance 0 leaves it to the least used alone', [3, 1, 2], [1, 1, 1], 0, [0, 1, 0]],
+    ['the least used by share, each with its own weight', [4, 2, 3], [2, 1, 1], 0, [2, 1, 0]],
   ];
   test.each(rows)('%s', (_, uses, weights, tolerance, expected) => {
     expect(balancedWeights(uses, weights, tolerance)).toEqual(expected);
@@ -100,6 +103,49 @@ describe('choice', () => {
         },
       ),
     );
+  });
+});
+
+describe('the choice of a pool', () => {
+  const keyWeights = [1, 3, 2, 1, 5];
+  const keys = names(keyWeights.length);
+
+  /** Draws, each among other candidates; of every key how often it came and how often it should have. */
+  function drawn(tolerance: number, draws: number) {
+    const random = seededRandom(23);
+    const { pool, clock } = setUp(
+      keys.map((name, i) => credential(name, { weight: keyWeights[i] ?? 1 })),
+      { settings: withSettings({ tolerance, concurrency: { optimalPerKey: 0 } }), random },
+    );
+    const uses = keys.map(() => 0);
+    const expected = keys.map(() => 0);
+    let impossible = 0;
+    for (let draw = 0; draw < draws; draw++) {
+      const left = keys.map((_, i) => i).filter(() => random() < 0.6);
+      if (left.length === 0) continue;
+      const weights = balancedWeights(
+        left.map((i) => uses[i] ?? 0),
+        left.map((i) => keyWeights[i] ?? 1),
+        tolerance,
+      );
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      for (const [at, i] of left.entries()) expected[i] = (expected[i] ?? 0) + (weights[at] ?? 0) / total;
+      const excluded = keys.filter((_, i) => !left.includes(i));
+      const chosen = keys.indexOf(use(pool, clock, { kind: 'success' }, want('m', excluded)));
+      if (!(weights[left.indexOf(chosen)] ?? 0)) impossible++;
+      uses[chosen] = (uses[chosen] ?? 0) + 1;
+    }
+    return { uses, expected, impossible };
+  }
+
+  test.each([0, 1, 3, 50])('with tolerance %d is the one that the weights foretell', (tolerance) => {
+    const draws = 10_000;
+    const { uses, expected, impossible } = drawn(tolerance, draws);
+    expect(impossible).toBe(0);
+    for (const [i, count] of uses.entries()) {
+      // Four standard deviations, were each draw a fair coin.
+      expect(Math.abs(count - (expected[i] ?? 0)), `key ${i}`).toBeLessThan(4 * Math.sqrt(draws / 4));
+    }
   });
 });
 

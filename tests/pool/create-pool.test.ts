@@ -243,6 +243,15 @@ describe('blocks', () => {
     });
   });
 
+  test('a provider is reached again as soon as an answer comes, of whichever model and key', () => {
+    const { pool, clock } = setUp(three);
+    const open = leased(pool.lease(want('other'), clock.now()));
+    use(pool, clock, { kind: 'unreachable' });
+    expect(refused(pool.lease(want(), clock.now())).cause).toBe('blocked');
+    pool.settle(open, settled({ kind: 'success' }));
+    expect(use(pool, clock)).toBeString();
+  });
+
   test('a missing model is remembered for 5 minutes', async () => {
     const { pool, clock } = setUp(three);
     use(pool, clock, { kind: 'model-missing' });

@@ -6,18 +6,17 @@ import type { Random } from '../../shared/random.ts';
  *     weight = keyWeight × ((maxUse − use) + tolerance + 1)
  *
  * Uses 0, 4, 10 with tolerance 3 weigh 14, 10, 4. Use is counted per share (use ÷ keyWeight), so that a key of weight 2
- * settles at twice the requests of its peers instead of a few more.
+ * settles at twice the requests of its peers instead of a few more. Tolerance 0 leaves weight to the least used alone.
  */
 export function balancedWeights(
   uses: readonly number[],
   keyWeights: readonly number[],
   tolerance: number,
 ): readonly number[] {
-  const most = mostOf(uses, keyWeights);
-  return uses.map((_, i) => weightOf(uses, keyWeights, i, tolerance, most));
+  const edge = edgeOf(uses, keyWeights, tolerance);
+  return uses.map((_, i) => weightOf(uses, keyWeights, i, tolerance, edge));
 }
 
-/** `edge`: the largest share, or the smallest where nothing is tolerated and only the least used count. */
 function weightOf(
   uses: readonly number[],
   keyWeights: readonly number[],
@@ -31,16 +30,14 @@ function weightOf(
   return share === edge ? keyWeight : 0;
 }
 
-function mostOf(uses: readonly number[], keyWeights: readonly number[]): number {
-  let most = 0;
-  for (let i = 0; i < uses.length; i++) most = Math.max(most, shareOf(uses, keyWeights, i));
-  return most;
-}
-
-function leastOf(uses: readonly number[], keyWeights: readonly number[]): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < uses.length; i++) least = Math.min(least, shareOf(uses, keyWeights, i));
-  return least;
+/** The share that the others are held against: the largest, or the smallest where nothing is tolerated. */
+function edgeOf(uses: readonly number[], keyWeights: readonly number[], tolerance: number): number {
+  let edge = tolerance > 0 ? 0 : Number.POSITIVE_INFINITY;
+  for (let i = 0; i < uses.length; i++) {
+    const share = shareOf(uses, keyWeights, i);
+    edge = tolerance > 0 ? Math.max(edge, share) : Math.min(edge, share);
+  }
+  return edge;
 }
 
 /** Index of the chosen one, -1 for an empty list. Tolerance 0 takes the least used; ties are drawn by weight. */
@@ -52,7 +49,7 @@ export function chooseBalanced(
 ): number {
   if (uses.length <= 1) return uses.length - 1;
   // Weighed twice instead of kept: this is done for every request.
-  const edge = tolerance > 0 ? mostOf(uses, keyWeights) : leastOf(uses, keyWeights);
+  const edge = edgeOf(uses, keyWeights, tolerance);
   let total = 0;
   for (let i = 0; i < uses.length; i++) total += weightOf(uses, keyWeights, i, tolerance, edge);
   let left = random() * total;
@@ -70,15 +67,10 @@ export function chooseBalanced(
 
 /** What `chooseBalanced` takes most often: the first among the heaviest. Draws nothing. -1 for an empty list. */
 export function likeliestBalanced(uses: readonly number[], keyWeights: readonly number[], tolerance: number): number {
-  const weights = tolerance > 0 ? balancedWeights(uses, keyWeights, tolerance) : leastWeights(uses, keyWeights);
+  const weights = balancedWeights(uses, keyWeights, tolerance);
   let best = -1;
   for (let i = 0; i < weights.length; i++) if (best < 0 || (weights[i] ?? 0) > (weights[best] ?? 0)) best = i;
   return best;
-}
-
-function leastWeights(uses: readonly number[], keyWeights: readonly number[]): readonly number[] {
-  const least = leastOf(uses, keyWeights);
-  return uses.map((_, i) => weightOf(uses, keyWeights, i, 0, least));
 }
 
 const shareOf = (uses: readonly number[], keyWeights: readonly number[], i: number) =>
