@@ -443,7 +443,8 @@ export async function createApp(sources: AppSources): Promise<App> {
     ask,
     runtimes: () => current.runtimes,
     keep,
-    onError: (provider, credential, message) => log.debug('a quota cannot be read', { provider, credential, message }),
+    onError: (provider, credential, message) =>
+      log.debug('a quota cannot be read', { provider, credential, reason: message }),
   });
 
   const operations = createOperations({

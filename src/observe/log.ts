@@ -4,7 +4,12 @@ import { Secret } from '../shared/secret.ts';
 import { redact } from './redact.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type LogFields = Readonly<Record<string, unknown>>;
+/** Not under the names that the line itself has: in JSON one of the two would hide the other. */
+export type LogFields = Readonly<Record<string, unknown>> & {
+  readonly time?: never;
+  readonly level?: never;
+  readonly message?: never;
+};
 
 /** One line each. Nothing that looks like a secret gets through, in the message or in the fields. */
 export type Log = { readonly [level in LogLevel]: (message: string, fields?: LogFields) => void };

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
 import { createLog, type LogLevel } from '../../src/observe/log.ts';
+import { redact } from '../../src/observe/redact.ts';
 import { Secret } from '../../src/shared/secret.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -51,6 +53,61 @@ describe('a log in JSON', () => {
   test('cuts what is too long', () => {
     const { text } = json((log) => log.info('x', { text: 'word '.repeat(10_000) }));
     expect(String(text).length).toBe(4001);
+  });
+});
+
+describe('a line in JSON', () => {
+  const OWN: readonly string[] = ['time', 'level', 'message', '__proto__'];
+  const SECRET_NAMES: readonly string[] = ['token', 'api_key', 'password'];
+  const name = fc.oneof(
+    fc.constantFrom('status', 'request_id', '"', '\\', '7', ...SECRET_NAMES),
+    fc.string({ unit: 'binary', maxLength: 8 }).filter((drawn) => !OWN.includes(drawn)),
+  );
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 20 }),
+    fc.constantFrom('\ud800', '\u2028', '"},{', '\n'),
+  );
+  const plain = fc.oneof(text, fc.double(), fc.boolean(), fc.constant(null));
+  const value = fc.oneof(plain, fc.constant(undefined), fc.array(plain, { maxLength: 3 }));
+  const masked = (field: string, given: unknown): unknown =>
+    Array.isArray(given)
+      ? given.map((item) => masked(field, item))
+      : typeof given !== 'string'
+        ? given
+        : SECRET_NAMES.includes(field)
+          ? '***'
+          : redact(given);
+
+  test('says of any fields what JSON says of them, and no name twice', () => {
+    fc.assert(
+      fc.property(text, fc.dictionary(name, value), (message, fields) => {
+        const [line = ''] = logged('json', (log) => log.info(message, fields));
+        const shown = Object.fromEntries(Object.entries(fields).map(([field, given]) => [field, masked(field, given)]));
+        const expected = { time: '2026-01-01T00:00:00.000Z', level: 'info', message: redact(message), ...shown };
+        expect(JSON.parse(line)).toEqual(JSON.parse(JSON.stringify(expected)));
+        expect(line).not.toContain('\n');
+        expect(line).toHaveLength(JSON.stringify(expected).length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('has the time of a Date, whichever came before', () => {
+    const moment = fc.oneof(
+      fc.integer({ min: -8.64e15, max: 8.64e15 }),
+      fc.integer({ min: -3000, max: 3000 }),
+      fc.integer({ min: Date.UTC(2026, 0, 1), max: Date.UTC(2026, 0, 1) + 3000 }),
+    );
+    fc.assert(
+      fc.property(fc.array(moment, { maxLength: 20 }), (moments) => {
+        for (const at of moments) {
+          const lines: string[] = [];
+          const write = (line: string) => lines.push(line);
+          createLog({ level: 'info', format: 'json', write, clock: new ManualClock(at) }).info('x');
+          expect(JSON.parse(lines[0] ?? '').time).toBe(new Date(at).toISOString());
+        }
+      }),
+    );
   });
 });
 
