@@ -6,6 +6,7 @@ export type ListenOptions = {
   readonly hostname: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Tells its peer when the body is read and when the answer is ready: the socket's idle timer goes by that. */
   readonly fetch: ServerFetch;
   /** Something threw outside `fetch`'s own care. One line; never a stack to the client. */
   readonly onError?: (error: unknown) => void;
@@ -75,7 +76,6 @@ class SocketPeer implements Peer {
   readonly #request: Request;
   readonly #socket: Bun.Server<undefined>;
   readonly #idleSeconds: number;
-  #isBodyRead = false;
 
   constructor(request: Request, socket: Bun.Server<undefined>, idleSeconds: number) {
     this.#request = request;
@@ -88,15 +88,13 @@ class SocketPeer implements Peer {
   }
 
   onBodyRead(): void {
-    this.#isBodyRead = true;
     // The timer also runs while an answer is awaited, and would cut it without a status line.
     this.#socket.timeout(this.#request, 0);
   }
 
   onAnswer(isWhole: boolean): void {
     // Nothing quiet follows a whole answer. Without this the connection, kept alive, would never be closed.
-    if (!isWhole) this.#socket.timeout(this.#request, 0);
-    else if (this.#isBodyRead) this.#socket.timeout(this.#request, this.#idleSeconds);
+    if (isWhole) this.#socket.timeout(this.#request, this.#idleSeconds);
   }
 }
 

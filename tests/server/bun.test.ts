@@ -174,6 +174,7 @@ describe('Bun’s idle timer, here set to its shortest', () => {
         }
         if (request.url.endsWith('/stream')) {
           peer.onBodyRead?.();
+          peer.onAnswer?.(false);
           const body = new ReadableStream({
             async start(controller) {
               controller.enqueue(new TextEncoder().encode('first\n'));
