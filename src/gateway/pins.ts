@@ -1,6 +1,6 @@
 import type { CredentialId } from '../pool/credential.ts';
 import type { ProtocolId } from '../protocols/codec.ts';
-import { stringEnd } from '../shared/json-bytes.ts';
+import { skipSpace, stringEnd } from '../shared/json-grammar.ts';
 
 /**
  * Which credential issued what only its issuer takes back: encrypted reasoning of Responses, Gemini's thought signatures.
@@ -73,12 +73,6 @@ function* valuesIn(bytes: Uint8Array): Generator<{ readonly key: string; readonl
       if (close - open > 1) yield { key: hashOf(text.subarray(open + 1, close)), isFirm };
     }
   }
-}
-
-function skipSpace(bytes: Uint8Array, from: number): number {
-  let at = from;
-  while (bytes[at] === 32 || bytes[at] === 10 || bytes[at] === 13 || bytes[at] === 9) at++;
-  return at;
 }
 
 /** Of what the literal means: one side may write `=` as an escape and the other as it is. */

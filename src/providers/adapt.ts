@@ -28,16 +28,13 @@ const NEEDS_TOOLS: readonly string[] = ['tool_choice', 'parallel_tool_calls'];
  * it is, for the upstream to judge.
  */
 export function adaptRequest(provider: Provider, index: JsonIndex, context: AdaptContext, set: Fields): AdaptedRequest {
-  const rules =
-    typeof provider.bodyRules === 'function' ? provider.bodyRules(context) : (provider.bodyRules ?? NO_RULES);
+  const { bodyRules } = provider;
+  const rules = (typeof bodyRules === 'function' ? bodyRules(context) : bodyRules) ?? NO_RULES;
   const own = provider.editFields?.(index, context);
   const wanted = withOwnName(set, provider, context);
   // Most providers take a request as it is: no field of it needs a look.
-  if ((rules ?? NO_RULES) === NO_RULES && !own) {
-    for (const _ in wanted) return { bytes: index.edit({ set: wanted }), changes: NO_CHANGES };
-    return { bytes: index.bytes, changes: NO_CHANGES };
-  }
-  const edit = planEdit(index, rules ?? NO_RULES, own, wanted);
+  if (rules === NO_RULES && !own) return { bytes: index.edit({ set: wanted }), changes: NO_CHANGES };
+  const edit = planEdit(index, rules, own, wanted);
   const bytes = edit.isNeeded ? index.edit(edit) : index.bytes;
   return { bytes, changes: edit.changes };
 }

@@ -227,7 +227,7 @@ export interface Provider {
   authorize?(headers: Headers, key: Secret): void;
   /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Header names that cross besides the common allow-list. */
+  /** Names of headers, in lower case, that cross besides the common allow-list. */
   readonly headersAcross?: { readonly up?: readonly string[]; readonly down?: readonly string[] };
   /** False where `stream_options` is refused; usage then comes unasked or not at all. Default true. */
   readonly streamUsage?: boolean;

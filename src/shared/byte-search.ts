@@ -1,4 +1,4 @@
-/** Searches at memory speed, in the bytes as they are: a view of them for every search would cost more than the search. */
+/** Searches at memory speed. */
 
 /** Do these bytes hold this ASCII text? Undefined bytes hold nothing. */
 export function holds(bytes: Uint8Array | undefined, text: string | Uint8Array): boolean {
@@ -10,5 +10,5 @@ export function indexOfBytes(bytes: Uint8Array, text: string | Uint8Array, from 
   return indexOf.call(bytes, text, from);
 }
 
-// Buffer's own works on any Uint8Array, as Node's documentation of `buf.indexOf` allows for its argument.
+// Buffer's own, which Bun runs on any Uint8Array; a Buffer would have to be made for every search.
 const indexOf = Buffer.prototype.indexOf as (this: Uint8Array, text: string | Uint8Array, from: number) => number;

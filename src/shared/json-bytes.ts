@@ -2,8 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import { type JsonGrammar, LOOSE, STRICT, skipSpace, stringEnd } from './json-grammar.ts';
 import { shortText } from './short-text.ts';
 
-export { stringEnd };
-
 /**
  * A top-level index of a JSON object over its raw bytes: where each value starts and ends, without parsing any value.
  * It lets the proxy change `model` in a 500 KB body for the price of one scan, and leave every other byte as it came.
@@ -110,7 +108,7 @@ export class JsonIndex {
     for (const { key, start, end } of this.entries) {
       if (Object.hasOwn(set, key)) edits.push({ start, end, bytes: encoded(set[key]) });
     }
-    this.#addMissing(edits, set, true);
+    this.#addMissing(edits, set, this.entries.length > 0);
     return edits;
   }
 
@@ -147,7 +145,7 @@ export class JsonIndex {
     const missing = names.filter((name) => !this.has(name));
     const at = this.bytes.indexOf(OPEN_BRACE) + 1;
     const text = missing.map((key) => `${JSON.stringify(key)}:${JSON.stringify(set[key])}`).join(',');
-    const separator = isAnyKept && this.entries.length > 0 ? ',' : '';
+    const separator = isAnyKept ? ',' : '';
     edits.unshift({ start: at, end: at, bytes: encoder.encode(text + separator) });
   }
 }

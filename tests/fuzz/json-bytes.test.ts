@@ -199,6 +199,10 @@ describe('the byte index of a JSON object', () => {
       if (got !== canonical(plain([...added, ...wanted]))) {
         throw new Error(`${edited}\nfrom ${text}\nby ${asked}\nshould be ${plain([...added, ...wanted])}`);
       }
+      // What is only set goes a way of its own.
+      const onlySet = decoder.decode(index.edit({ set }));
+      const wholly = decoder.decode(index.edit({ set, rename: {}, remove: new Set() }));
+      if (onlySet !== wholly) throw new Error(`${onlySet}\nfrom ${text}\nby ${asked}\nshould be ${wholly}`);
     }
     expect(repeated).toBeGreaterThan(1_000);
   });

@@ -78,6 +78,29 @@ describe('a request’s head', () => {
     expect(upstreamHeaders(own, client, {}, '1').get('content-type')).toBe(sent);
   });
 
+  test('sends each header once, by the user’s word before the provider’s, and that before the client’s', () => {
+    const provider = { ...own, headers: { Accept: 'by the provider', 'X-Own': 'by the provider' } };
+    const client = new Headers({ accept: 'by the client', 'idempotency-key': 'by the client' });
+    const extra = { 'x-OWN': 'by the user', 'X-own': 'by the user, again' };
+    expect(Object.fromEntries(upstreamHeaders(provider, client, extra, '1'))).toEqual({
+      accept: 'by the provider',
+      'content-type': 'application/json',
+      'idempotency-key': 'by the client',
+      'user-agent': 'rotator/1',
+      'x-own': 'by the user, again',
+    });
+  });
+
+  test.each([
+    ['the client’s', { 'anthropic-version': 'old' }, {}, 'old'],
+    ['the user’s', { 'anthropic-version': 'old' }, { 'Anthropic-Version': 'new' }, 'new'],
+    ['the one that it needs', {}, {}, '2023-06-01'],
+  ])('speaks Messages in %s version', (_, client, extra, version) => {
+    const call = { protocol: 'anthropic-messages', isTranslated: false } as const;
+    const headers = upstreamHeaders(own, new Headers(client), extra, '1', call);
+    expect(headers.get('anthropic-version')).toBe(version);
+  });
+
   test('carries the user’s own headers, and an honest user agent whatever they say', () => {
     const headers = upstreamHeaders(own, new Headers({ accept: 'a' }), { Accept: 'b', 'User-Agent': 'Mozilla' }, '1');
     expect(headers.get('accept')).toBe('b');

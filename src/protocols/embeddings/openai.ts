@@ -1,5 +1,6 @@
 import { countOr, isObject, objectsIn, parseJson } from '../../shared/json-shape.ts';
 import { JsonIndex } from '../../shared/json-bytes.ts';
+import { skipSpace } from '../../shared/json-grammar.ts';
 import { isProblem } from '../codec.ts';
 import type { Problem } from '../problem.ts';
 import { isRepeated, readModel, readObject, wrong } from '../request-bytes.ts';
@@ -154,10 +155,4 @@ export function seenVectors(reply: Uint8Array): { readonly format: VectorFormat 
     count++;
   }
   return { format, count };
-}
-
-function skipSpace(bytes: Uint8Array, from: number): number {
-  let at = from;
-  while (bytes[at] === 32 || bytes[at] === 10 || bytes[at] === 13 || bytes[at] === 9) at++;
-  return at;
 }
