@@ -215,9 +215,9 @@ class Walk {
   lookAhead(): Prospects {
     if (this.isLast) return 'none';
     const { alternatives, maxTargets } = this.input;
+    if (this.tried + 1 >= maxTargets) return 'none';
     const behind = [...this.#targets.slice(this.place + 1), ...(this.#isSubstituted ? [] : alternatives.substitutes())];
-    const isLimitReached = this.tried + 1 >= maxTargets;
-    return prospectsOf(isLimitReached ? [] : behind, () => alternatives.inputTokens());
+    return prospectsOf(behind, () => alternatives.inputTokens());
   }
 }
 

@@ -17,7 +17,7 @@ export class JsonArrayOutlet implements Outlet {
     this.#outlet = outlet;
   }
 
-  async write(bytes: Uint8Array | string): Promise<void> {
+  write(bytes: Uint8Array | string): Promise<void> | undefined {
     let text = '';
     for (const frame of this.#framer.push(typeof bytes === 'string' ? this.#encoder.encode(bytes) : bytes)) {
       if (frame.data === null || frame.data === '') {
@@ -28,7 +28,7 @@ export class JsonArrayOutlet implements Outlet {
       text += `${this.#opening()}${this.#hasElement ? ',\r\n' : ''}${frame.data}`;
       this.#hasElement = true;
     }
-    if (text !== '') await this.#outlet.write(text);
+    return text === '' ? undefined : this.#outlet.write(text);
   }
 
   /** The end of the array. */

@@ -110,8 +110,8 @@ export function plan(requested: string, client: Client, routes: Routes, wish: Pl
   const found = route(requested, client, routes, wish);
   if ('kind' in found) return found;
   const { candidates, resolved, asked, substitutes: others, reasoning, onContext } = found;
-  const direct = ableTargets(candidates);
-  if (direct.length > 0) return { resolved, asked, targets: direct, substitutes: others, reasoning, onContext };
+  const targets = ableTargets(candidates);
+  if (targets.length > 0) return { resolved, asked, targets, substitutes: others, reasoning, onContext };
   // Nothing that was asked for can be called: those that stand in for it are what is tried.
   const known = others();
   const standIns = ableTargets(known.candidates);
@@ -380,15 +380,16 @@ function withoutFallback(candidates: readonly Candidate[], routes: Routes, wish:
   return first < 0 ? candidates : candidates.slice(0, first + 1);
 }
 
-const targets = new WeakMap<ProviderRuntime, Map<string, Target>>();
+/** By the name that is shown of the model. A runtime never changes: a new config makes new ones. */
+const knownTargets = new WeakMap<ProviderRuntime, Map<string, Target>>();
 const MAX_TARGETS = 1000;
 
 /** Made once for each provider and model: the same few are asked for again and again. */
 export function targetOf(runtime: ProviderRuntime, shownModel: string): Target {
-  let known = targets.get(runtime);
+  let known = knownTargets.get(runtime);
   if (!known) {
     known = new Map();
-    targets.set(runtime, known);
+    knownTargets.set(runtime, known);
   }
   const found = known.get(shownModel);
   if (found) return found;

@@ -214,8 +214,9 @@ export class UpstreamStream {
   }
 }
 
-type StepKind =
-  | { readonly kind: 'frames' | 'complete' }
+/** How a stream ends. */
+type EndKind =
+  | { readonly kind: 'complete' }
   | { readonly kind: 'broken'; readonly reason: string }
   | { readonly kind: 'error'; readonly error: unknown };
 
@@ -224,7 +225,7 @@ class Output {
   readonly pieces: Uint8Array[] = [];
   isContent = false;
 
-  step<Kind extends StepKind>(kind: Kind): Kind & { bytes: readonly Uint8Array[]; isContent: boolean } {
+  step<Kind extends EndKind>(kind: Kind): Kind & { bytes: readonly Uint8Array[]; isContent: boolean } {
     return Object.assign(kind, { bytes: this.pieces, isContent: this.isContent });
   }
 

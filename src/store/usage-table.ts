@@ -91,7 +91,7 @@ export class PendingUsage {
     bucket.lastAt = Math.max(bucket.lastAt, at);
   }
 
-  buckets(): Iterable<Readonly<Bucket>> {
+  buckets(): Iterable<{ readonly [Name in keyof Bucket]: Readonly<Bucket[Name]> }> {
     return this.#buckets.values();
   }
 

@@ -60,6 +60,18 @@ describe('a finished request', () => {
     ]);
   });
 
+  test.each([
+    ['target', record({ target: 'groq/qwen' }), 'rotator_requests_total'],
+    ['failure', record({ failure: 'timeout' }), 'rotator_requests_total'],
+    ['client', record({ client: 'phone' }), 'rotator_client_requests_total'],
+    ['operation', record({ operation: 'embeddings' }), 'gen_ai_client_operation_duration_seconds_count'],
+  ])('is not taken for the one before it, which had another %s', async (_, other, name) => {
+    const metrics = new Metrics(options);
+    for (const finished of [record(), other, other, record(), other]) metrics.finished(finished);
+    const counts = (await scraped(metrics)).samples(name).map(({ value }) => value);
+    expect(counts).toEqual([2, 3]);
+  });
+
   test('tells its attempts by failure, and its fallbacks', async () => {
     const metrics = new Metrics(options);
     const attempt = { credential: 'k', status: 429, ms: 1, error: null, startMs: 0 };
