@@ -12,7 +12,17 @@ import type { AskTools } from './ask.ts';
 import { testKey } from './test-key.ts';
 import type { Client, Gateway, ProviderRuntime } from './gateway.ts';
 import { groupReports } from './group-reports.ts';
-import { type History, lifetimeCosts, NO_USAGE, requestById, requestList, usageBy, usageReport } from './history.ts';
+import {
+  type History,
+  HistoryReader,
+  lifetimeCosts,
+  NO_USAGE,
+  NO_USAGE_BY,
+  requestById,
+  requestList,
+  usageBy,
+  usageReport,
+} from './history.ts';
 import type { GatewayDeps } from './handle.ts';
 import type { ChatTools } from './job.ts';
 import { upstreamProtocol } from './lane.ts';
@@ -82,7 +92,7 @@ export function createOperations(deps: OperationsDeps): Operations {
 
   const operations: Operations = {
     async keys() {
-      const costs = lifetimeCosts(deps.history);
+      const costs = new HistoryReader(deps.history).read(lifetimeCosts, new Map());
       return runtimes().flatMap((runtime) => credentialViews(runtime, costs));
     },
 
@@ -146,12 +156,14 @@ export function createOperations(deps: OperationsDeps): Operations {
       const { version, startedAt, configPath, stateDir } = deps.about();
       const { since } = deps.day();
       const pending = await deps.pendingLogin();
-      const used = { provider: usageBy(deps.history, 'provider', since), key: usageBy(deps.history, 'key', since) };
+      const reader = new HistoryReader(deps.history);
+      const usedBy = (by: 'provider' | 'key') => reader.read((history) => usageBy(history, by, since), NO_USAGE_BY);
+      const used = { provider: usedBy('provider'), key: usedBy('key') };
       const pools = new Map(runtimes().map((runtime) => [runtime.id, runtime.pool.status()]));
       const states = new Map(
         [...pools.values()].flatMap(({ credentials }) => credentials.map((each) => [each.id as string, each])),
       );
-      const models = deps.history.usage.models(since);
+      const models = reader.read<ReturnType<History['usage']['models']>>(({ usage }) => usage.models(since), new Map());
       const byId = new Map(runtimes().map((runtime) => [runtime.id, runtime]));
       const keys = (await operations.keys()).map((key) => {
         const windows = (states.get(key.id)?.windows ?? []).map(windowReport);
@@ -182,6 +194,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         today: { since: new Date(since).toISOString(), ...used.provider.total },
         providers,
         keys,
+        problem: reader.problem,
         clients: deps.gatewayDeps.budgets?.reports(deps.gatewayDeps.clock.now()) ?? [],
       };
     },

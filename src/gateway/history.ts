@@ -1,4 +1,5 @@
 import type { KeptRequest } from '../observe/request-record.ts';
+import { reasonOf } from '../shared/reason-of.ts';
 import { NOTHING_USED, type UsageCounts } from '../observe/usage-counts.ts';
 import type { RequestQuery, RequestView, UsageGroup, UsageReport, UsageTotals } from './operations.ts';
 
@@ -24,6 +25,26 @@ export interface History {
 
 export const NO_USAGE: UsageTotals = usageTotals(NOTHING_USED);
 
+/** For those who have more to tell than what was used: what cannot be read is left out, and why is kept. */
+export class HistoryReader {
+  readonly #history: History;
+  /** Null: everything could be read. */
+  problem: string | null = null;
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  read<Read>(read: (history: History) => Read, otherwise: Read): Read {
+    try {
+      return read(this.#history);
+    } catch (error) {
+      this.problem = `what was used cannot be read: ${reasonOf(error)}`;
+      return otherwise;
+    }
+  }
+}
+
 /** `labelOf`: the label of a credential that is still configured. */
 export function usageReport(
   history: History,
@@ -44,12 +65,12 @@ export function usageReport(
   };
 }
 
+export type UsageBy = { readonly of: ReadonlyMap<string, UsageTotals>; readonly total: UsageTotals };
+
+export const NO_USAGE_BY: UsageBy = { of: new Map(), total: NO_USAGE };
+
 /** Totals by provider or credential since a time, for `status`. What is not in the map has used nothing. */
-export function usageBy(
-  history: History,
-  by: 'provider' | 'key',
-  since: number,
-): { readonly of: ReadonlyMap<string, UsageTotals>; readonly total: UsageTotals } {
+export function usageBy(history: History, by: 'provider' | 'key', since: number): UsageBy {
   const { rows, total } = history.usage.totals({ by, since, timezone: 'UTC' });
   return { of: new Map(rows.map((row) => [row.name ?? '', usageTotals(row)])), total: usageTotals(total) };
 }

@@ -226,6 +226,8 @@ export type StatusReport = {
   readonly today: UsageTotals & { readonly since: string };
   readonly providers: readonly ProviderReport[];
   readonly keys: readonly CredentialReport[];
+  /** What of this is not known, and why: then `today` counts nothing. Null: all of it is. */
+  readonly problem: string | null;
   /** Those that have limits. */
   readonly clients: readonly ClientReport[];
 };

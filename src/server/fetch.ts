@@ -1,4 +1,5 @@
 import type { Client } from '../gateway/gateway.ts';
+import { CliError } from '../shared/cli-error.ts';
 import { nearest } from '../shared/near-miss.ts';
 import { checkAdmin, identifyClient, stripKeys } from './auth.ts';
 import { readBody } from './body.ts';
@@ -7,7 +8,7 @@ import { isHostAllowed } from './host-rule.ts';
 import { addCorsHeaders, isPreflight, judgeOrigin, type OriginVerdict, preflightResponse } from './origin-rule.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { requestIdOf } from './request-id.ts';
-import { crashResponse, refusalResponse, type Told } from './rescue.ts';
+import { crashResponse, outOfOrderResponse, refusalResponse, type Told } from './rescue.ts';
 import { createMatcher, type Match } from './routes/match.ts';
 import type { Route } from './routes/route.ts';
 import { routes } from './routes/table.ts';
@@ -73,7 +74,10 @@ export function createFetch(deps: ServerDeps): ServerFetch {
         response = refusalResponse(answer, toldOf(visit));
       } else response = answer;
     } catch (error) {
-      response = crashResponse(error, toldOf(visit), deps.log, { method: request.method, path: target.path });
+      response =
+        error instanceof CliError && isAdminPath(target.path)
+          ? outOfOrderResponse(error, toldOf(visit), deps.log)
+          : crashResponse(error, toldOf(visit), deps.log, { method: request.method, path: target.path });
     }
     return finished(response, visit, origin);
   };

@@ -1,6 +1,7 @@
 import type { Log } from '../observe/log.ts';
 import type { WireCodec } from '../protocols/codec.ts';
 import type { Problem } from '../protocols/problem.ts';
+import type { CliError } from '../shared/cli-error.ts';
 import { jsonTextResponse } from './json-response.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -17,6 +18,12 @@ export function refusalResponse(refusal: Refusal, told: Told): Response {
   const detail = { requestId: told.requestId, target: null, attempts: told.showsRoute ? [] : null, retryAt: null };
   const { status, body } = told.surface.encodeError(refusal.refused, detail);
   return jsonTextResponse(body, status, refusal.headers);
+}
+
+/** For the operator: the state on disk does not work, and says itself what is wrong with it; the rest does. */
+export function outOfOrderResponse({ message, code }: CliError, told: Told, log: Log): Response {
+  log.warn(message, { request_id: told.requestId });
+  return refusalResponse({ refused: { kind: 'internal', status: 503, message, code }, headers: {} }, told);
 }
 
 /** Something threw, which is a bug: the log gets it whole and once, the client gets none of it. */

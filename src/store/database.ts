@@ -111,6 +111,7 @@ function storeOf(database: Database, path: string, options: StoreOptions, warnin
     try {
       return run();
     } catch (error) {
+      if (isDamage(error) && path !== MEMORY) suspect(path);
       throw asStoreError(error, path);
     }
   };
@@ -338,7 +339,8 @@ function isBusy(error: unknown): boolean {
 function asStoreError(error: unknown, path: string): unknown {
   if (error instanceof StoreError) return error;
   const code = codeOf(error);
-  if (isDamage(error)) return new StoreError('damaged', `${path} is damaged (${code})`, error);
+  if (isDamage(error))
+    return new StoreError('damaged', `${path} is damaged (${code}), the next start sets it aside`, error);
   if (isBusy(error)) return new StoreError('busy', `${path} is in use by another process (${code})`, error);
   // Anything else that SQLite or the file system refuses comes down to this: full, read-only, gone, I/O error.
   if (code !== '') return new StoreError('unwritable', `${path} cannot be written (${code})`, error);

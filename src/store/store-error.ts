@@ -1,3 +1,5 @@
+import { CliError, ExitCode } from '../shared/cli-error.ts';
+
 /**
  * Why the database cannot be used:
  * `unwritable`: the directory or file cannot be written, or the disk is full; the caller may go on in memory.
@@ -7,11 +9,11 @@
  */
 export type StoreProblem = 'unwritable' | 'newer' | 'busy' | 'damaged';
 
-export class StoreError extends Error {
+export class StoreError extends CliError {
   readonly problem: StoreProblem;
 
   constructor(problem: StoreProblem, message: string, cause?: unknown) {
-    super(message, { cause });
+    super(ExitCode.failed, `state_${problem}`, message, undefined, cause);
     this.name = 'StoreError';
     this.problem = problem;
   }

@@ -1,6 +1,7 @@
 // What survives a restart: blocks, windows, learned limits, conversations, the operator's word. Two servers, one directory.
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { Database } from 'bun:sqlite';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
@@ -230,4 +231,55 @@ test('starting and stopping again changes nothing of what is known', async () =>
   const known = await stateOf(upstream);
   expect(known).toHaveLength(1);
   for (let i = 0; i < 3; i++) expect(await stateOf(upstream)).toEqual(known);
+});
+
+describe('a database that turns out to be damaged', () => {
+  /** The pages of the table, and with it nothing that is read at the start. */
+  function damage(path: string, table: string) {
+    const database = new Database(path);
+    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
+    const page = database
+      .query<{ rootpage: number }, [string]>('SELECT rootpage FROM sqlite_schema WHERE name = ?')
+      .get(table)?.rootpage;
+    database.close();
+    const bytes = readFileSync(path);
+    bytes.fill(0xee, ((page ?? 1) - 1) * 4096, (page ?? 1) * 4096);
+    writeFileSync(path, bytes);
+  }
+
+  test('hides no key: status says what it cannot tell, and the operator can do as ever', async () => {
+    await using upstream = await startUpstream({ keys: { one: limited(300), two: answer('ok') } });
+    const options = { upstream, keys: inOrder('one', 'two') };
+    const first = await startRotator({ ...options, stateDir });
+    await first.chat();
+    await first.stop();
+    const path = join(stateDir, 'rotator.db');
+    for (const table of ['usage', 'lifetime', 'requests']) damage(path, table);
+
+    await using rotator = await startRotator({ ...options, stateDir });
+    expect((await rotator.chat()).status).toBe(200);
+    const status = await rotator.status();
+    expect(status.problem).toMatch(
+      /^what was used cannot be read: .*rotator\.db is damaged .*the next start sets it aside$/,
+    );
+    expect(status.keys.map(({ blocks }) => blocks.map(({ kind }) => kind))).toEqual([['rate_limit'], []]);
+    const [one, two] = await rotator.keys();
+    const say = (id: string | undefined, what: string) => rotator.admin(`keys/${id}/${what}`, { method: 'POST' });
+    expect((await say(one?.id, 'reset')).status).toBe(200);
+    expect((await say(two?.id, 'disable')).status).toBe(200);
+    expect((await rotator.keys()).map(({ state, blocks }) => [state, blocks.length])).toEqual([
+      ['ready', 0],
+      ['disabled', 0],
+    ]);
+    for (const what of ['usage', 'requests']) {
+      const expected = { status: 503, type: 'server_error', code: 'state_damaged' };
+      expect((await expectError(await rotator.admin(what), expected)).message).toContain('is damaged');
+    }
+    expect(rotator.log.join()).not.toContain('a bug in rotator');
+    await rotator.stop();
+
+    await using next = await startRotator({ ...options, stateDir });
+    expect((await next.status()).problem).toBeNull();
+    expect(readdirSync(stateDir).filter((name) => name.includes('.corrupt-'))).not.toEqual([]);
+  });
 });

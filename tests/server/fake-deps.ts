@@ -86,6 +86,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
       today: { since: '2026-01-01T00:00:00.000Z', ...NO_USAGE },
       providers: [],
       keys: [{ ...view, windows: [], caps: [], groups: [], today: NO_USAGE }],
+      problem: null,
       clients: [],
     }),
     providers: async () => [

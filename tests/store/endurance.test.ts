@@ -334,7 +334,9 @@ describe('a file that breaks while it is open', () => {
     store.writer.usage(usageRow());
     await clock.advance(10_000);
     expect(told).toEqual([
-      expect.stringMatching(/is damaged \(SQLITE_CORRUPT\w*\): usage and the request log are kept/),
+      expect.stringMatching(
+        /is damaged \(SQLITE_CORRUPT\w*\), the next start sets it aside: usage and the request log are kept/,
+      ),
     ]);
     expect(store.usage.totals({ by: 'key', since: 0, timezone: 'UTC' }).total.requests).toBe(1);
     store.close();

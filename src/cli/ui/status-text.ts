@@ -62,7 +62,8 @@ function headText(report: StatusReport, view: StatusView): string {
           `${report.in_flight} in flight`,
           `${report.waiting} waiting`,
         ];
-  return flowed(view, live, '', '  ') + flowed(view, usedPieces(report.today, view), 'today: ', '  ');
+  const today = report.problem ? [paint.red(plainText(report.problem))] : usedPieces(report.today, view);
+  return flowed(view, live, '', '  ') + flowed(view, today, 'today: ', '  ');
 }
 
 function providerText(provider: ProviderReport, report: StatusReport, view: StatusView): string {

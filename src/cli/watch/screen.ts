@@ -82,7 +82,8 @@ function headLines({ report, url, problem, samples }: WatchState, size: Size, vi
     `${compact(today.output_tokens)} out`,
     `cost ${dollars(today.cost_usd, glyphs.unknown)}`,
   ];
-  return [...trouble, ...flowed([paint.bold(`rotator ${report.version}`), ...live], ''), ...flowed(used, 'today: ')];
+  const told = report.problem ? [paint.red(plainText(report.problem))] : used;
+  return [...trouble, ...flowed([paint.bold(`rotator ${report.version}`), ...live], ''), ...flowed(told, 'today: ')];
 }
 
 /** A line of the list, and the credential that it is of. */

@@ -106,6 +106,7 @@ export const freeTier: StatusReport = {
     }),
     key('gemini-5e6f708192', { state: 'disabled', enabled: false }),
   ],
+  problem: null,
   clients: [],
 };
 

@@ -106,6 +106,11 @@ clients:
 });
 
 describe('the status', () => {
+  test('says what cannot be read instead of counting nothing', () => {
+    const [, today] = shown({ problem: 'what was used cannot be read: it is damaged' }).split('\n');
+    expect(today).toBe('today: what was used cannot be read: it is damaged');
+  });
+
   test('without a server says so, and tells nothing of a run that is none', () => {
     const [head] = shown({}, { url: null }).split('\n');
     expect(head).toBe('rotator 1.2.3 · no server runs');
