@@ -186,13 +186,19 @@ describe('rotator setup', () => {
     });
     expect(elsewhere.exitCode).toBe(4);
     expect(elsewhere.stderr).toContain('does not take this client key');
+    const byVariable = await home.run(['setup', 'codex'], {
+      env: { ROTATOR_CLIENT_KEY: 'wrong', ROTATOR_URL: url },
+    });
+    expect(byVariable).toEqual(elsewhere);
     server.signal('SIGTERM');
     await server.ended;
   });
 
   test.each([
     [['setup'], 2, 'client'],
-    [['setup', 'claude'], 2, 'claude-code'],
+    [['setup', 'claude'], 2, 'error: client "claude" is not known\nhint: did you mean "claude-code"?\n'],
+    [['setup', 'opencod'], 2, 'did you mean "opencode"?'],
+    [['setup', 'cursor'], 2, 'any other takes a base URL and a client key: rotator setup curl shows both'],
     [['setup', 'curl', '--write'], 2, 'has no file of its own'],
     [['setup', 'codex', '--write', '--undo'], 2, 'cannot be used with'],
     [['setup', 'codex', '--undo'], 1, 'nothing to undo'],

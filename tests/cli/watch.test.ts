@@ -155,6 +155,10 @@ describe('status of a server elsewhere', () => {
     expect(outcome.exitCode).toBe(0);
     expect(outcome.stdout).toContain(server.url);
     expect(outcome.stdout).toContain('5 in flight');
+    const byVariable = await home.run(['status'], {
+      env: { ROTATOR_ADMIN_TOKEN: ADMIN_TOKEN, ROTATOR_URL: server.url },
+    });
+    expect(byVariable.stdout).toContain(`${server.url} · `);
     await using command = new TerminalCommand(home, ['status', '--watch', '--url', server.url], {
       ROTATOR_ADMIN_TOKEN: ADMIN_TOKEN,
     });

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { Argument, type Command, Option } from 'commander';
 import { CliError, ExitCode } from '../../shared/cli-error.ts';
+import { nearest } from '../../shared/near-miss.ts';
 import type { Context, Start } from '../context.ts';
+import { distantUrl } from '../distant-url.ts';
 import { findPlace, isWritable } from '../place.ts';
 import type { ChosenModels } from '../setup/choose-models.ts';
 import { type Client, type ClientPlaces, type Connection, clients } from '../setup/clients.ts';
@@ -23,12 +25,15 @@ export function addSetup(program: Command, start: Start): void {
   program
     .command('setup')
     .description('point a client at rotator: print its settings, or write them into its own files')
-    .addArgument(new Argument('<client>', 'which client').choices(clients.map(({ id }) => id)))
+    .addArgument(new Argument('<client>', 'which client').choices(IDS).argParser(knownClient))
     .addOption(new Option('--write', 'merge the settings into the client’s files, after a backup').conflicts('undo'))
     .option('--undo', 'put the files back as they were before --write')
     .option('-m, --model <model>', 'model to work with (default: an alias of the config, else what suits the client)')
     .option('--small-model <model>', 'model for titles and summaries, where the client has one')
-    .option('--url <url>', 'a server elsewhere, with its key in ROTATOR_CLIENT_KEY (default: the one that runs here)')
+    .option(
+      '--url <url>',
+      'a server elsewhere, its key in ROTATOR_CLIENT_KEY (default: ROTATOR_URL, else the one that runs here)',
+    )
     .option('--show-key', 'print the client key itself even where stdout is no terminal')
     .addHelpText(
       'after',
@@ -45,10 +50,26 @@ Examples:
     .action((client: string, options: Options, command: Command) => setup(start(command), client, options));
 }
 
+const IDS = clients.map(({ id }) => id);
+
+function knownClient(id: string): string {
+  if (IDS.includes(id)) return id;
+  throw unknownClient(id);
+}
+
+function unknownClient(id: string): CliError {
+  const near = IDS.find((known) => known.startsWith(`${id}-`)) ?? nearest(id, IDS);
+  const hint =
+    near === undefined
+      ? `known are ${IDS.join(', ')}; any other takes a base URL and a client key: rotator setup curl shows both`
+      : `did you mean "${near}"?`;
+  return new CliError(ExitCode.usage, 'unknown_client', `client "${id}" is not known`, hint);
+}
+
 async function setup(context: Context, id: string, options: Options): Promise<void> {
   const { io, output, globals } = context;
   const client = clients.find((known) => known.id === id);
-  if (!client) throw new CliError(ExitCode.usage, 'unknown_client', `client "${id}" is not known`);
+  if (!client) throw unknownClient(id);
   const places = placesOf(context);
   const place = await findPlace(context);
   const { recordPath, undoSetup } = await import('../setup/setup-record.ts');
@@ -56,8 +77,9 @@ async function setup(context: Context, id: string, options: Options): Promise<vo
   if (options.undo) return await tellFiles(context, client, await undoSetup(record, client.id), null);
 
   const { findKey, findUrl } = await import('../setup/find-connection.ts');
-  const server = options.url === undefined ? await findUrl(place) : { url: serverUrl(options.url), isRunning: true };
-  const key = await findKey(context, place, options.url === undefined);
+  const distant = distantUrl(options.url, io.env);
+  const server = distant === null ? await findUrl(place) : { url: serverUrl(distant), isRunning: true };
+  const key = await findKey(context, place, distant === null);
   const models = await chosenModels(context, client, options, server, key);
   const real: Connection = { url: server.url, key: key.text, models };
   if (options.write) {

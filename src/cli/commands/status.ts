@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { QuotaRefresh } from '../../gateway/operations.ts';
 import type { Context, Start } from '../context.ts';
+import { distantUrl } from '../distant-url.ts';
 import { followedSource, withOperations } from '../operations.ts';
 import { type Endpoint, remoteOperations, type ServerOperations } from '../remote.ts';
 import { glyphs } from '../ui/glyphs.ts';
@@ -16,7 +17,10 @@ export function addStatus(program: Command, start: Start): void {
     .description('show which keys can be used, what blocks the others and until when, and what was used today')
     .option('--watch', 'a live screen, on which keys can be filtered, sorted, reset, disabled and tested')
     .option('--refresh', 'ask the providers for their quotas first')
-    .option('--url <url>', 'of a server elsewhere; its admin token is taken from ROTATOR_ADMIN_TOKEN')
+    .option(
+      '--url <url>',
+      'of a server elsewhere (default: ROTATOR_URL); its admin token is taken from ROTATOR_ADMIN_TOKEN',
+    )
     .addHelpText(
       'after',
       `
@@ -40,7 +44,8 @@ async function status(context: Context, options: Options): Promise<void> {
     report: await operations.status(),
     url: from,
   });
-  const endpoint = options.url === undefined ? null : await distantEndpoint(context, options.url);
+  const distant = distantUrl(options.url, io.env);
+  const endpoint = distant === null ? null : await distantEndpoint(context, distant);
   if (options.watch) return await watch(context, options, endpoint);
   const { report, refreshed, url } = endpoint
     ? await ask(remoteOperations(endpoint), endpoint.url)
