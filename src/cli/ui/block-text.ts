@@ -1,6 +1,7 @@
 import type { BlockView } from '../../gateway/operations.ts';
 import { printable } from '../../shared/printable.ts';
 import { duration } from './human-time.ts';
+import { shortName } from './plain-text.ts';
 
 /** Why something may not be used, and when that is over: `quota, back in 3 h`. `now`: milliseconds since the epoch. */
 export function blockText(block: BlockView, now: number): string {
@@ -30,8 +31,9 @@ export function backText(end: number, now: number, scope = 'key'): string {
 export function scopeText(scope: string): string {
   const colon = scope.indexOf(':');
   if (colon < 0) return scope;
-  const [kind, name] = [scope.slice(0, colon), printable(scope.slice(colon + 1))];
-  if (kind === 'models') return name.replaceAll(',', ', ');
+  const [kind, names] = [scope.slice(0, colon), printable(scope.slice(colon + 1))];
+  if (kind === 'models') return names.replaceAll(',', ', ');
+  const name = shortName(names);
   return kind.endsWith('model') ? name : `${kind} ${name}`;
 }
 

@@ -4,7 +4,7 @@ import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import type { Glyphs } from './glyphs.ts';
 import { elapsed } from './human-time.ts';
-import { plainText } from './plain-text.ts';
+import { plainName, plainText } from './plain-text.ts';
 
 export type LogsView = {
   readonly paint: Paint;
@@ -15,8 +15,8 @@ export type LogsView = {
 /** One request in one line, in more where it is narrow; its columns stand under those of any other line. */
 export function requestLineText(request: RequestView, { paint, glyphs, maxColumns }: LogsView): string {
   const { model, target, failure } = request;
-  const asked = plainText(model ?? glyphs.unknown);
-  const served = target === null || target === model ? asked : `${asked} > ${plainText(target)}`;
+  const asked = plainName(model ?? glyphs.unknown);
+  const served = target === null || target === model ? asked : `${asked} > ${plainName(target)}`;
   const pieces = [
     paint.dim(localTime(request.at)),
     statusText(request, paint),

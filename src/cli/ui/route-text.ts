@@ -3,7 +3,7 @@ import { endOf, sourcedText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import { elapsed } from './human-time.ts';
-import { plainText } from './plain-text.ts';
+import { plainName, plainText } from './plain-text.ts';
 import { table } from './table.ts';
 
 export type RouteView = {
@@ -16,19 +16,19 @@ export type RouteView = {
 /** For people: who would serve, and of every key why it would or would not. */
 export function routeText(report: RouteReport, view: RouteView): string {
   const { paint } = view;
-  const model = plainText(report.model);
+  const model = plainName(report.model);
   const served = report.would_serve;
   const verdict = served
     ? flowed(
         view,
-        `${model} would be served by ${paint.bold(plainText(served.target))} with ${paint.bold(served.credential)}`,
+        `${model} would be served by ${paint.bold(plainName(served.target))} with ${paint.bold(served.credential)}`,
         `${paint.green('✓')} `,
       )
     : flowed(view, `${model} would not be served now`, `${paint.red('✗')} `);
   const parts = [verdict, ...report.targets.map((target, i) => targetText(target, i, view))];
   if (report.attempts.length > 0) {
     const rows = report.attempts.map((attempt) => [
-      plainText(attempt.target),
+      plainName(attempt.target),
       attempt.credential,
       attempt.status === null ? '-' : String(attempt.status),
       attempt.failure === null ? paint.green('ok') : paint.red(attempt.failure),
@@ -46,7 +46,7 @@ export function routeText(report: RouteReport, view: RouteView): string {
 function targetText(target: RouteTarget, index: number, view: RouteView): string {
   const { paint } = view;
   const tier = target.tier === null ? '' : `, tier ${target.tier}`;
-  const head = `${paint.bold(plainText(target.target))} ${paint.dim(`(${target.lane}${tier})`)}`;
+  const head = `${paint.bold(plainName(target.target))} ${paint.dim(`(${target.lane}${tier})`)}`;
   const lines = [flowed(view, head, `${index + 1}. `)];
   if (target.skipped !== null) lines.push(flowed(view, `${paint.yellow('skipped:')} ${target.skipped}`));
   for (const change of target.changes) lines.push(flowed(view, `changes ${change}`));

@@ -70,16 +70,25 @@ function providerText(provider: ProviderReport, report: StatusReport, view: Stat
   const { paint, now } = view;
   const keys = report.keys.filter((key) => key.provider === provider.id).sort(byUse);
   const lines = [flowed(view, [verdictText(provider, keys, view)], `${paint.bold(provider.id)}: `, '  ')];
-  for (const block of provider.blocks) {
-    const what = block.scope === 'provider' ? 'every model' : scopeText(block.scope);
-    lines.push(flowed(view, [paint.yellow(`${what} rests for all keys: ${sourcedText(block, now)}`)], '  ', '    '));
-  }
+  for (const text of poolBlockTexts(provider.blocks, now)) lines.push(flowed(view, [paint.yellow(text)], '  ', '    '));
   for (const text of missingTexts(keys, now)) lines.push(flowed(view, [paint.red(text)], '  ', '    '));
   if (provider.waiting > 0) lines.push(flowed(view, [`${counted(provider.waiting, 'request')} waiting`], '  ', '    '));
   for (const key of keys) lines.push(detailText(key, view));
   if (keys.length > 0 && provider.today.requests > 0)
     lines.push(flowed(view, usedPieces(provider.today, view), '  today: ', '    '));
   return lines.join('');
+}
+
+/** What rests for all keys. Names that clients made up and the provider does not have are among them, however many. */
+function poolBlockTexts(blocks: ProviderReport['blocks'], now: number): readonly string[] {
+  const sorted = blocks.toSorted((a, b) => Number(b.scope === 'provider') - Number(a.scope === 'provider'));
+  const named = sorted.length <= NAMED_BLOCKS + 1 ? sorted : sorted.slice(0, NAMED_BLOCKS);
+  const texts = named.map((block) => {
+    const what = block.scope === 'provider' ? 'every model' : scopeText(block.scope);
+    return `${what} rests for all keys: ${sourcedText(block, now)}`;
+  });
+  const rest = sorted.length - named.length;
+  return rest === 0 ? texts : [...texts, `${rest} more models rest for all keys: rotator status --json names them`];
 }
 
 /** `3 of 5 keys can be used, the next is back in 41 s`. */

@@ -41,6 +41,18 @@ groq: no keys
 `);
   });
 
+  test('stays short however many models are asked for that nobody has, and however long their names are', () => {
+    const missing = (name: string) => block(`model:${name}`, 41_000, 'model_missing');
+    const blocks = [...Array.from({ length: 40 }, (_, at) => missing(`m${at}`)), block('provider', 41_000, 'overload')];
+    const lines = shown({ providers: [{ ...provider('gemini'), blocks }] }).split('\n');
+    const resting = lines.filter((line) => line.includes('for all keys'));
+    expect(resting[0]).toStartWith('  every model rests for all keys: overload');
+    expect(resting.slice(1, -1).map((line) => line.trim().split(' ')[0])).toEqual(['m0', 'm1', 'm2', 'm3', 'm4']);
+    expect(resting.at(-1)).toBe('  35 more models rest for all keys: rotator status --json names them');
+    const long = shown({ providers: [{ ...provider('gemini'), blocks: [missing('x'.repeat(3000))] }] });
+    expect(long).toContain(`  ${'x'.repeat(100)}…${'x'.repeat(19)} rests for all keys: model_missing, back in 41 s`);
+  });
+
   test('shows of each cap what is left, or why it does not apply', () => {
     const cap = {
       scope: 'model:gemini-2.5-pro',
