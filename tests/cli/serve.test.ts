@@ -173,7 +173,8 @@ describe('serve', () => {
   test('a state directory that cannot be written is a warning', async () => {
     const state = join(home.write('a-file', ''), 'state');
     const { command, url } = await serve(['--state', state]);
-    await command.stderr.until(/Try it:/);
+    await command.stderr.until(/Watch it.*/);
+    expect(command.stderr.text).toContain(`: ROTATOR_ADMIN_TOKEN=… rotator status --watch --url ${url}\n`);
     expect(command.stderr.text).toContain(`warning: the state directory ${state} cannot be written: running in memory`);
     expect(command.stderr.text).toContain('warning: the client key could not be kept');
     expect((await fetch(`${url}/health`)).status).toBe(200);

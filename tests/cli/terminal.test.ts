@@ -14,6 +14,7 @@ afterEach(() => home[Symbol.dispose]());
 
 const ENTER = '\r';
 const CTRL_C = '\u0003';
+const CTRL_U = '\u0015';
 
 describe('on a terminal', () => {
   test('keys add asks for the key and does not show it', async () => {
@@ -25,6 +26,19 @@ describe('on a terminal', () => {
     expect(command.text).not.toContain('gsk_0123456789abcdef');
     expect(command.text).toContain(`created ${home.configPath}`);
     expect(home.readConfig()).toContain('gsk_0123456789abcdef');
+  });
+
+  test('keys add asks again for a key that cannot be one', async () => {
+    await using command = new TerminalCommand(home, ['keys', 'add', 'groq']);
+    await command.shows('Key for Groq');
+    command.type('export GROQ_API_KEY=x');
+    command.type(ENTER);
+    await command.shows('the key has blanks in it');
+    command.type(CTRL_U);
+    command.type('gsk_0123456789abcdef');
+    command.type(ENTER);
+    expect(await command.ended).toBe(0);
+    expect(home.readConfig()).toContain('- "gsk_0123456789abcdef"');
   });
 
   test('keys add without a provider lets one be found by typing', async () => {

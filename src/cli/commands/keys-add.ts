@@ -229,7 +229,13 @@ async function chooseKeySource(
   if (target.keyUrl !== null) output.note(`Keys of ${target.title} are made at ${target.keyUrl}`);
   const typed = await ask.secret(
     target.isKeyOptional ? `Key for ${target.title} (empty: it takes none)` : `Key for ${target.title}`,
-    { isOptional: target.isKeyOptional },
+    {
+      isOptional: target.isKeyOptional,
+      check: (key) => {
+        const wrong = wrongIn(key);
+        return wrong === null ? null : `the key ${wrong}`;
+      },
+    },
   );
   return literal(typed, target);
 }
@@ -238,14 +244,15 @@ function literal(text: string, target: Target): KeySource {
   const value = text.trim();
   if (target.isKeyOptional && (value === '' || value === 'none')) return { kind: 'none' };
   if (value === '') throw missing(`the key for ${target.id} is empty`, 'nothing was changed');
-  // A pasted line break or a whole `export NAME=…` line would be refused by every vendor, much later.
-  if (/\s/.test(value)) throw missing(`the key for ${target.id} has blanks in it`, 'nothing was changed');
-  if (!isSendable(value))
-    throw missing(
-      `the key for ${target.id} has characters that no key has: only printable ASCII can be sent`,
-      'nothing was changed; copy the key again',
-    );
+  const wrong = wrongIn(value);
+  if (wrong !== null) throw missing(`the key for ${target.id} ${wrong}`, 'nothing was changed');
   return { kind: 'literal', value };
+}
+
+/** A pasted line break or a whole `export NAME=…` line would be refused by every vendor, much later. */
+function wrongIn(key: string): string | null {
+  if (/\s/.test(key)) return 'has blanks in it';
+  return key === '' || isSendable(key) ? null : 'has characters that no key has: only printable ASCII can be sent';
 }
 
 async function testAdded(context: Context, id: string): Promise<void> {

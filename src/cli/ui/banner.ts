@@ -46,7 +46,12 @@ export function bannerText(facts: BannerFacts, paint: Paint): string {
     lines.push('  rotator oauth login codex logs in with an account');
     lines.push('  rotator serve --demo      answers without any');
   }
-  lines.push('', 'Try it:', curlText(facts), '', 'Watch it, in another terminal: rotator status --watch', '');
+  // Without a state directory no command finds the server by itself, nor a token that was made at the start.
+  const watch =
+    facts.stateDir === null
+      ? `ROTATOR_ADMIN_TOKEN=… rotator status --watch --url ${facts.url}`
+      : 'rotator status --watch';
+  lines.push('', 'Try it:', curlText(facts), '', `Watch it, in another terminal: ${watch}`, '');
   return lines.join('\n');
 }
 

@@ -5,23 +5,23 @@ import { glyphs } from './glyphs.ts';
 
 export type Choice = { readonly value: string; readonly label: string; readonly hint?: string };
 
+type Checks = {
+  readonly isOptional?: boolean;
+  /** What is wrong with an answer; it is then asked for again. */
+  readonly check?: (answer: string) => string | null;
+};
+
 /** Questions on stderr, so that stdout stays data. Ctrl-C or Esc ends the command with 130, SIGTERM with 143. */
 export type Prompts = {
   /** `signal` takes the question back; it then ends as if it had been left. */
   text(
     message: string,
-    options?: {
-      readonly placeholder?: string;
-      readonly isOptional?: boolean;
-      readonly signal?: AbortSignal;
-      /** What is wrong with an answer; it is then asked for again. */
-      readonly check?: (answer: string) => string | null;
-    },
+    options?: Checks & { readonly placeholder?: string; readonly signal?: AbortSignal },
   ): Promise<string>;
   /** `isLikely`: what Enter alone means. */
   confirm(message: string, isLikely?: boolean): Promise<boolean>;
   /** What is typed is not shown. */
-  secret(message: string, options?: { readonly isOptional?: boolean }): Promise<string>;
+  secret(message: string, options?: Checks): Promise<string>;
   choose(message: string, choices: readonly Choice[]): Promise<string>;
   /** A short list, in which nothing can be typed. */
   pick(message: string, choices: readonly Choice[]): Promise<string>;
@@ -60,7 +60,6 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
     question: (signal: AbortSignal) => Promise<string | symbol | undefined>,
     takenBack?: AbortSignal,
   ): Promise<string> => (await ask(question, takenBack))?.trim() ?? '';
-  const present = (value: string | undefined) => (value?.trim() ? undefined : 'an answer is needed');
   return {
     text: (message, options = {}) =>
       asWords(
@@ -70,8 +69,7 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
             message,
             signal,
             ...(options.placeholder === undefined ? {} : { placeholder: options.placeholder }),
-            validate: (answer) =>
-              (options.isOptional ? undefined : present(answer)) ?? options.check?.(answer?.trim() ?? '') ?? undefined,
+            validate: (answer) => validated(answer, options),
           }),
         options.signal,
       ),
@@ -79,7 +77,12 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
       ask<boolean>((signal) => clack.confirm({ ...streams, message, signal, initialValue: isLikely })),
     secret: (message, options = {}) =>
       asWords((signal) =>
-        clack.password({ ...streams, message, signal, ...(options.isOptional ? {} : { validate: present }) }),
+        clack.password({
+          ...streams,
+          message,
+          signal,
+          validate: (answer) => validated(answer, options),
+        }),
       ),
     choose: (message, choices) =>
       asWords((signal) =>
@@ -102,6 +105,12 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
         }),
       ),
   };
+}
+
+function validated(answer: string | undefined, { isOptional, check }: Checks): string | undefined {
+  const text = answer?.trim() ?? '';
+  if (text === '' && !isOptional) return 'an answer is needed';
+  return check?.(text) ?? undefined;
 }
 
 /** Signs of the package that it uses even where its terminal has none beyond ASCII. */
