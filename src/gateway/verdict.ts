@@ -105,7 +105,13 @@ export function verdict(failed: TargetFailure, now: number): Problem {
     const message = `no account for ${target} has a token${said('signed-out')}`;
     return { kind: 'upstream-broken', status: 502, message, retryAfterMs, ...wait };
   }
-  if (has('key-rejected', 'forbidden', 'signed-out') || isBlockedBy('auth', 'forbidden')) {
+  const isRefused = has('key-rejected', 'forbidden', 'signed-out') || isBlockedBy('auth', 'forbidden');
+  // Whoever is back before those that were refused was not: it rests for its failures.
+  const isAnotherBack =
+    retryAt !== null &&
+    blocks.length > 0 &&
+    blocks.every(({ kind, until }) => (kind !== 'auth' && kind !== 'forbidden') || until === null || until > retryAt);
+  if (isRefused && !isAnotherBack) {
     return {
       kind: 'upstream-authentication',
       status: 502,

@@ -70,6 +70,27 @@ const rows: readonly [string, readonly Failure[], Refusal | null, number, string
   ['a provider that cannot be reached', [], refusal('blocked', block('unreachable')), 502, 'upstream-broken'],
   ['a model that rests after 5xx', [], refusal('blocked', block('transient')), 502, 'upstream-broken'],
   ['keys on their ladder', [], refusal('blocked', block('ladder')), 503, 'no-credential'],
+  [
+    'a refused key beside one that is back sooner',
+    [],
+    refusal('blocked', block('ladder'), { ...block('auth'), until: now + 300_000 }),
+    503,
+    'no-credential',
+  ],
+  [
+    'a key that was refused just now, beside one on its ladder',
+    [refusedKey],
+    refusal('blocked', block('ladder')),
+    503,
+    'no-credential',
+  ],
+  [
+    'a refused key that was on its ladder before',
+    [],
+    refusal('blocked', { ...block('ladder'), until: now + 1000 }, block('auth')),
+    502,
+    'upstream-authentication',
+  ],
   ['a model known to be missing', [], refusal('blocked', block('model_missing')), 404, 'model-not-found'],
   ['nothing enabled', [], refusal('none'), 503, 'no-credential'],
   [
