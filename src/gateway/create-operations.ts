@@ -312,11 +312,15 @@ function providerView(runtime: ProviderRuntime, models: number, fallback: readon
   const { credentials, blocks } = runtime.pool.status();
   const count = (state: string) => credentials.filter((credential) => credential.state === state).length;
   const [ready, busy, blocked, disabled] = [count('ready'), count('busy'), count('blocked'), count('disabled')];
-  const isDown = blocks.some((block) => block.scope === 'provider');
+  const ofProvider = blocks.filter((block) => block.scope === 'provider');
+  const isDown = ofProvider.length > 0;
   const returns = credentials.map(returnOf).filter((at) => at !== null);
   const ends = returns.filter(Number.isFinite);
+  const downUntil = ofProvider.map(({ until }) => until ?? Number.POSITIVE_INFINITY);
   // What is merely busy serves again when one of its requests ends.
   const usable = ready + busy - credentials.filter(isLimited).length;
+  const firstAt = Math.max(usable > 0 ? 0 : Math.min(...ends), ...downUntil);
+  const backAt = Number.isFinite(firstAt) ? firstAt : null;
   return {
     id: runtime.id,
     title: runtime.provider.title,
@@ -324,7 +328,7 @@ function providerView(runtime: ProviderRuntime, models: number, fallback: readon
     protocol: runtime.provider.protocol,
     status: statusOf({ total: credentials.length, usable, returning: ends.length, isDown }),
     credentials: { total: credentials.length, ready, busy, blocked, disabled },
-    next_available_at: usable === 0 && ends.length > 0 ? new Date(Math.min(...ends)).toISOString() : null,
+    next_available_at: isoOrNull(usable > 0 && !isDown ? null : backAt),
     models,
     fallback,
   };

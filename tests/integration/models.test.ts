@@ -255,6 +255,17 @@ describe('GET /v1/providers', () => {
     expect(JSON.stringify(list)).not.toMatch(/"(one|two|three|four)"/);
   });
 
+  test('says of a provider that cannot be reached when it is asked again', async () => {
+    const gone = await startUpstream({ keys: { one: answer('ok') } });
+    await using rotator = await startRotator({ upstream: gone, timeouts: { acquire: '1ms' } });
+    await gone.close();
+    expect((await rotator.chat()).status).toBe(502);
+    const [provider] = (await rotator.status()).providers;
+    const [block] = provider?.blocks ?? [];
+    expect(block).toMatchObject({ scope: 'provider', kind: 'unreachable' });
+    expect(provider).toMatchObject({ status: 'down', next_available_at: block?.until });
+  });
+
   test('says when a key is back as a whole: a model that rests on it for less is not the end', async () => {
     await using upstream = await startUpstream({
       keys: { one: [refusal(429, {}, { 'retry-after': '20' }), refusal(401, { message: 'bad key' })] },

@@ -71,7 +71,8 @@ function providerText(provider: ProviderReport, report: StatusReport, view: Stat
   const keys = report.keys.filter((key) => key.provider === provider.id).sort(byUse);
   const lines = [flowed(view, [verdictText(provider, keys, view)], `${paint.bold(provider.id)}: `, '  ')];
   for (const text of poolBlockTexts(provider.blocks, now)) lines.push(flowed(view, [paint.yellow(text)], '  ', '    '));
-  for (const text of missingTexts(keys, now)) lines.push(flowed(view, [paint.red(text)], '  ', '    '));
+  const missing = provider.blocks.some(isWhole) ? [] : missingTexts(keys, now);
+  for (const text of missing) lines.push(flowed(view, [paint.red(text)], '  ', '    '));
   if (provider.waiting > 0) lines.push(flowed(view, [`${counted(provider.waiting, 'request')} waiting`], '  ', '    '));
   for (const key of keys) lines.push(detailText(key, view));
   if (keys.length > 0 && provider.today.requests > 0)
@@ -81,10 +82,10 @@ function providerText(provider: ProviderReport, report: StatusReport, view: Stat
 
 /** What rests for all keys. Names that clients made up and the provider does not have are among them, however many. */
 function poolBlockTexts(blocks: ProviderReport['blocks'], now: number): readonly string[] {
-  const sorted = blocks.toSorted((a, b) => Number(b.scope === 'provider') - Number(a.scope === 'provider'));
+  const sorted = blocks.toSorted((a, b) => Number(isWhole(b)) - Number(isWhole(a)));
   const named = sorted.length <= NAMED_BLOCKS + 1 ? sorted : sorted.slice(0, NAMED_BLOCKS);
   const texts = named.map((block) => {
-    const what = block.scope === 'provider' ? 'every model' : scopeText(block.scope);
+    const what = isWhole(block) ? 'every model' : scopeText(block.scope);
     return `${what} rests for all keys: ${sourcedText(block, now)}`;
   });
   const rest = sorted.length - named.length;
@@ -98,12 +99,14 @@ export function verdictText(
   { paint, now }: Pick<StatusView, 'paint' | 'now'>,
 ): string {
   if (keys.length === 0) return paint.dim('no keys');
-  const usable = keys.filter(isUsable).length;
-  const isDown = provider.blocks.some(({ scope }) => scope === 'provider');
-  const resting = keys.filter((key) => key.state !== 'disabled' && !isUsable(key));
-  const soonest = Math.min(...resting.map((key) => backAt(key, 'key')));
+  // Where the provider rests, so do all of its keys.
+  const isDown = provider.blocks.some(isWhole);
+  const downUntil = Math.max(0, ...provider.blocks.filter(isWhole).map(endOf));
+  const usable = isDown ? 0 : keys.filter(isUsable).length;
+  const resting = keys.filter((key) => key.state !== 'disabled' && (isDown || !isUsable(key)));
+  const soonest = Math.max(downUntil, Math.min(...resting.map((key) => (isUsable(key) ? 0 : backAt(key, 'key')))));
   const count = usable === 0 ? 'no key can be used' : `${usable} of ${counted(keys.length, 'key')} can be used`;
-  const style = usable === 0 || isDown ? paint.red : usable < keys.length ? paint.yellow : paint.green;
+  const style = usable === 0 ? paint.red : usable < keys.length ? paint.yellow : paint.green;
   if (!Number.isFinite(soonest)) return style(count);
   return style(`${count}, the ${usable === 0 ? 'first' : 'next'} is ${backText(soonest, now)}`);
 }
@@ -234,6 +237,8 @@ function usedPieces(used: UsageTotals, { paint, glyphs }: StatusView): readonly 
 }
 
 const keyBlocks = (key: CredentialReport): readonly BlockView[] => key.blocks.filter(({ scope }) => scope === 'key');
+
+const isWhole = ({ scope }: { readonly scope: string }) => scope === 'provider';
 
 const scopeOf = ({ scope }: { readonly scope: string }) => scope;
 

@@ -185,6 +185,18 @@ describe('the status', () => {
     expect(text).toContain('gemini-3 rests for all keys: overload, back in 30 s');
   });
 
+  test('counts no key of a provider that rests as a whole, and goes by whichever is back later', () => {
+    const providers = [provider('gemini', { blocks: [block('provider', 12_000, 'unreachable')] })];
+    const resting = key('b', { state: 'blocked', blocks: [block('key', 41_000)] });
+    const ofModel = key('a', { blocks: [block('model:m', 5_000)] });
+    const text = shown({ keys: [ofModel, resting], providers });
+    expect(text).toContain('gemini: no key can be used, the first is back in 12 s\n');
+    expect(text).not.toContain('no key for');
+    expect(shown({ keys: [resting], providers })).toContain('gemini: no key can be used, the first is back in 41 s\n');
+    const off = key('c', { state: 'disabled' });
+    expect(shown({ keys: [off], providers })).toContain('gemini: no key can be used\n');
+  });
+
   test('names a handful of resting models and counts the others', () => {
     const blocks = Array.from({ length: 20 }, (_, i) => block(`model:m${i}`, (i + 1) * 10_000));
     const text = shown({ keys: [key('a', { blocks })] });
