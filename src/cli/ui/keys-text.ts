@@ -3,7 +3,7 @@ import { blocksText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import { plainText } from './plain-text.ts';
-import { isLimited, isSpent, spentText } from './status-text.ts';
+import { isSpent, shownState, spentText, stateStyle } from './status-text.ts';
 import { table } from './table.ts';
 
 export type KeysView = {
@@ -22,14 +22,6 @@ const LEAST_TABLE = 60;
 /** A table, or on a narrow terminal a paragraph for each key: a cut reason does not say when the key is back. */
 export function keysText(keys: readonly CredentialReport[], view: KeysView): string {
   const { paint, maxColumns, now } = view;
-  const styles = {
-    ready: paint.green,
-    busy: paint.cyan,
-    limited: paint.yellow,
-    blocked: paint.yellow,
-    disabled: paint.dim,
-  };
-  const stateOf = (key: CredentialReport) => (isLimited(key) ? 'limited' : key.state);
   const reasonOf = ({ blocks, windows }: CredentialReport) =>
     [blocksText(blocks, now), ...windows.filter(isSpent).map((window) => spentText(window, now))]
       .filter((text) => text !== '')
@@ -38,12 +30,12 @@ export function keysText(keys: readonly CredentialReport[], view: KeysView): str
     return keys
       .map((key) => {
         const { id, label } = key;
-        const state = stateOf(key);
+        const state = shownState(key);
         const name = label === null ? id : `${id} (${plainText(label)})`;
         const options = { maxColumns, separator: ' ', indent: '    ' };
         const text = reasonOf(key);
         return (
-          flow([name], { ...options, lead: `${styles[state](state.padEnd(8))} ` }) +
+          flow([name], { ...options, lead: `${stateStyle(state, paint)(state.padEnd(8))} ` }) +
           (text === '' ? '' : flow([text], { ...options, lead: '    ' }))
         );
       })
@@ -55,7 +47,7 @@ export function keysText(keys: readonly CredentialReport[], view: KeysView): str
     plainText(key.label ?? ''),
     key.masked,
     key.source,
-    styles[stateOf(key)](stateOf(key)),
+    stateStyle(shownState(key), paint)(shownState(key)),
     String(key.usage.requests),
     String(key.usage.failures),
     reasonOf(key),

@@ -132,17 +132,26 @@ function missingTexts(keys: readonly CredentialReport[], now: number): readonly 
     });
 }
 
-/** One credential with all that is known of it. */
-export function detailText(key: CredentialReport, view: StatusView): string {
-  const { paint, now } = view;
-  const state = isLimited(key) ? 'limited' : key.state;
-  const style = {
+/** The state of a credential as people see it. */
+export type ShownState = CredentialReport['state'] | 'limited';
+
+export const shownState = (key: CredentialReport): ShownState => (isLimited(key) ? 'limited' : key.state);
+
+export function stateStyle(state: ShownState, paint: Paint): (text: string) => string {
+  return {
     ready: paint.green,
     busy: paint.cyan,
     limited: paint.yellow,
     blocked: paint.yellow,
     disabled: paint.dim,
   }[state];
+}
+
+/** One credential with all that is known of it. */
+export function detailText(key: CredentialReport, view: StatusView): string {
+  const { paint, now } = view;
+  const state = shownState(key);
+  const style = stateStyle(state, paint);
   const { today } = key;
   const name = key.label === null ? key.id : `${key.id} (${printable(key.label)})`;
   const pieces = [
@@ -221,9 +230,9 @@ function capTexts(caps: readonly CapReport[], view: StatusView): readonly string
 
 function resetText(window: Pick<WindowReport, 'reset_at'> & Partial<WindowReport>, now: number): string {
   const { reset_at: resetAt, room_at: roomAt = null } = window;
-  const leftMs = (at: string | null) => (at === null ? 0 : Date.parse(at) - now);
-  const room = roomAt !== resetAt && leftMs(roomAt) > 0 ? `, room in ${duration(leftMs(roomAt))}` : '';
-  return leftMs(resetAt) > 0 ? `${room}, full in ${duration(leftMs(resetAt))}` : room;
+  const left = (at: string | null) => (at === null || Date.parse(at) <= now ? '' : duration(Date.parse(at) - now));
+  const [room, full] = [left(roomAt), left(resetAt)];
+  return (room === '' || room === full ? '' : `, room in ${room}`) + (full === '' ? '' : `, full in ${full}`);
 }
 
 function usedPieces(used: UsageTotals, { paint, glyphs }: StatusView): readonly string[] {
@@ -254,7 +263,7 @@ export function spentText({ scope, name, reset_at: fullAt, room_at: roomAt }: Wi
 }
 
 /** Nothing is left of a limit of the whole key: it serves again when there is room. */
-export const isLimited = ({ state, windows }: Pick<CredentialReport, 'state' | 'windows'>) =>
+const isLimited = ({ state, windows }: Pick<CredentialReport, 'state' | 'windows'>) =>
   state === 'busy' && windows.some((window) => window.scope === 'key' && isSpent(window));
 
 /** Now, or when one of its requests ends. */

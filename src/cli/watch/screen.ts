@@ -12,7 +12,7 @@ import { flow } from '../ui/flow.ts';
 import type { Glyphs } from '../ui/glyphs.ts';
 import { duration } from '../ui/human-time.ts';
 import { plainText } from '../ui/plain-text.ts';
-import { detailText, verdictText } from '../ui/status-text.ts';
+import { detailText, shownState, stateStyle, verdictText } from '../ui/status-text.ts';
 import { perMinute } from './rates.ts';
 import { shownKeys, type WatchState } from './watch-state.ts';
 
@@ -152,7 +152,7 @@ function columnsFor(keys: readonly CredentialReport[], width: number, view: Scre
     width: Math.max(name.length, ...keys.map((key) => Bun.stringWidth(text(key)))),
   });
   let columns = [
-    { ...column('STATE', false, ({ state }) => state), width: 'disabled'.length },
+    { ...column('STATE', false, shownState), width: 'disabled'.length },
     column('KEY', false, nameOf),
     column('NOW', true, (key) => (key.in_flight > 0 ? String(key.in_flight) : '')),
     column('TODAY', true, ({ today }) => compact(today.requests)),
@@ -177,7 +177,7 @@ function headCells(columns: readonly Column[]): string {
 
 function cells(key: CredentialReport, columns: readonly Column[], view: ScreenView): string {
   const { paint } = view;
-  const style = { ready: paint.green, busy: paint.cyan, blocked: paint.yellow, disabled: paint.dim }[key.state];
+  const style = stateStyle(shownState(key), paint);
   const texts = columns.map(({ name, width, isNumber, text }) => {
     const padded = pad(text(key), width, isNumber);
     if (name === 'STATE') return style(padded);

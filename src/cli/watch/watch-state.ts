@@ -1,6 +1,7 @@
 /** What the live screen knows, and what a key does to it. Pure: the loop brings reports and keys and runs the orders. */
 import type { CredentialReport, StatusReport } from '../../gateway/operations.ts';
 import { assertNever } from '../../shared/assert-never.ts';
+import { type ShownState, shownState } from '../ui/status-text.ts';
 import type { KeyPress } from './key-press.ts';
 import { type Sample, sampleOf, withSample } from './rates.ts';
 
@@ -56,7 +57,7 @@ export function shownKeys({ report, filter, sort }: WatchState): readonly Creden
   if (!report) return [];
   const wanted = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const found = report.keys.filter((key) => {
-    const text = [key.id, key.provider, key.label ?? '', key.state, ...key.blocks.map(({ kind }) => kind)]
+    const text = [key.id, key.provider, key.label ?? '', shownState(key), ...key.blocks.map(({ kind }) => kind)]
       .join(' ')
       .toLowerCase();
     return wanted.every((word) => text.includes(word));
@@ -67,7 +68,7 @@ export function shownKeys({ report, filter, sort }: WatchState): readonly Creden
       case 'provider':
         return (places.get(a.provider) ?? 0) - (places.get(b.provider) ?? 0);
       case 'state':
-        return STATES.indexOf(a.state) - STATES.indexOf(b.state);
+        return STATES.indexOf(shownState(a)) - STATES.indexOf(shownState(b));
       case 'requests':
         return b.today.requests - a.today.requests;
       case 'failures':
@@ -81,7 +82,7 @@ export function shownKeys({ report, filter, sort }: WatchState): readonly Creden
 }
 
 /** What needs a look first. */
-const STATES: readonly CredentialReport['state'][] = ['blocked', 'busy', 'ready', 'disabled'];
+const STATES: readonly ShownState[] = ['blocked', 'limited', 'busy', 'ready', 'disabled'];
 
 /** `page`: how many credentials a page has. */
 export function pressed(state: WatchState, key: KeyPress, page: number): Step {

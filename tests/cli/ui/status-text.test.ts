@@ -150,6 +150,8 @@ describe('the status', () => {
     const atLimit = key('a', { state: 'busy', windows: [minute(7), spent] });
     const text = shown({ keys: [key('b'), atLimit] });
     expect(text).toContain('gemini: 1 of 2 keys can be used, the next is back in 1 h\n  ready    b\n  limited  a\n');
+    const even = { ...minute(0), room_at: new Date(NOW + 40_500).toISOString() };
+    expect(shown({ keys: [key('e', { windows: [even] })] })).toContain('rpm 0 of 10 left (0 %), full in 41 s\n');
     const sliding = key('d', {
       state: 'busy',
       windows: [{ ...minute(0, 2), room_at: new Date(NOW + 6000).toISOString() }],

@@ -2,11 +2,18 @@ import { describe, expect, test } from 'bun:test';
 import { keyPresses } from '../../../src/cli/watch/key-press.ts';
 import { paintLines } from '../../../src/cli/watch/painter.ts';
 import { pageOf, type ScreenView, screen } from '../../../src/cli/watch/screen.ts';
-import { initialState, pressed, type Step, type WatchState, withReport } from '../../../src/cli/watch/watch-state.ts';
+import {
+  initialState,
+  pressed,
+  shownKeys,
+  type Step,
+  type WatchState,
+  withReport,
+} from '../../../src/cli/watch/watch-state.ts';
 import { paint } from '../../../src/cli/ui/colour.ts';
 import { glyphs } from '../../../src/cli/ui/glyphs.ts';
 import type { StatusReport } from '../../../src/gateway/operations.ts';
-import { freeTier, key, limitedClients, NOW, provider, used } from '../support/reports.ts';
+import { freeTier, key, limitedClients, minute, NOW, provider, used } from '../support/reports.ts';
 
 const view: ScreenView = { paint: paint(false), glyphs: glyphs({}), now: NOW };
 const URL = 'http://127.0.0.1:8000';
@@ -190,6 +197,15 @@ describe('the keys', () => {
     expect(shown(after(seen(), '/blocked\r')).join('\n')).not.toContain('gemini-2b3c4d5e6f');
     expect(shown(after(seen(), '/nothing')).join('\n')).toContain('no credential has "nothing"');
     expect(after(seen(), '/wx\u007f').filter).toBe('w');
+  });
+
+  test('call a key limited that has used up one of its limits, in the list, the filter and the order', () => {
+    const atLimit = key('gemini-9', { state: 'busy', windows: [minute(0)] });
+    const full = key('gemini-8', { state: 'busy', in_flight: 1, windows: [minute(7)] });
+    const state = seen({ ...freeTier, keys: [key('gemini-7'), full, atLimit] });
+    expect(text(shown(state))).toContain('limited   gemini-9');
+    expect(shownKeys(after(state, '/limited')).map(({ id }) => id)).toEqual(['gemini-9']);
+    expect(shownKeys(after(state, 's')).map(({ id }) => id)).toEqual(['gemini-9', 'gemini-8', 'gemini-7']);
   });
 
   test('sort', () => {
