@@ -7,6 +7,7 @@ import { credentialsOf, optimalPerKey } from './credentials.ts';
 import { type ParsedDocument, parseDocument } from './document.ts';
 import type { Env } from './environment.ts';
 import { configPath, expandHome, type Surroundings } from './places.ts';
+import { otherTool } from './other-tools.ts';
 import { ConfigError, formatPath, formatProblem, type Path, type Problem } from './problems.ts';
 import { checkRules } from './rules.ts';
 import type { Config } from './schema.ts';
@@ -77,7 +78,12 @@ export function readConfig(
   const result = validate(tree);
   if ('findings' in result) findings.push(...result.findings);
   const problems = [...document.problems, ...locate(findings, document, outside)];
-  if (problems.length > 0 || !('config' in result)) throw new ConfigError(shown, withoutEchoes(problems));
+  if (problems.length > 0 || !('config' in result)) {
+    const tool = otherTool(tree);
+    const hint =
+      tool === null ? undefined : `this is a config of ${tool}: docs/migrating.md says what of it goes where`;
+    throw new ConfigError(shown, withoutEchoes(problems), hint);
+  }
 
   const config = finishConfig(withoutSkipped(result.config, skipped), source, options.env);
   const unplaced = checkNeeds(config, options.env);

@@ -275,6 +275,8 @@ describe('test-route', () => {
     const { exitCode, stdout, stderr } = await home.run(['test-route', 'gemini-flsh']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toContain('gemini-flash');
+    const nowhereNear = await home.run(['test-route', 'zzzzzz']);
+    expect(nowhereNear.stderr).toEndWith('\nhint: rotator models lists what can be called\n');
   });
 
   test('a key that the operator disabled is told with the way to enable it', async () => {

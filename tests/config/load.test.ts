@@ -22,6 +22,13 @@ function errorOf(run: () => unknown): ConfigError {
   throw new Error('nothing was wrong');
 }
 
+test('the config of another gateway is called so, beside its unknown fields', () => {
+  const error = errorOf(() => read('model_list: []\ngeneral_settings: {}\n'));
+  expect(error.problems.map(({ path }) => path)).toEqual(['model_list', 'general_settings']);
+  expect(error.hint).toBe('this is a config of LiteLLM: docs/migrating.md says what of it goes where');
+  expect(errorOf(() => read('general_settings: {}\n')).hint).toBeUndefined();
+});
+
 describe('what the fields become', () => {
   test('a file of comments has every default', () => {
     const config = read('# nothing yet\n');

@@ -28,6 +28,8 @@ Examples:
     .action((model: string, options: Options, command: Command) => testRoute(start(command), model, options));
 }
 
+const NAMES = 'rotator models lists what can be called';
+
 async function testRoute(context: Context, model: string, options: Options): Promise<void> {
   if (options.stream && !options.live)
     throw new CliError(
@@ -47,7 +49,7 @@ async function testRoute(context: Context, model: string, options: Options): Pro
       });
       if (!('unknown' in found)) return found;
       const lack = await missingCredentials(context, place, model);
-      throw lack ?? new CliError(ExitCode.usage, 'unknown_model', found.message, found.hint ?? undefined);
+      throw lack ?? new CliError(ExitCode.usage, 'unknown_model', found.message, found.hint ?? NAMES);
     },
   );
   if (globals.json) await output.json(report);
@@ -111,7 +113,6 @@ function liveFailure(failures: readonly (string | null)[]): LiveFailure {
     return { exitCode: ExitCode.noCredential, code: 'no_credential', hint: ASK_KEYS };
   if (failures.every(isOf(['key-rejected', 'forbidden', 'signed-out'])))
     return { exitCode: ExitCode.rejected, code: 'rejected', hint: ASK_KEYS };
-  if (failures.at(-1) === 'model-missing')
-    return { exitCode: ExitCode.usage, code: 'unknown_model', hint: 'rotator models lists what can be called' };
+  if (failures.at(-1) === 'model-missing') return { exitCode: ExitCode.usage, code: 'unknown_model', hint: NAMES };
   return { exitCode: ExitCode.failed, code: 'live_failed', hint: ASK_KEYS };
 }
