@@ -210,6 +210,11 @@ export class CallItem {
     return this.#frame(this.isCustom ? 'custom_tool_call_input.delta' : 'function_call_arguments.delta', { delta });
   }
 
+  /** Nothing of it has been said. */
+  get isEmpty(): boolean {
+    return this.#text === '';
+  }
+
   close(status: ItemStatus, whole?: JsonRecord): Closed {
     const frames = this.isCustom
       ? this.#frame('custom_tool_call_input.done', { input: this.#text })

@@ -220,7 +220,9 @@ class ResponseEncoder implements StreamEncoder {
     const open = this.#calls.get(call);
     if (!open) return '';
     this.#calls.delete(call);
-    const rest = open.unwrapper ? open.item.say(open.unwrapper.end()) : '';
+    const { item, unwrapper } = open;
+    // Clients parse the arguments.
+    const rest = unwrapper ? item.say(unwrapper.end()) : item.isEmpty && !item.isCustom ? item.say('{}') : '';
     return rest + this.#keep(open.item.outputIndex, open.item.close(status));
   }
 

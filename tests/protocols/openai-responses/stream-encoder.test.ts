@@ -49,6 +49,14 @@ const everything: readonly ChatEvent[] = [
 const types = (stream: string) => eventsOf(stream).map(({ type }) => String(type).replace(/^response\./, ''));
 
 describe('a stream for a client of Responses', () => {
+  test('gives a call without arguments some that parse, piece and whole', () => {
+    const { stream } = said([start, opened(0, 'call_1', 'f'), closed(0), finish('tool-calls')]);
+    const of = (type: string) => eventsOf(stream).find((event) => event.type === `response.${type}`);
+    expect(of('function_call_arguments.delta')).toMatchObject({ delta: '{}' });
+    expect(of('function_call_arguments.done')).toMatchObject({ arguments: '{}' });
+    expect(of('completed')).toMatchObject({ response: { output: [{ arguments: '{}' }] } });
+  });
+
   test('has exactly the protocol’s events in their order', () => {
     expect(types(said(everything).stream)).toEqual([
       'created',
