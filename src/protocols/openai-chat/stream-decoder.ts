@@ -141,16 +141,16 @@ class ChoiceDecoder {
     if (signature) yield { type: 'reasoning-signature', choice: this.#index, signature };
   }
 
-  /** A text, or Mistral's list of parts. */
   /** Some write a thought as plain text while it grows, and again, signed, into a list when it is whole. */
   #unsaid(said: JsonRecord): string {
     const text = reasoningText(said);
     const isListed = plainReasoning(said) === null;
-    if (isListed && text !== '' && this.#plain.endsWith(text)) return '';
+    if (isListed && text !== '' && withoutSpace(this.#plain).endsWith(withoutSpace(text))) return '';
     if (!isListed) this.#plain += text;
     return text;
   }
 
+  /** A text, or Mistral's list of parts. */
   *#content(content: unknown): Generator<ChatEvent> {
     if (typeof content === 'string') yield* this.#text(content);
     if (!Array.isArray(content)) return;
@@ -207,6 +207,9 @@ class ChoiceDecoder {
     yield* this.#text(textOr(audio.transcript) ?? '');
   }
 }
+
+/** Paragraphs are set apart in a text, and entries of their own in a list. */
+const withoutSpace = (text: string) => text.replace(/\s+/g, '');
 
 function citationOf(annotation: JsonRecord): Citation {
   const inner = isObject(annotation.url_citation) ? annotation.url_citation : annotation;

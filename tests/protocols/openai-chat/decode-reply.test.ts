@@ -325,3 +325,14 @@ describe('a stream', () => {
     }
   });
 });
+
+test('thoughts of several paragraphs that come as text and again, signed, in a list are heard once', () => {
+  const details = [
+    { type: 'reasoning.summary', summary: 'one', index: 0 },
+    { type: 'reasoning.summary', summary: 'two', index: 1 },
+    { type: 'reasoning.encrypted', data: 'E', index: 2 },
+  ];
+  const [part] =
+    streamedParts({ reasoning_content: 'one' }, { reasoning_content: '\n\ntwo' }, { reasoning_details: details }) ?? [];
+  expect(part).toMatchObject({ type: 'reasoning', text: 'one\n\ntwo' });
+});
