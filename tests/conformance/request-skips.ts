@@ -59,11 +59,16 @@ const budgetAsLevel: Skip = {
 };
 const nothingSaid: Skip = { reason: 'a model that is told nothing thinks as it likes', becomes: () => null };
 
+const failureAsText: Skip = {
+  reason: 'there is no field for it: the text begins with “Error:”',
+  becomes: () => [false],
+};
+
 export const requestSkips: Readonly<Record<ProtocolId, Readonly<Record<string, Skip>>>> = {
   'openai-chat': {
     ...elsewhere,
     ...customAsFunction,
-    'an error as result': { reason: 'there is no field for it: the text begins with “Error:”', becomes: () => [false] },
+    'an error as result': failureAsText,
     'thoughts without a signature': { reason: 'OpenAI’s models take no thoughts back', lost: /^reasoning .*removed$/ },
     'a signed call': unsignedCall,
     'a refusal in the history': refusalAsText,
@@ -75,7 +80,7 @@ export const requestSkips: Readonly<Record<ProtocolId, Readonly<Record<string, S
   },
   'openai-responses': {
     ...elsewhere,
-    'an error as result': { reason: 'there is no field for it', lost: /^error mark of a tool result removed$/ },
+    'an error as result': failureAsText,
     'thoughts without a signature': {
       reason: 'thoughts are taken back encrypted',
       lost: /^unsigned reasoning removed$/,

@@ -1,5 +1,6 @@
 import { wrapInput } from '../custom-tools.ts';
 import type { AssistantPart, ChatRequest, ForeignPart, ToolCallPart, ToolResultPart, Turn, UserPart } from '../ir.ts';
+import { failureText } from '../failure-text.ts';
 import { mergeNeighbours, wellFormedTurns } from '../well-formed-turns.ts';
 import { cacheControl } from './cache-marks.ts';
 import { withIds, withUsableIds } from './call-ids.ts';
@@ -181,9 +182,8 @@ function toolMessage(part: ToolResultPart | ForeignPart, writing: MessageWriting
   const text = textsOf(content).join(PARAGRAPH);
   const hasMedia = content.some(({ type }) => type === 'image' || type === 'audio' || type === 'file');
   const said = text === '' && hasMedia ? 'The result is shown in the next user message.' : text;
-  // Chat has no field for it, and a failure that looks like a success misleads.
-  const failed = part.isError && !/^\s*error/i.test(said) ? `Error: ${said}` : said;
-  return [{ role: 'tool', tool_call_id: part.callId, content: failed, ...mark(part, writing) }];
+  const told = part.isError ? failureText(said) : said;
+  return [{ role: 'tool', tool_call_id: part.callId, content: told, ...mark(part, writing) }];
 }
 
 function mark({ cache, content }: ToolResultPart, { dialect, losses }: Writing): object {

@@ -1,5 +1,6 @@
 import { assertNever } from '../../shared/assert-never.ts';
 import type { AssistantPart, JsonRecord, ReasoningPart, Signature, ToolCallPart, ToolResultPart, Turn } from '../ir.ts';
+import { failureText } from '../failure-text.ts';
 import { annotationOf } from './annotations.ts';
 import { imageFormatOf } from './media-names.ts';
 import { ownFields } from './foreign-fields.ts';
@@ -191,8 +192,7 @@ function ownNameOf(part: ToolCallPart, rules: ItemRules): OwnName {
 }
 
 function resultItem(part: ToolResultPart, rules: ItemRules): JsonRecord {
-  if (part.isError) rules.warnings.add('error mark of a tool result removed');
-  const content = contentParts(part.content, rules);
+  const content = contentParts(part.isError ? failedContent(part.content) : part.content, rules);
   const [only] = content;
   const isText = content.length === 1 && only?.type === 'input_text' && only.prompt_cache_breakpoint === undefined;
   return {
@@ -201,6 +201,13 @@ function resultItem(part: ToolResultPart, rules: ItemRules): JsonRecord {
     call_id: part.callId,
     output: content.length === 0 ? '' : isText ? only.text : content,
   };
+}
+
+function failedContent(content: ToolResultPart['content']): ToolResultPart['content'] {
+  const at = content.findIndex(({ type }) => type === 'text');
+  const said = content[at];
+  if (said?.type !== 'text') return [{ type: 'text', text: failureText('') }, ...content];
+  return content.with(at, { ...said, text: failureText(said.text) });
 }
 
 function imageItem(id: string, source: { readonly mediaType: string; readonly data: string }): JsonRecord {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { ChatRequest, Turn } from '../../../src/protocols/ir.ts';
+import type { ChatRequest, ToolResultPart, Turn } from '../../../src/protocols/ir.ts';
 import { decoded, encoded, fromElsewhere } from '../../support/responses-hub.ts';
 
 const user: Turn = { role: 'user', parts: [{ type: 'text', text: 'hi' }] };
@@ -180,6 +180,27 @@ describe('a request of another protocol', () => {
         { type: 'input_image', detail: 'auto', image_url: 'data:image/png;base64,iVBO' },
       ],
     });
+  });
+
+  test('says of a failed result that it is one, as no field does', () => {
+    const failed = (id: string, content: ToolResultPart['content']): ToolResultPart => ({
+      ...result(id, ''),
+      content,
+      isError: true,
+    });
+    const png = { type: 'image', source: { kind: 'data', mediaType: 'image/png', data: 'AAAA' } } as const;
+    const text = (value: string) => ({ type: 'text', text: value }) as const;
+    const parts = [failed('a', [text('no such file')]), failed('b', [text('error: denied')]), failed('c', [png])];
+    const items = input([
+      user,
+      { role: 'assistant', parts: [call('a'), call('b'), call('c')] },
+      { role: 'tool', parts },
+    ]);
+    expect(items.filter(({ type }) => type === 'function_call_output').map(({ output }) => output)).toMatchObject([
+      'Error: no such file',
+      'error: denied',
+      [{ type: 'input_text', text: 'Error: ' }, { type: 'input_image' }],
+    ]);
   });
 
   test('sends reasoning only in the form that its reader trusts', () => {
