@@ -42,18 +42,30 @@ export function wellFormedTurns(turns: readonly Turn[]): {
 
 const isCall = (part: AssistantPart): part is ToolCallPart => part.type === 'tool-call';
 
-/** Neighbours of one role as one turn; turns without parts are left out. */
-export function mergeNeighbours(turns: readonly Turn[]): readonly Turn[] {
+/** Neighbours of one role as one turn; turns without parts are left out. `areApart`: of neighbours that stay two. */
+export function mergeNeighbours(
+  turns: readonly Turn[],
+  areApart: (one: Turn, other: Turn) => boolean = never,
+): readonly Turn[] {
   const out: Turn[] = [];
   for (const turn of turns) {
     if (turn.parts.length === 0) continue;
     const last = out.at(-1);
-    const joined = last ? join(last, turn) : null;
+    const joined = last && !areApart(last, turn) ? join(last, turn) : null;
     if (joined) out[out.length - 1] = joined;
     else out.push(turn);
   }
   return out;
 }
+
+const never = () => false;
+
+/** Two messages of an assistant, with nothing between them. */
+export const areTwoMessages = (one: Turn, other: Turn): boolean =>
+  one.role === 'assistant' &&
+  other.role === 'assistant' &&
+  one.parts.at(-1)?.type === 'text' &&
+  other.parts[0]?.type === 'text';
 
 function join(one: Turn, other: Turn): Turn | null {
   // Spelled out for each role: only then do the parts keep their type.

@@ -1,7 +1,7 @@
 import { wrapInput } from '../custom-tools.ts';
 import type { AssistantPart, ChatRequest, ForeignPart, ToolCallPart, ToolResultPart, Turn, UserPart } from '../ir.ts';
 import { failureText } from '../failure-text.ts';
-import { mergeNeighbours, wellFormedTurns } from '../well-formed-turns.ts';
+import { areTwoMessages, mergeNeighbours, wellFormedTurns } from '../well-formed-turns.ts';
 import { cacheControl } from './cache-marks.ts';
 import { withIds, withUsableIds } from './call-ids.ts';
 import { contentOf, ownPart, PARAGRAPH, textsOf, type Writing } from './encode-content.ts';
@@ -26,11 +26,10 @@ export function encodeMessages(
 
 /** Assistant messages that follow each other become one, as strict servers want it: each is a paragraph of it. */
 function withParagraphs(turns: readonly Turn[]): readonly Turn[] {
-  const isSpoken = (turn: Turn | undefined, at: number) =>
-    turn?.role === 'assistant' && turn.parts.at(at)?.type === 'text';
   const spoken = turns.filter(({ parts }) => parts.length > 0);
   return spoken.map((turn, at) => {
-    if (turn.role !== 'assistant' || !isSpoken(turn, 0) || !isSpoken(spoken[at - 1], -1)) return turn;
+    const before = spoken[at - 1];
+    if (turn.role !== 'assistant' || !before || !areTwoMessages(before, turn)) return turn;
     return { role: turn.role, parts: [{ type: 'text', text: PARAGRAPH }, ...turn.parts] };
   });
 }

@@ -2,7 +2,7 @@ import { isObject, parseJson, textOr } from '../../shared/json-shape.ts';
 import type { ForeignPart, JsonRecord, TextPart, ToolResultPart, Turn } from '../ir.ts';
 import type { Problem } from '../problem.ts';
 import { wrong } from '../request-bytes.ts';
-import { mergeNeighbours } from '../well-formed-turns.ts';
+import { areTwoMessages, mergeNeighbours } from '../well-formed-turns.ts';
 import { foreignBesides } from './foreign-fields.ts';
 import { inputItems } from './input-items.ts';
 import { neutralName } from './namespaces.ts';
@@ -36,7 +36,7 @@ export function readTurns(body: JsonRecord): ReadTurns | Problem {
       // Instructions may also be said by messages before the first of the conversation.
       ...leading.flatMap((turn) => (turn.role === 'system' ? turn.parts : [])),
     ],
-    turns: mergeNeighbours(turns.slice(leading.length)),
+    turns: mergeNeighbours(turns.slice(leading.length), areTwoMessages),
     warnings,
   };
 }

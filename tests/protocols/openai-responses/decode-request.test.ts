@@ -37,6 +37,17 @@ describe('a decoded request', () => {
     expect(value.turns.map(({ role }) => role)).toEqual(['user', 'system']);
   });
 
+  test('keeps two messages of an assistant apart, and a message with its calls together', () => {
+    const said = (text: string) => ({ role: 'assistant', content: [{ type: 'output_text', text }] });
+    const read = turns([user('hi'), said('I look.'), said('It rains.'), call('c'), output('c')]);
+    expect(read.map(({ role, parts }) => [role, parts.map(({ type }) => type)])).toEqual([
+      ['user', ['text']],
+      ['assistant', ['text']],
+      ['assistant', ['text', 'tool-call']],
+      ['tool', ['tool-result']],
+    ]);
+  });
+
   test('reads every kind of content', () => {
     const content = [
       { type: 'input_text', text: 'look', prompt_cache_breakpoint: { mode: 'explicit', ttl: '30m' } },
