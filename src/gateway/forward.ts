@@ -291,58 +291,44 @@ const deadlineOf = ({ runtime }: Target, { arrivedAt, timeoutMs }: ForwardInput)
 async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<TargetResult> {
   const { input, trace, tools } = walk;
   const { clock, outputMeans } = tools;
-  const { runtime } = target;
-  const { pool, retriesSameKey, waitSameKeyMs, credentials } = runtime;
+  const { id, pool, retriesSameKey, credentials } = target.runtime;
   const deadline = walk.deadlineFor(target);
   const ready = input.job.prepare(target);
   if (isProblem(ready)) return { kind: 'refused', problem: ready };
   const { failures } = visit;
   let prepared: Prepared = ready;
-  let want: Want = {
-    model: target.model,
-    bytes: prepared.body.length,
-    tokens: input.job.estimateTokens(outputMeans.meanOf(runtime.id, target.model)),
-    affinity: input.affinity,
-    exclude: visit.excluded,
-  };
-  let notSent = 0;
   let pin = pinOf(prepared, target, tools.pins);
+  const tokens = input.job.estimateTokens(outputMeans.meanOf(id, target.model));
+  let notSent = 0;
   let repeat: { id: CredentialId; count: number } | null = null;
 
   for (;;) {
     const askedAt = clock.now();
     const waitStart = performance.now();
-    let leased: Lease | Refusal | null = null;
+    const want: Want = {
+      model: target.model,
+      bytes: prepared.body.length,
+      tokens,
+      affinity: input.affinity,
+      exclude: visit.excluded,
+    };
+    let leased: Lease | Refusal;
     if (repeat) {
       leased = pool.lease({ ...want, only: repeat.id }, askedAt);
       if (isRefusal(leased)) {
         // Blocked or taken meanwhile: the repeat is spent, another credential is looked for.
         visit.exclude(repeat.id);
-        want = { ...want, exclude: visit.excluded };
         repeat = null;
-        leased = null;
+        continue;
       }
-    }
-    if (!leased && pin && !pin.isFirm && !visit.excluded.has(pin.credential)) {
-      // Better than any other, but not worth a wait.
-      const preferred = pool.lease({ ...want, only: pin.credential }, askedAt);
-      if (!isRefusal(preferred)) leased = preferred;
-    }
-    const asked: Want = pin?.isFirm ? { ...want, only: pin.credential } : want;
-    leased ??= pool.lease(asked, askedAt);
-    if (isRefusal(leased)) {
-      // Nobody else can read what it carries.
-      visit.prospects = pin?.isFirm ? 'none' : walk.lookAhead();
-      const patienceMs = Math.min(patienceOf(visit.prospects, runtime), input.patienceMs ?? Number.POSITIVE_INFINITY);
-      leased = await pool.acquire(asked, {
-        deadline: Math.min(deadline, askedAt + patienceMs),
-        // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
-        blockedDeadline: Math.min(
-          deadline,
-          askedAt + (failures.length === 0 ? patienceMs : Math.min(patienceMs, waitSameKeyMs)),
-        ),
-        signal: input.clientSignal,
-      });
+    } else {
+      const asked: Want = pin?.isFirm ? { ...want, only: pin.credential } : want;
+      leased = leaseNow(asked, pin, pool, askedAt);
+      if (isRefusal(leased)) {
+        // Nobody else can read what it carries.
+        visit.prospects = pin?.isFirm ? 'none' : walk.lookAhead();
+        leased = await pool.acquire(asked, limitsOf(target, visit, input, deadline, askedAt));
+      }
     }
     trace.waitedMs += performance.now() - waitStart;
     if (isRefusal(leased)) {
@@ -373,7 +359,6 @@ async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<Targ
       // A reload removed it between planning and leasing.
       pool.settle(lease, { ...UNUSED, reason: 'credential removed' });
       visit.exclude(lease.credentialId);
-      want = { ...want, exclude: visit.excluded };
       continue;
     }
 
@@ -398,24 +383,7 @@ async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<Targ
       throw bug;
     }
     const { result: attempted, learned, quota } = tried;
-    const tookMs = performance.now() - startedAt;
-    trace.upstreamMs += tookMs;
-    const isFailure = attempted.kind === 'failure';
-    trace.attempts.push({
-      target: target.name,
-      credential: lease.credentialId,
-      status: isFailure ? attempted.failure.status : 200,
-      failure: isFailure ? attempted.failure.kind : null,
-      // Not rounded: the next attempt must not begin before this one is over.
-      ms: Math.floor(tookMs),
-      error: isFailure ? (attempted.said ?? attempted.failure.message) : null,
-      startMs: Math.max(0, startedAt - trace.startedAt),
-    });
-    if (attempted.kind !== 'failure' || isSlowness(attempted.failure)) {
-      const ms = attempted.kind === 'failure' ? null : tookMs;
-      tools.firstByteTimes.add(target.name, input.job.isStream, ms, clock.now());
-    }
-
+    note(attempted, lease, target, startedAt, walk);
     if (quota) pool.tellQuota(lease.credentialId, polledQuota(quota));
     if (attempted.kind !== 'failure') {
       const suspects = visit.suspectsBut(lease.credentialId);
@@ -464,11 +432,56 @@ async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<Targ
         repeat = null;
         if (visit.countTry(lease.credentialId) > retriesSameKey || !mayRevisit(failure, isProxied)) {
           visit.exclude(lease.credentialId);
-          want = { ...want, exclude: visit.excluded };
         }
         break;
     }
   }
+}
+
+/** Who is ready. One that is merely the best is preferred, but not worth a wait. */
+function leaseNow(want: Want, pin: Pin | null, pool: Pool, now: number): Lease | Refusal {
+  if (pin && !pin.isFirm && !want.exclude.has(pin.credential)) {
+    const preferred = pool.lease({ ...want, only: pin.credential }, now);
+    if (!isRefusal(preferred)) return preferred;
+  }
+  return pool.lease(want, now);
+}
+
+/** How long a wait for a credential of this target is worth it. */
+function limitsOf(
+  { runtime }: Target,
+  { failures, prospects }: Visit,
+  { patienceMs, clientSignal }: ForwardInput,
+  deadline: number,
+  now: number,
+): Parameters<Pool['acquire']>[1] {
+  const longestMs = Math.min(patienceOf(prospects, runtime), patienceMs ?? Number.POSITIVE_INFINITY);
+  // A first look may wait as long as for any credential; after a failure only a short pause is worth it.
+  const blockedMs = failures.length === 0 ? longestMs : Math.min(longestMs, runtime.waitSameKeyMs);
+  return {
+    deadline: Math.min(deadline, now + longestMs),
+    blockedDeadline: Math.min(deadline, now + blockedMs),
+    signal: clientSignal,
+  };
+}
+
+/** What the log, the metrics and the choice among targets are told of an attempt. */
+function note(attempted: Result, lease: Lease, target: Target, startedAt: number, { input, trace, tools }: Walk): void {
+  const tookMs = performance.now() - startedAt;
+  trace.upstreamMs += tookMs;
+  const isFailure = attempted.kind === 'failure';
+  trace.attempts.push({
+    target: target.name,
+    credential: lease.credentialId,
+    status: isFailure ? attempted.failure.status : 200,
+    failure: isFailure ? attempted.failure.kind : null,
+    // Not rounded: the next attempt must not begin before this one is over.
+    ms: Math.floor(tookMs),
+    error: isFailure ? (attempted.said ?? attempted.failure.message) : null,
+    startMs: Math.max(0, startedAt - trace.startedAt),
+  });
+  if (isFailure && !isSlowness(attempted.failure)) return;
+  tools.firstByteTimes.add(target.name, input.job.isStream, isFailure ? null : tookMs, tools.clock.now());
 }
 
 /** The lease of an answer, which is settled when that has been given. */
