@@ -58,7 +58,7 @@ export async function followedSource(
     source: () => Promise<{ readonly operations: ServerOperations; readonly url: string | null }>,
   ) => Promise<void>,
 ): Promise<void> {
-  const place = await findPlace(context).catch((problem: unknown) => placeOfServer(context, problem));
+  let place = await findPlace(context).catch((problem: unknown) => placeOfServer(context, problem));
   // What it has to say belongs into no screen.
   const silent = { ...context, output: new Output({ ...context.io, stderr: nowhere() }, SILENT) };
   let local: Promise<App> | null = null;
@@ -74,7 +74,8 @@ export async function followedSource(
         await closeLocal();
         return { operations: remoteOperations(endpoint), url: endpoint.url };
       }
-      if (place.problem) throw place.problem;
+      // The server that went on without the file is gone: from now on the file counts.
+      if (place.problem) place = await findPlace(context);
       local ??= openLocalApp(silent, place, place.loaded, { isDemo: false, isKept: false });
       return { operations: (await local).operations, url: null };
     });

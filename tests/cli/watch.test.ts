@@ -126,6 +126,17 @@ describe('status --watch on a terminal', () => {
     await command.screenShows(has('9 in flight'));
   });
 
+  test('follows a server whose file is broken, and goes by the file when that server is gone', async () => {
+    const config = home.config('providers: { groq: { kees: [x] } }\n');
+    const server = await serveReports(home, { status: async () => report({ in_flight: 3, config }) });
+    await using command = new TerminalCommand(home, ['status', '--watch']);
+    await command.screenShows(has('3 in flight'));
+    server[Symbol.dispose]();
+    await command.screenShows(has('groq.kees: unknown field'));
+    home.config('providers: { groq: { keys: [x] } }\n');
+    await command.screenShows(has('no server runs'));
+  });
+
   test('of 200 keys writes next to nothing when next to nothing changes', async () => {
     const keys = Array.from({ length: 200 }, (_, n) =>
       key(`groq-${String(n).padStart(10, '0')}`, { provider: 'groq', today: used(n) }),
