@@ -301,6 +301,8 @@ async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<Targ
   const tokens = input.job.estimateTokens(outputMeans.meanOf(id, target.model));
   let notSent = 0;
   let repeat: { id: CredentialId; count: number } | null = null;
+  // Limited no more, by the word of its own refusal: any other that is ready goes first.
+  let spared: CredentialId | null = null;
 
   for (;;) {
     const askedAt = clock.now();
@@ -323,7 +325,10 @@ async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<Targ
       }
     } else {
       const asked: Want = pin?.isFirm ? { ...want, only: pin.credential } : want;
-      leased = leaseNow(asked, pin, pool, askedAt);
+      const others = spared === null ? asked : { ...asked, exclude: new Set(visit.excluded).add(spared) };
+      leased = leaseNow(others, pin, pool, askedAt);
+      if (spared !== null && isRefusal(leased)) leased = leaseNow(asked, pin, pool, askedAt);
+      spared = null;
       if (isRefusal(leased)) {
         // Nobody else can read what it carries.
         visit.prospects = pin?.isFirm ? 'none' : walk.lookAhead();
@@ -432,7 +437,8 @@ async function forwardTo(target: Target, visit: Visit, walk: Walk): Promise<Targ
         repeat = null;
         if (visit.countTry(lease.credentialId) > retriesSameKey || !mayRevisit(failure, isProxied)) {
           visit.exclude(lease.credentialId);
-        }
+        } else if (failure.kind === 'rate-limited' && failure.wait !== null && failure.wait.ms <= 0)
+          spared = lease.credentialId;
         break;
     }
   }

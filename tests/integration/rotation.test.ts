@@ -130,6 +130,29 @@ describe('a rate limit', () => {
     expect(await contentOf(await rotator.chat({ model: 'mock/calm' }))).toBe('by one');
   });
 
+  test.each(['0', 'Thu, 01 Jan 2026 00:00:00 GMT'])(
+    'that is over at once (%s) goes to another ready key first',
+    async (over) => {
+      const done = refusal(429, {}, { 'retry-after': over });
+      await using upstream = await startUpstream({
+        keys: { one: [done, answer('from one')], two: [answer('from two'), done] },
+      });
+      await using rotator = await startRotator({ upstream });
+      expect(await contentOf(await rotator.chat())).toBe('from two');
+      expect((await credential(rotator, 0)).blocks).toEqual([]);
+      expect(await contentOf(await rotator.chat())).toBe('from one');
+      expect(upstream.keysUsed).toEqual(['one', 'two', 'one']);
+    },
+  );
+
+  test('that is over at once is tried again by the only key', async () => {
+    const done = refusal(429, {}, { 'retry-after': '0' });
+    await using upstream = await startUpstream({ keys: { one: [done, answer('from one')] } });
+    await using rotator = await startRotator({ upstream });
+    expect(await contentOf(await rotator.chat())).toBe('from one');
+    expect(upstream.keysUsed).toEqual(['one', 'one']);
+  });
+
   test('with a short time and a single key is waited for', async () => {
     await using upstream = await startUpstream({
       keys: { one: [limited({ 'retry-after-ms': '300' }), answer('after the wait')] },
