@@ -88,6 +88,9 @@ describe('models', () => {
     const { exitCode, stdout, stderr } = await home.run(['models']);
     expect([exitCode, stdout]).toEqual([1, '']);
     expect(stderr).toContain('error: no model list could be read from mock');
+    home.config('providers: { gone: { base_url: "http://127.0.0.1:1/v1", keys: none } }\n');
+    const unreachable = await home.run(['models']);
+    expect(unreachable.stderr).toStartWith('warning: gone: 127.0.0.1:1: nothing answers there (ECONNREFUSED)\n');
   });
 
   test('a vendor’s names cannot write to the terminal', async () => {

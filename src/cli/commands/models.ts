@@ -82,7 +82,9 @@ async function models(context: Context, pattern: string | undefined, options: Op
     return { found: list.models, errors: list.errors, providers: await operations.providers(), provider };
   });
   const shown = pattern === undefined ? found : found.filter((model) => isMeant(pattern, model));
-  for (const error of errors) output.warn(`${error.provider}: ${error.message}`);
+  // What this end says of a provider names it; what a provider says of itself does not.
+  for (const { provider, message } of errors)
+    output.warn(message.startsWith(provider) ? message : `${provider}: ${message}`);
   const silent = providers.filter(
     ({ id, credentials, models: known }) =>
       (asked === undefined || id === asked) &&
