@@ -83,7 +83,6 @@ class ChoiceDecoder {
     const said = isObject(choice.delta) ? choice.delta : choice.message;
     if (isObject(choice.logprobs)) this.#logprobs = readLogprobs(choice.logprobs.content);
     if (isObject(said)) yield* this.#message(said);
-    // Tokens of thoughts and calls, which some servers list too: there is no place for them elsewhere.
     this.#logprobs = null;
     // Some hosts send a finish reason with every chunk: only the last one counts, when the stream has ended.
     this.#raw = textOr(choice.finish_reason) || this.#raw;
@@ -116,6 +115,9 @@ class ChoiceDecoder {
     this.#opaque.add(said);
     const thought = this.#unsaid(said);
     if (thought !== '') yield { type: 'reasoning-delta', choice, text: thought };
+    const calls = objectsIn(said.tool_calls);
+    // Tokens of thoughts and calls, which some servers list too, have no place elsewhere.
+    if (said.content === '' && (thought !== '' || calls.length > 0)) this.#logprobs = null;
     yield* this.#content(said.content);
     const signature = thoughtSignature(said);
     if (signature) yield { type: 'text-signature', choice, signature };
@@ -130,8 +132,8 @@ class ChoiceDecoder {
     }
     for (const image of objectsIn(said.images)) yield* this.#image(image);
     if (isObject(said.audio)) yield* this.#sound(said.audio);
-    if (objectsIn(said.tool_calls).length > 0 || isObject(said.function_call)) yield* this.#sign();
-    yield* this.#calls.push(said.tool_calls);
+    if (calls.length > 0 || isObject(said.function_call)) yield* this.#sign();
+    yield* this.#calls.push(calls);
     if (isObject(said.function_call)) yield* this.#calls.pushLegacy(said.function_call);
   }
 

@@ -336,3 +336,21 @@ test('thoughts of several paragraphs that come as text and again, signed, in a l
     streamedParts({ reasoning_content: 'one' }, { reasoning_content: '\n\ntwo' }, { reasoning_details: details }) ?? [];
   expect(part).toMatchObject({ type: 'reasoning', text: 'one\n\ntwo' });
 });
+
+test('tokens of thoughts and calls that a server lists too are no words, and cut no thought', () => {
+  const logprobs = { content: [{ token: 'x', logprob: -1, bytes: null, top_logprobs: [] }] };
+  const told = (delta: object) => ({ choices: [{ index: 0, delta, logprobs, finish_reason: null }] });
+  const tool = { index: 0, id: 'c', function: { name: 'f', arguments: '{}' } };
+  const said = streamed(
+    told({ content: '', reasoning_content: 'h' }),
+    told({ content: '', reasoning_content: 'm' }),
+    told({ content: 'a' }),
+    told({ content: '', tool_calls: [tool] }),
+    chunk({}, 'tool_calls'),
+  );
+  expect(said.choices[0]?.parts).toEqual([
+    thought('hm'),
+    { ...text('a'), logprobs: [{ token: 'x', logprob: -1, bytes: null, top: [] }] },
+    call('c', 'f', '{}'),
+  ]);
+});
