@@ -13,7 +13,7 @@ import { JsonArrayOutlet } from './json-array.ts';
 import type { Plan } from './plan.ts';
 import { type Outlet, relayBody, relayBytes, relayStream } from './relay.ts';
 import { reserveBudget, spentBy } from './reserve-budget.ts';
-import { addRouteHeaders, problemDetail, problemResponse, type RouteHeaders } from './respond.ts';
+import { addRouteHeaders, problemDetail, problemResponse, type RouteHeaders, warningsComment } from './respond.ts';
 import { verdict } from './verdict.ts';
 import type { Work } from './work.ts';
 
@@ -206,6 +206,9 @@ export class RequestLife {
       }
       if (this.#isTakenOver) return;
       this.#isTakenOver = true;
+      // Its headers have left without them.
+      const warnings = early || !this.#call.showsRoute ? '' : warningsComment(warningsOf(forwarded));
+      if (warnings !== '') await outlet.write(warnings);
       await this.#relay(forwarded, work, outlet);
     } catch (error) {
       this.#abandon(pending);

@@ -188,6 +188,21 @@ describe('hold', () => {
     expect(upstream.keysUsed).toEqual(['one', 'two']);
   });
 
+  test('leaves the warnings of the request to a comment before the answer', async () => {
+    const held = gate();
+    await using upstream = await startUpstream({ keys: { one: after(held, chatStream('late')) } });
+    await using rotator = await startRotator({
+      upstream,
+      server: quick,
+      sections: { requests: [{ match: 'mock/*', remove: ['seed'] }] },
+    });
+    const response = await rotator.stream({ seed: 1 });
+    expect(response.headers.get('x-rotator-warnings')).toBeNull();
+    held.open();
+    const text = (await response.text()).replaceAll(': rotator\n\n', '');
+    expect(text).toBe(`: x-rotator-warnings: seed removed\n\n${chatFrames('late').join('')}`);
+  });
+
   test('then a total failure is an error event and [DONE] in the stream', async () => {
     const held = gate();
     await using upstream = await startUpstream({ keys: { one: after(held, broken) } });
