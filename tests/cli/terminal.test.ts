@@ -28,6 +28,15 @@ describe('on a terminal', () => {
     expect(home.readConfig()).toContain('gsk_0123456789abcdef');
   });
 
+  test('models keeps the names whole, however narrow it is', async () => {
+    const size = { cols: 30, rows: 30 };
+    await using command = new TerminalCommand(home, ['models', '--provider', 'demo'], {}, size);
+    expect(await command.ended).toBe(0);
+    const lines = command.text.split(/\r?\n/).filter((line) => line.startsWith('demo/'));
+    expect(lines.map((line) => line.split(' ')[0])).toEqual(['demo/chat', 'demo/reasoner']);
+    expect(lines.filter((line) => line.length > 30)).toEqual([]);
+  });
+
   test('keys add asks again for a key that cannot be one', async () => {
     await using command = new TerminalCommand(home, ['keys', 'add', 'groq']);
     await command.shows('Key for Groq');

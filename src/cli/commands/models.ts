@@ -115,6 +115,8 @@ function modelTable(list: readonly ModelView[], maxColumns: number | null, dim: 
   return table(['MODEL', 'CONTEXT', 'MAX OUTPUT', '$/M IN', '$/M OUT', 'CAN', 'OWNER'], rows, {
     maxColumns,
     styleHead: dim,
+    // The name begins with the provider, and is what one copies.
+    dropFirst: ['OWNER', 'MAX OUTPUT', 'CAN', 'CONTEXT', '$/M OUT', '$/M IN'],
   });
 }
 
