@@ -171,6 +171,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         const scopeOf = (model: string) => byId.get(key.provider)?.pool.scopeOf(model) ?? `model:${model}`;
         return {
           ...key,
+          rejections: states.get(key.id)?.rejections ?? 0,
           windows,
           caps,
           groups: groupReports({ ...key, windows, caps }, models.get(key.id) ?? new Map(), scopeOf),

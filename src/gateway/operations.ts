@@ -123,6 +123,8 @@ export type UsageTotals = {
 
 /** A credential in `status`. */
 export type CredentialReport = CredentialView & {
+  /** How often in a row the provider has refused it: one that is ready again has still to prove itself. */
+  readonly rejections: number;
   readonly windows: readonly WindowReport[];
   readonly caps: readonly CapReport[];
   /** What of this is of one quota group, or of a model that is in none: where there is any of it, by name. */

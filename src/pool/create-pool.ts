@@ -1080,6 +1080,7 @@ function statusOf(roster: Roster, member: Member, now: number): CredentialStatus
           ? 'busy'
           : 'ready',
     inFlight,
+    rejections: state.key.streak,
     blocks: [...(credential.hold ? [credential.hold] : []), ...blocksOf(state), ...member.capped.values()]
       .sort(bySoonest)
       .map(plain),

@@ -85,6 +85,8 @@ export type CredentialStatus = {
   /** `blocked` only for a credential-wide block. */
   readonly state: 'ready' | 'busy' | 'blocked' | 'disabled';
   readonly inFlight: number;
+  /** How often in a row the provider has refused it as a whole; 0 again when it has served. */
+  readonly rejections: number;
   readonly blocks: readonly Block[];
   readonly windows: readonly WindowView[];
   readonly caps: readonly CapView[];

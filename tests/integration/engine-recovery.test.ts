@@ -213,7 +213,9 @@ describe('a rejected key', () => {
     await using rotator = await startRotator({ upstream, clock, random: () => 0.5 });
     await rotator.chat();
     clock.leap(5 * MINUTE);
+    expect(await keyAt(rotator, 0)).toMatchObject({ state: 'ready', rejections: 1 });
     await rotator.chat();
+    expect(await keyAt(rotator, 0)).toMatchObject({ state: 'ready', rejections: 0 });
     await rotator.chat();
     expect(upstream.keysUsed).toEqual(['one', 'two', 'one', 'one', 'two']);
     expect(await restOf(rotator, 0, clock)).toBeLessThanOrEqual(5 * MINUTE);

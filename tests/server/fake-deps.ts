@@ -85,7 +85,7 @@ export function fakeServer(overrides: { settings?: Partial<ServerSettings>; deps
       waiting: 0,
       today: { since: '2026-01-01T00:00:00.000Z', ...NO_USAGE },
       providers: [],
-      keys: [{ ...view, windows: [], caps: [], groups: [], today: NO_USAGE }],
+      keys: [{ ...view, rejections: 0, windows: [], caps: [], groups: [], today: NO_USAGE }],
       problem: null,
       clients: [],
     }),

@@ -162,6 +162,7 @@ export function detailText(key: CredentialReport, view: StatusView): string {
   ];
   const lines = [flowed(view, pieces, `  ${style(state.padEnd(8))} `, '    ')];
   for (const block of keyBlocks(key)) lines.push(flowed(view, [style(sourcedText(block, now))], '    ', '      '));
+  if (isUnproven(key)) lines.push(flowed(view, [paint.yellow(unprovenText(key))], '    ', '      '));
   lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view), ...capTexts(key.caps, view));
   return lines.join('');
 }
@@ -267,7 +268,15 @@ const isLimited = ({ state, windows }: Pick<CredentialReport, 'state' | 'windows
   state === 'busy' && windows.some((window) => window.scope === 'key' && isSpent(window));
 
 /** Now, or when one of its requests ends. */
-const isUsable = (key: CredentialReport) => key.state === 'ready' || (key.state === 'busy' && !isLimited(key));
+const isUsable = (key: CredentialReport) =>
+  !isUnproven(key) && (key.state === 'ready' || (key.state === 'busy' && !isLimited(key)));
+
+/** It was refused, and its time is over: whether it works again shows the next request, or a test. */
+const isUnproven = ({ state, rejections }: CredentialReport) =>
+  rejections > 0 && (state === 'ready' || state === 'busy');
+
+const unprovenText = ({ rejections }: CredentialReport) =>
+  `rejected ${rejections === 1 ? 'the last time' : `the last ${rejections} times`}, the next request tries it`;
 
 const isBarred = ({ blocks, windows }: CredentialReport, scope: string) =>
   blocks.some((block) => block.scope === scope) || windows.some((window) => window.scope === scope && isSpent(window));

@@ -55,6 +55,7 @@ export const key = (id: string, more: Partial<CredentialReport> = {}): Credentia
   state: 'ready',
   in_flight: 0,
   blocks: [],
+  rejections: 0,
   windows: [],
   caps: [],
   groups: [],

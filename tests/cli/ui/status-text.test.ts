@@ -180,6 +180,22 @@ describe('the status', () => {
     expect(shown({ keys: [blocked, disabled] })).not.toContain('no key for');
   });
 
+  test('counts no key that was rejected and has not served since, and says that it is tried next', () => {
+    const tried = key('b', { rejections: 2 });
+    expect(shown({ keys: [tried, key('a')] })).toContain(`\
+gemini: 1 of 2 keys can be used, the next is back now
+  ready    a
+  ready    b
+    rejected the last 2 times, the next request tries it
+`);
+    const once = key('b', { state: 'busy', in_flight: 1, rejections: 1 });
+    const text = shown({ keys: [once] });
+    expect(text).toContain('gemini: no key can be used, the first is back now\n');
+    expect(text).toContain('    rejected the last time, the next request tries it\n');
+    const blocked = key('c', { state: 'blocked', rejections: 1, blocks: [block('key', 41_000, 'auth')] });
+    expect(shown({ keys: [blocked] })).not.toContain('rejected');
+  });
+
   test('tells of what rests for all keys', () => {
     const blocks = [block('provider', 12_000, 'unreachable'), block('provider+model:gemini-3', 30_000, 'overload')];
     const text = shown({ keys: [key('a')], providers: [provider('gemini', { blocks })] });
