@@ -19,6 +19,7 @@ import { endingOf, tell } from './failure.ts';
 import type { Execute } from './home/desk.ts';
 import type { Io } from './io.ts';
 import { Output } from './output.ts';
+import { helpText } from './ui/help-text.ts';
 import { ExitCode } from '../shared/cli-error.ts';
 import { version } from '../version.ts';
 
@@ -99,7 +100,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     });
   });
   try {
-    await program.parseAsync(opensMenu(program, argv, io) ? [...argv, HOME] : argv, { from: 'user' });
+    const words = opensMenu(program, argv, io) ? [...argv, HOME] : asksHelpOf(argv);
+    await program.parseAsync(words, { from: 'user' });
     if (output.failure) throw output.failure;
     return ExitCode.ok;
   } catch (thrown) {
@@ -107,7 +109,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     if (output.closed.aborted) return ExitCode.ok;
     const usage = { isJson, helpPage: `${commandOf(program, argv)} --help` };
     let ending = endingOf(thrown, usage);
-    if (ending.state === 'silent') await output.data(help);
+    if (ending.state === 'silent') await output.data(helpText(help, output.maxColumns));
     if (ending.state === 'silent' && output.failure) ending = endingOf(output.failure, usage);
     tell(ending, output, { isJson, isDebug: io.env.ROTATOR_DEBUG === '1' });
     return ending.exitCode;
@@ -127,6 +129,12 @@ function opensMenu(program: Command, argv: readonly string[], { isTerminal }: Io
     if (option.required && !word.includes('=')) i++;
   }
   return true;
+}
+
+/** `help keys add`, of which the parser would read `help keys`. */
+function asksHelpOf(argv: readonly string[]): readonly string[] {
+  const [first, ...path] = argv;
+  return first === 'help' && path.length > 1 ? [...path, '--help'] : argv;
 }
 
 /** What stands before `--` and looks like an option. */

@@ -22,6 +22,13 @@ describe('the help', () => {
     expect(await home.run([word])).toEqual(bare);
   });
 
+  test('of a command in a group is found with help as well', async () => {
+    const page = await home.run(['keys', 'add', '--help']);
+    expect(page.stdout).toStartWith('Usage: rotator keys add');
+    expect(await home.run(['help', 'keys', 'add'])).toEqual(page);
+    expect((await home.run(['help', 'nope', 'add'])).exitCode).toBe(2);
+  });
+
   test('of a group without its command is on stdout', async () => {
     const { exitCode, stdout } = await home.run(['keys']);
     expect(exitCode).toBe(0);
