@@ -3,7 +3,7 @@ import { blocksText } from './block-text.ts';
 import type { Paint } from './colour.ts';
 import { flow } from './flow.ts';
 import { plainText } from './plain-text.ts';
-import { isSpent, shownState, spentText, stateStyle } from './status-text.ts';
+import { isSpent, rejectedText, shownState, spentText, stateStyle } from './status-text.ts';
 import { table } from './table.ts';
 
 export type KeysView = {
@@ -22,8 +22,12 @@ const LEAST_TABLE = 60;
 /** A table, or on a narrow terminal a paragraph for each key: a cut reason does not say when the key is back. */
 export function keysText(keys: readonly CredentialReport[], view: KeysView): string {
   const { paint, maxColumns, now } = view;
-  const reasonOf = ({ blocks, windows }: CredentialReport) =>
-    [blocksText(blocks, now), ...windows.filter(isSpent).map((window) => spentText(window, now))]
+  const reasonOf = (key: CredentialReport) =>
+    [
+      rejectedText(key) ?? '',
+      blocksText(key.blocks, now),
+      ...key.windows.filter(isSpent).map((window) => spentText(window, now)),
+    ]
       .filter((text) => text !== '')
       .join('; ');
   if (maxColumns !== null && maxColumns < LEAST_TABLE) {

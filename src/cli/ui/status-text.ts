@@ -162,7 +162,9 @@ export function detailText(key: CredentialReport, view: StatusView): string {
   ];
   const lines = [flowed(view, pieces, `  ${style(state.padEnd(8))} `, '    ')];
   for (const block of keyBlocks(key)) lines.push(flowed(view, [style(sourcedText(block, now))], '    ', '      '));
-  if (isUnproven(key)) lines.push(flowed(view, [paint.yellow(unprovenText(key))], '    ', '      '));
+  const rejected = rejectedText(key);
+  const proof = `${rejected}: its next request, or keys test, shows whether it works`;
+  if (rejected !== null) lines.push(flowed(view, [paint.yellow(proof)], '    ', '      '));
   lines.push(...restingTexts(key, view), ...windowTexts(key.windows, view), ...capTexts(key.caps, view));
   return lines.join('');
 }
@@ -275,8 +277,11 @@ const isUsable = (key: CredentialReport) =>
 const isUnproven = ({ state, rejections }: CredentialReport) =>
   rejections > 0 && (state === 'ready' || state === 'busy');
 
-const unprovenText = ({ rejections }: CredentialReport) =>
-  `rejected ${rejections === 1 ? 'the last time' : `the last ${rejections} times`}, the next request tries it`;
+/** Null: nothing is to be proven. */
+export function rejectedText(key: CredentialReport): string | null {
+  if (!isUnproven(key)) return null;
+  return `rejected ${key.rejections === 1 ? 'the last time' : `the last ${key.rejections} times`}`;
+}
 
 const isBarred = ({ blocks, windows }: CredentialReport, scope: string) =>
   blocks.some((block) => block.scope === scope) || windows.some((window) => window.scope === scope && isSpent(window));

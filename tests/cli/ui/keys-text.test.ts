@@ -28,11 +28,13 @@ test('a key that has used up one of its limits says so, and when it has room aga
     key('a', { state: 'busy', windows: [minute(0), minute(5)] }),
     key('b', { state: 'busy', in_flight: 1, windows: [minute(5)] }),
     key('c', { windows: [ofModel] }),
+    key('d', { rejections: 1 }),
   ];
   const [, ...rows] = keysText(keys, view).split('\n');
   expect(rows[0]).toEndWith('limited  0         0       rpm is used up, room in 41 s');
   expect(rows[1]).toMatch(/busy +0 +0 *$/);
   expect(rows[2]).toEndWith('ready    0         0       m: rpd is used up, room in 1 h');
+  expect(rows[3]).toEndWith('rejected the last time');
   expect(keysText(keys, { ...view, maxColumns: 40 })).toStartWith(
     'limited  a\n    rpm is used up, room in 41 s\nbusy ',
   );

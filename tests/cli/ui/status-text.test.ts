@@ -186,12 +186,12 @@ describe('the status', () => {
 gemini: 1 of 2 keys can be used, the next is back now
   ready    a
   ready    b
-    rejected the last 2 times, the next request tries it
+    rejected the last 2 times: its next request, or keys test, shows whether it works
 `);
     const once = key('b', { state: 'busy', in_flight: 1, rejections: 1 });
     const text = shown({ keys: [once] });
     expect(text).toContain('gemini: no key can be used, the first is back now\n');
-    expect(text).toContain('    rejected the last time, the next request tries it\n');
+    expect(text).toContain('    rejected the last time: its next request, or keys test, shows whether it works\n');
     const blocked = key('c', { state: 'blocked', rejections: 1, blocks: [block('key', 41_000, 'auth')] });
     expect(shown({ keys: [blocked] })).not.toContain('rejected');
   });
