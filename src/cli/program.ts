@@ -100,7 +100,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     });
   });
   try {
-    const words = opensMenu(program, argv, io) ? [...argv, HOME] : asksHelpOf(argv);
+    const words = opensMenu(program, argv, io) ? [...argv, HOME] : asksHelpOf(program, argv);
     await program.parseAsync(words, { from: 'user' });
     if (output.failure) throw output.failure;
     return ExitCode.ok;
@@ -131,10 +131,21 @@ function opensMenu(program: Command, argv: readonly string[], { isTerminal }: Io
   return true;
 }
 
-/** `help keys add`, of which the parser would read `help keys`. */
-function asksHelpOf(argv: readonly string[]): readonly string[] {
-  const [first, ...path] = argv;
-  return first === 'help' && path.length > 1 ? [...path, '--help'] : argv;
+/** `help keys add`, of which the parser would read `help keys`; and `help nope`, to which it would show the first page. */
+function asksHelpOf(program: Command, argv: readonly string[]): readonly string[] {
+  const [first, ...words] = argv;
+  if (first !== 'help') return argv;
+  const path: string[] = [];
+  let at = program;
+  for (const word of words) {
+    if (word.startsWith('-') || at.commands.length === 0) break;
+    path.push(word);
+    const child = at.commands.find((command) => command.name() === word);
+    // Left to the parser, which names what is near: a group itself does nothing.
+    if (!child) return path;
+    at = child;
+  }
+  return path.length === 0 ? argv : [...path, ...words.filter((word) => word.startsWith('-')), '--help'];
 }
 
 /** What stands before `--` and looks like an option. */

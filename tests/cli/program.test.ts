@@ -26,7 +26,10 @@ describe('the help', () => {
     const page = await home.run(['keys', 'add', '--help']);
     expect(page.stdout).toStartWith('Usage: rotator keys add');
     expect(await home.run(['help', 'keys', 'add'])).toEqual(page);
-    expect((await home.run(['help', 'nope', 'add'])).exitCode).toBe(2);
+    expect(await home.run(['help', 'keys', 'add', 'groq'])).toEqual(page);
+    expect(await home.run(['help', 'kyes'])).toEqual(await home.run(['kyes']));
+    expect(await home.run(['help', 'keys', 'ad'])).toEqual(await home.run(['keys', 'ad']));
+    expect((await home.run(['help', 'keys', 'ad'])).exitCode).toBe(2);
   });
 
   test('of a group without its command is on stdout', async () => {
