@@ -58,7 +58,7 @@ describe('a log in JSON', () => {
 
 describe('a line in JSON', () => {
   const OWN: readonly string[] = ['time', 'level', 'message', '__proto__'];
-  const SECRET_NAMES: readonly string[] = ['token', 'api_key', 'password'];
+  const SECRET_NAMES: readonly string[] = ['token', 'api_key', 'password', 'key'];
   const name = fc.oneof(
     fc.constantFrom('status', 'request_id', '"', '\\', '7', ...SECRET_NAMES),
     fc.string({ unit: 'binary', maxLength: 8 }).filter((drawn) => !OWN.includes(drawn)),
