@@ -133,6 +133,7 @@ describe('keys add', () => {
     [['keys', 'add', 'groq'], 'no key was given for groq'],
     [['keys', 'add', 'groq', '--stdin'], 'the key for groq is empty'],
     [['keys', 'add', 'groq', '--key', 'two words'], 'the key for groq has blanks in it'],
+    [['keys', 'add', 'groq', '--key', 'k1', '--key', 'k2'], '--key was given twice'],
     [['keys', 'add', 'groq', '--env', 'not-a-name'], '"not-a-name" is not the name of an environment variable'],
     [['keys', 'add', 'grok', '--key', 'k'], 'provider "grok" is not known'],
     [['keys', 'add', 'zzzzzzzz', '--key', 'k'], 'provider "zzzzzzzz" is not known'],

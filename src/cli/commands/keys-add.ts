@@ -31,7 +31,15 @@ export function defineKeysAdd(keys: Command, start: Start): void {
     .command('add')
     .description('add a key to the config file')
     .argument('[provider]', 'a known provider, or a new name together with --base-url')
-    .addOption(new Option('--key <key>', 'the key itself (stays in the shell history)').conflicts(['env', 'stdin']))
+    .addOption(
+      new Option('--key <key>', 'the key itself (stays in the shell history)')
+        .conflicts(['env', 'stdin'])
+        .argParser((key: string, before: string | undefined) => {
+          // The parser would take the last and say nothing of the others.
+          if (before !== undefined) throw missing('--key was given twice', 'one key at a time: rotator keys add again');
+          return key;
+        }),
+    )
     .addOption(new Option('--env <name>', 'take the key from this environment variable').conflicts('stdin'))
     .option('--stdin', 'read the key from stdin')
     .option('--label <text>', 'a name for people')
