@@ -27,7 +27,7 @@ import { explainWant } from './explain.ts';
 import { FairCycles, RunningCycle } from './fair-cycles.ts';
 import { CredentialLimits, type Reservation } from './limits.ts';
 import type { LeaseUsage, Outcome, Settlement } from './outcome.ts';
-import { bySoonest, plain, prospectOf } from './outlook.ts';
+import { bySoonest, isWorthSaving, plain, prospectOf } from './outlook.ts';
 import { isOver, isSpent, longShare, type PolledQuota, type PolledWindow } from './polled-quota.ts';
 import { polledViews } from './polled-views.ts';
 import type { Prospect } from './prospect.ts';
@@ -48,6 +48,8 @@ import { readSnapshot, writeSnapshot } from './snapshot.ts';
 
 /** Bodies are held while their requests wait. */
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
+/** So many of those who wait, the oldest, have room saved for them: each costs a look at all credentials. */
+const MAX_SAVERS = 16;
 /** Clocks are nudged all the time; only what is more than this is a clock that was set back. */
 const MAX_NUDGE_MS = 1000;
 /** By tokens, so many count like one request: the tolerance then means about the same in both. */
@@ -96,6 +98,9 @@ class Waiter implements Due {
   limits: Limits;
   /** Nobody else can serve it in time: it takes also who sits out in a fair cycle. */
   isBenchOpen = false;
+  /** The credential whose room is saved for it, and where: the empty name is the key itself. */
+  savedOn: Member | null = null;
+  savedScope = '';
   readonly end: (result: Lease | Refusal) => void;
 
   constructor(want: Want, ledger: ModelLedger, limits: Limits, end: (result: Lease | Refusal) => void) {
@@ -122,8 +127,10 @@ const NOBODY: ReadonlySet<CredentialId> = new Set();
 const NO_RECEIPTS: readonly CapReceipt[] = [];
 
 /**
- * The invariant on which the line's fairness rests: after every call, nobody waits who could be served. So whatever
- * a newcomer finds ready is of no use to anybody older, and taking it overtakes nobody.
+ * The invariant on which the line's fairness rests: after every call, nobody waits who could be served, but by what is
+ * saved for somebody older. So whatever a newcomer finds ready is of no use to anybody older, and taking it overtakes
+ * nobody. Nor does it put anybody off: a small request would take the room that a large one waits for, again and again,
+ * so who waits for room has that of one credential saved until it is served or leaves.
  */
 class CredentialPool implements Pool {
   readonly #clock: Clock;
@@ -143,6 +150,8 @@ class CredentialPool implements Pool {
   /** In the order in which they came. */
   readonly #waiters = new Set<Waiter>();
   #waitingBytes = 0;
+  /** Those of them for whom room is saved. */
+  readonly #savers = new Set<Waiter>();
   /** Something was blocked since the line last looked: who waits may now wait in vain. */
   #isOutlookStale = false;
   #cancelTimer: (() => void) | null = null;
@@ -192,16 +201,17 @@ class CredentialPool implements Pool {
       this.#wakeIfStale(now);
       return Promise.resolve(lease);
     }
-    let { refusal, roomAt } = this.#prospect(want, ledger, now, false);
-    const isBenchOpen = this.#roster.hasBenched && isHopeless(refusal, limits, now);
+    let prospect = this.#prospect(want, ledger, now, false);
+    const isBenchOpen = this.#roster.hasBenched && isHopeless(prospect.refusal, limits, now);
     if (isBenchOpen) {
       const last = this.#take(want, ledger, now, true);
       if (last) {
         this.#wakeIfStale(now);
         return Promise.resolve(last);
       }
-      ({ refusal, roomAt } = this.#prospect(want, ledger, now, true));
+      prospect = this.#prospect(want, ledger, now, true);
     }
+    const { refusal, roomAt } = prospect;
     if (isHopeless(refusal, limits, now)) return Promise.resolve(refusal);
     const isFull =
       this.#waiters.size >= this.#settings.maxWaiting || this.#waitingBytes + want.bytes > MAX_WAITING_BYTES;
@@ -209,7 +219,8 @@ class CredentialPool implements Pool {
     return new Promise((resolve) => {
       const abort = () => {
         this.#leave(waiter, { kind: 'refused', cause: 'aborted', blocks: [], retryAt: null });
-        this.#arm();
+        if (this.#isOutlookStale) this.#wake(this.#now());
+        else this.#arm();
       };
       const end = (result: Lease | Refusal) => {
         limits.signal.removeEventListener('abort', abort);
@@ -222,6 +233,7 @@ class CredentialPool implements Pool {
       this.#roster.keep(ledger, now);
       this.#waiters.add(waiter);
       this.#waitingBytes += want.bytes;
+      this.#saveFor(waiter, prospect, now);
       this.#due.set(waiter, Math.min(limits.deadline, roomAt));
       // Set anew: a timer from before a clock was set ahead would come that much too late.
       this.#timerAt = Number.NaN;
@@ -937,8 +949,12 @@ class CredentialPool implements Pool {
 
   #goThroughLine(now: number): void {
     if (this.#waiters.size > 0) {
-      const isStale = this.#isOutlookStale;
+      // Whatever is leased under limits changes how long a larger one waits.
+      const isStale = this.#isOutlookStale || this.#roster.hasLimits;
       this.#isOutlookStale = false;
+      // Saved anew for each as its turn comes: what is saved is kept from those behind, not from those before.
+      for (const { savedOn, savedScope } of this.#savers) if (savedOn) this.#roster.unsave(savedOn, savedScope);
+      this.#savers.clear();
       // A model that nobody serves to a request without conditions is not served to one with them, nor to a larger one.
       const dry = new Map<ModelLedger, number>();
       for (const waiter of this.#waiters) {
@@ -956,24 +972,57 @@ class CredentialPool implements Pool {
           if (!isAnybodyReady) break;
           continue;
         }
-        let { refusal, roomAt } = this.#prospect(want, ledger, now, false);
-        waiter.isBenchOpen = this.#roster.hasBenched && isHopeless(refusal, waiter.limits, now);
+        let prospect = this.#prospect(want, ledger, now, false);
+        waiter.isBenchOpen = this.#roster.hasBenched && isHopeless(prospect.refusal, waiter.limits, now);
         if (waiter.isBenchOpen) {
           const last = this.#take(want, ledger, now, true);
           if (last) {
             this.#leave(waiter, last);
             continue;
           }
-          ({ refusal, roomAt } = this.#prospect(want, ledger, now, true));
+          prospect = this.#prospect(want, ledger, now, true);
         }
-        if (isHopeless(refusal, waiter.limits, now)) this.#leave(waiter, refusal);
-        else this.#due.set(waiter, Math.min(waiter.limits.deadline, roomAt));
+        if (isHopeless(prospect.refusal, waiter.limits, now)) this.#leave(waiter, prospect.refusal);
+        else {
+          this.#saveFor(waiter, prospect, now);
+          this.#due.set(waiter, Math.min(waiter.limits.deadline, prospect.roomAt));
+        }
       }
     }
   }
 
+  /** Keeps the room of one credential from all who come later: of the same one as before, while it still lacks some. */
+  #saveFor(waiter: Waiter, { soonest }: Prospect, now: number): void {
+    const { want, ledger, savedOn: before } = waiter;
+    waiter.savedOn = null;
+    if (this.#savers.size >= MAX_SAVERS) return;
+    const next = soonest === null ? null : (this.#roster.members.get(soonest) ?? null);
+    // To change over costs what was saved: two that take turns in being the soonest would never have enough.
+    const isKept =
+      before !== null &&
+      (next === null || !this.#roster.hasRoom(before, ledger, want.tokens, now)) &&
+      this.#isWorthSaving(waiter, before, now);
+    const member = isKept ? before : next;
+    if (!member || (!isKept && !this.#isWorthSaving(waiter, member, now))) return;
+    // A ceiling of the model is nothing to other models, unless the key's own limits are in the way as well.
+    const scope = this.#roster.hasRoomOnKey(member, want.tokens, now) ? ledger.unit.scope : '';
+    if (member.saved.has(scope)) return;
+    waiter.savedOn = member;
+    waiter.savedScope = scope;
+    this.#savers.add(waiter);
+    this.#roster.save(member, scope, want.tokens);
+  }
+
+  #isWorthSaving({ want, ledger, isBenchOpen, limits }: Waiter, member: Member, now: number): boolean {
+    return isWorthSaving(this.#roster, this.#reach.scope, ledger, want, member, isBenchOpen, limits.deadline, now);
+  }
+
   #leave(waiter: Waiter, result: Lease | Refusal): void {
     if (!this.#waiters.delete(waiter)) return;
+    if (this.#savers.delete(waiter) && waiter.savedOn) {
+      this.#roster.unsave(waiter.savedOn, waiter.savedScope);
+      this.#isOutlookStale = true;
+    }
     waiter.ledger.waiting--;
     this.#waitingBytes -= waiter.want.bytes;
     this.#due.set(waiter, Number.POSITIVE_INFINITY);
@@ -1076,7 +1125,7 @@ function statusOf(roster: Roster, member: Member, now: number): CredentialStatus
       ? 'disabled'
       : member.isBlocked
         ? 'blocked'
-        : member.isBusy || member.over.has('')
+        : member.isBusy || member.over.has('') || member.saved.has('')
           ? 'busy'
           : 'ready',
     inFlight,

@@ -1,6 +1,6 @@
 import { assertNever } from '../shared/assert-never.ts';
 import type { ScopeState } from './blocks.ts';
-import { bySoonest, cappedBy, plain } from './outlook.ts';
+import { bySoonest, cappedBy, plain, roomOn } from './outlook.ts';
 import type { Block, Explanation, PoolSettings, Verdict, Want } from './pool.ts';
 import {
   isBenched,
@@ -11,6 +11,7 @@ import {
   type Roster,
   sequentialView,
   type Rank,
+  savedAhead,
   useOf,
 } from './roster.ts';
 import { likeliestBalanced } from './select/balanced.ts';
@@ -98,8 +99,9 @@ function verdictOf(
   if (!roster.allows(member, ledger.model)) return 'model_not_allowed';
   if (blocksOn(member, ledger, shared).length > 0) return 'blocked';
   if (isBenched(ledger, member)) return 'fair_cycle';
-  if (!roster.hasRoom(member, ledger, tokens, now)) return 'over_limit';
-  return member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
+  const ahead = savedAhead(ledger, member);
+  if (roomOn(member, ledger, tokens, ahead, now) > now) return 'over_limit';
+  return ahead !== null || member.isBusy || ledger.isBusy || !isOpenOn(ledger, member) ? 'busy' : 'ready';
 }
 
 function blocksOn(member: Member, ledger: ModelLedger, shared: readonly Block[]): readonly Block[] {
@@ -187,14 +189,20 @@ function readyWords(
 
 function busyWords(member: Member, ledger: ModelLedger): string {
   if (member.inFlight >= member.hardMax) return `${member.inFlight} of ${member.hardMax} requests in flight`;
+  if (!ledger.isBusy && savedAhead(ledger, member) !== null) return SAVED;
   const scope = ledger.isBusy ? 'the model' : 'it';
   return `${scope} is being tried again after a block, one step at a time`;
 }
 
+/** Why one is passed over that has room: somebody needs more of it, and came first. */
+export const SAVED = 'its room is kept for a request that waits';
+
 /** The window that is full, where one is; a large request can also be too large for what is left. */
 function overWords(member: Member, ledger: ModelLedger, tokens: number, now: number): string {
-  const roomAt = member.limits?.roomAt(ledger.unit.scope, tokens, now) ?? now;
+  const ahead = savedAhead(ledger, member);
+  const roomAt = roomOn(member, ledger, tokens, ahead, now);
   const when = Number.isFinite(roomAt) ? `room in ${spanWords(roomAt - now)}` : 'never has room';
+  if (ahead !== null && roomOn(member, ledger, tokens, null, now) <= now) return `${SAVED}, ${when}`;
   const views = member.limits?.views(now).filter(({ scope }) => scope === 'key' || scope === ledger.unit.scope) ?? [];
   const full = views.find(({ remaining }) => remaining !== null && remaining < 1);
   if (full) return `${full.name} ${full.used} of ${full.limit ?? full.used} used, ${when}`;

@@ -124,16 +124,31 @@ export class CredentialLimits {
    * whole token limit could never go: it has room when that window is empty.
    */
   roomAt(scope: string, tokens: number, now: number): number {
-    const size = sizeOf(tokens);
+    return this.#roomFor(scope, 1, sizeOf(tokens), now);
+  }
+
+  /** The same for a request before which another one, of `ahead` tokens, is to go as soon as it has room itself. */
+  roomAfter(scope: string, ahead: number, tokens: number, now: number): number {
+    const size = sizeOf(ahead) + sizeOf(tokens);
+    const firstAt = this.roomAt(scope, ahead, now);
+    let at = Math.max(firstAt, this.#roomFor(scope, 2, size, now));
+    if (!Number.isFinite(at)) return at;
+    // Where a window does not hold both, the first has to leave it again.
+    if (isBelow(this.#rpm, 2) || isBelow(this.#tpm, size)) at = Math.max(at, firstAt + MINUTE_MS);
+    if (isBelow(this.#rpd, 2) || isBelow(this.#tpd, size)) at = Math.max(at, nextReset(firstAt, this.#reset));
+    return at;
+  }
+
+  #roomFor(scope: string, requests: number, size: number, now: number): number {
     let at = now;
-    if (this.#rpm) at = Math.max(at, roomIn(this.#rpm, 1, now));
-    if (this.#rpd) at = Math.max(at, roomIn(this.#rpd, 1, now));
-    if (this.#tpm) at = Math.max(at, roomIn(this.#tpm, Math.min(size, Math.max(1, this.#tpm.limit)), now));
-    if (this.#tpd) at = Math.max(at, roomIn(this.#tpd, Math.min(size, Math.max(1, this.#tpd.limit)), now));
+    if (this.#rpm) at = Math.max(at, roomIn(this.#rpm, requests, now));
+    if (this.#rpd) at = Math.max(at, roomIn(this.#rpd, requests, now));
+    if (this.#tpm) at = Math.max(at, roomIn(this.#tpm, size, now));
+    if (this.#tpd) at = Math.max(at, roomIn(this.#tpd, size, now));
     const ceilings = this.#scopes.get(scope)?.ceilings;
     if (ceilings === undefined) return at;
-    if (ceilings.rpm) at = Math.max(at, this.#roomUnder(ceilings, 'rpm', ceilings.rpm, 1, now));
-    if (ceilings.rpd) at = Math.max(at, this.#roomUnder(ceilings, 'rpd', ceilings.rpd, 1, now));
+    if (ceilings.rpm) at = Math.max(at, this.#roomUnder(ceilings, 'rpm', ceilings.rpm, requests, now));
+    if (ceilings.rpd) at = Math.max(at, this.#roomUnder(ceilings, 'rpd', ceilings.rpd, requests, now));
     if (ceilings.tpm) at = Math.max(at, this.#roomUnder(ceilings, 'tpm', ceilings.tpm, size, now));
     if (ceilings.tpd) at = Math.max(at, this.#roomUnder(ceilings, 'tpd', ceilings.tpd, size, now));
     return at;
@@ -405,9 +420,12 @@ export class CredentialLimits {
   }
 }
 
+/** What is larger than the whole goes when the window is empty; nothing goes where nothing is allowed. */
 function roomIn({ limit, window }: Rolling | Daily, size: number, now: number): number {
-  return limit < size ? Number.POSITIVE_INFINITY : window.downTo(limit - size, now);
+  return limit < 1 ? Number.POSITIVE_INFINITY : window.downTo(Math.max(0, limit - size), now);
 }
+
+const isBelow = (counted: Rolling | Daily | null, size: number) => counted !== null && counted.limit < size;
 
 /**
  * A vendor's bucket that fills all the time tells when it will be full: so much is missing, so long it takes. Where the

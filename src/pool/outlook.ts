@@ -1,7 +1,8 @@
 import { endOf, type ScopeState } from './blocks.ts';
+import type { CredentialId } from './credential.ts';
 import type { Block, Refusal, Want } from './pool.ts';
 import type { Prospect } from './prospect.ts';
-import { isBenched, isEligible, type Member, type ModelLedger, type Roster } from './roster.ts';
+import { isBenched, isEligible, type Member, type ModelLedger, type Roster, savedAhead } from './roster.ts';
 
 /** Why nobody can be taken for a model now, and when that changes. */
 
@@ -18,8 +19,8 @@ export function prospectOf(
   now: number,
 ): Prospect {
   const shared = [...reach.blocks, ...ledger.state.scope.blocks];
-  const sharedEnd = Math.max(endOf(reach), endOf(ledger.state.scope));
-  const { group, scope } = ledger.unit;
+  const sharedEnd = sharedEndOf(reach, ledger);
+  const { group } = ledger.unit;
   const listed = new SoonestBlocks();
   let isAnybody = false;
   let isAnybodyLeft = false;
@@ -27,6 +28,8 @@ export function prospectOf(
   let isAnybodyBusy = false;
   let firstRoomAt = Number.POSITIVE_INFINITY;
   let soonest = Number.POSITIVE_INFINITY;
+  let bestRoomAt = Number.POSITIVE_INFINITY;
+  let best: CredentialId | null = null;
   for (const member of roster.members.values()) {
     if (!member.credential.isEnabled || !roster.allows(member, ledger.model)) continue;
     if (want.only === undefined || want.only === member.credential.id) isAnybody = true;
@@ -37,21 +40,19 @@ export function prospectOf(
     const { hold } = member.credential;
     const onModel = models.get(ledger.model);
     const onGroup = group === null ? undefined : groups.get(group);
-    let end = Math.max(
-      sharedEnd,
-      endOf(key),
-      onModel ? endOf(onModel) : sharedEnd,
-      onGroup ? endOf(onGroup) : sharedEnd,
-    );
     const capped = cappedBy(ledger, member);
-    for (const { until } of capped) end = Math.max(end, until ?? Number.POSITIVE_INFINITY);
-    if (hold) end = Math.max(end, hold.until ?? Number.POSITIVE_INFINITY);
-    const roomAt = member.limits?.roomAt(scope, want.tokens, now) ?? now;
+    const end = Math.max(sharedEnd, ownEndOf(member, ledger, capped));
+    const ahead = savedAhead(ledger, member);
+    const roomAt = roomOn(member, ledger, want.tokens, ahead, now);
     if (end === Number.NEGATIVE_INFINITY) {
       // Its requests, or its probe, may end at any moment.
       if (roomAt <= now) isAnybodyBusy = true;
       else isAnybodyOver = true;
       if (isAnybodyBusy && !roster.hasLimits) break;
+      if (roomAt > now && roomAt < bestRoomAt) {
+        bestRoomAt = roomAt;
+        best = member.credential.id;
+      }
     }
     if (roomAt > now) firstRoomAt = Math.min(firstRoomAt, roomAt);
     soonest = Math.min(soonest, Math.max(end, roomAt));
@@ -63,11 +64,51 @@ export function prospectOf(
   }
   if (!isAnybody) return vain('none');
   if (!isAnybodyLeft) return vain('excluded');
-  if (isAnybodyBusy) return { ...vain('busy'), roomAt: firstRoomAt };
+  if (isAnybodyBusy) return { ...vain('busy'), roomAt: firstRoomAt, soonest: best };
   for (const block of shared) listed.add(block);
   const retryAt = Number.isFinite(soonest) ? soonest : null;
   const cause = isAnybodyOver ? 'over-limit' : 'blocked';
-  return { refusal: { kind: 'refused', cause, blocks: listed.list(), retryAt }, roomAt: firstRoomAt };
+  return { refusal: { kind: 'refused', cause, blocks: listed.list(), retryAt }, roomAt: firstRoomAt, soonest: best };
+}
+
+/** All that keeps the request from this credential is room, which it has in time; and not all of that is saved. */
+export function isWorthSaving(
+  roster: Roster,
+  reach: ScopeState,
+  ledger: ModelLedger,
+  want: Want,
+  member: Member,
+  isBenchOpen: boolean,
+  deadline: number,
+  now: number,
+): boolean {
+  if (!member.rank || !member.limits || !member.credential.isEnabled || !roster.allows(member, ledger.model))
+    return false;
+  if (!isEligible(want, member) || (!isBenchOpen && isBenched(ledger, member))) return false;
+  const end = Math.max(sharedEndOf(reach, ledger), ownEndOf(member, ledger, cappedBy(ledger, member)));
+  if (end !== Number.NEGATIVE_INFINITY || member.saved.has('')) return false;
+  return roomOn(member, ledger, want.tokens, null, now) <= deadline;
+}
+
+/** When the last that stands against the provider, or the model there, is over; -Infinity: nothing does. */
+const sharedEndOf = (reach: ScopeState, ledger: ModelLedger) => Math.max(endOf(reach), endOf(ledger.state.scope));
+
+/** The same for the credential itself on this model. */
+function ownEndOf({ state, credential }: Member, ledger: ModelLedger, capped: readonly Block[]): number {
+  const { group } = ledger.unit;
+  const onModel = state.models.get(ledger.model);
+  const onGroup = group === null ? undefined : state.groups.get(group);
+  let end = endOf(state.key);
+  if (onModel) end = Math.max(end, endOf(onModel));
+  if (onGroup) end = Math.max(end, endOf(onGroup));
+  for (const { until } of capped) end = Math.max(end, until ?? Number.POSITIVE_INFINITY);
+  return credential.hold ? Math.max(end, credential.hold.until ?? Number.POSITIVE_INFINITY) : end;
+}
+
+/** `ahead`: tokens of the request that its room is saved for; null: it is not. */
+export function roomOn({ limits }: Member, { unit }: ModelLedger, tokens: number, ahead: number | null, now: number) {
+  if (limits === null) return now;
+  return ahead === null ? limits.roomAt(unit.scope, tokens, now) : limits.roomAfter(unit.scope, ahead, tokens, now);
 }
 
 const NO_BLOCKS: readonly Block[] = [];
@@ -80,6 +121,7 @@ export function cappedBy({ caps }: ModelLedger, { capped }: Pick<Member, 'capped
 const vain = (cause: Refusal['cause']): Prospect => ({
   refusal: { kind: 'refused', cause, blocks: [], retryAt: null },
   roomAt: Number.POSITIVE_INFINITY,
+  soonest: null,
 });
 
 /** The soonest few of each kind, so that no kind is crowded out. */

@@ -47,7 +47,8 @@ export type Refusal = {
   /**
    * `none`: no credential is configured, enabled and allowed for the model. `excluded`: this request has tried them all.
    * `blocked`: live blocks, see `blocks`. `busy`: at their concurrency, and none came free in time.
-   * `over-limit`: at limits of their own; `retryAt` says when a window has room.
+   * `over-limit`: at limits of their own, or what room there is is saved for a request that waits; `retryAt` says when
+   * a window has room for this one, too.
    * `queue-full`: too many requests wait. `aborted`: the signal fired while waiting.
    */
   readonly cause: 'none' | 'excluded' | 'blocked' | 'busy' | 'over-limit' | 'queue-full' | 'aborted';

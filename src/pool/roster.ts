@@ -69,6 +69,8 @@ export class Member implements Due {
    * `model:NAME` and `group:NAME`.
    */
   readonly over = new Map<string, number>();
+  /** Where its room is saved for somebody who waits, named as above, and how many tokens that one needs. */
+  readonly saved = new Map<string, number>();
   /** Null: no cap is for it. */
   caps: CredentialCaps | null = null;
   /** The caps that are reached, and the blocks that they are. */
@@ -114,7 +116,7 @@ export class Unit {
   /** As limits and blocks name it. */
   readonly scope: string;
   readonly ledgers = new Set<ModelLedger>();
-  /** Credentials that have something against the group: a block, a probation, no room. */
+  /** Credentials that have something against the group: a block, a probation, no room, or room that is saved. */
   readonly troubled = new Set<Member>();
   /** By rank: the order in which credentials are used up in sequential mode. */
   sequences: Sequence[] = [];
@@ -352,6 +354,22 @@ export class Roster {
     this.#setMemberDue(member);
   }
 
+  /** From now on the credential serves nobody on this scope: the room it gets is somebody's who waits. */
+  save(member: Member, scope: string, tokens: number): void {
+    member.saved.set(scope, tokens);
+    this.#savedChanged(member, scope);
+  }
+
+  unsave(member: Member, scope: string): void {
+    if (member.saved.delete(scope)) this.#savedChanged(member, scope);
+  }
+
+  #savedChanged(member: Member, scope: string): void {
+    this.#changes++;
+    if (scope === '') this.place(member);
+    else this.#placeOnScope(scope, member);
+  }
+
   /** Somebody sits out in a fair cycle. */
   get hasBenched(): boolean {
     return this.#benched.size > 0;
@@ -450,6 +468,11 @@ export class Roster {
     return member.limits === null || member.limits.roomAt(ledger.unit.scope, tokens, now) <= now;
   }
 
+  /** Of the key's own limits alone. */
+  hasRoomOnKey({ limits }: Member, tokens: number, now: number): boolean {
+    return limits === null || limits.roomAt('', tokens, now) <= now;
+  }
+
   /** What is known of a model; a ledger that is not kept yet is new and forgotten unless `keep` is called. */
   look(model: string): ModelLedger {
     const ledger = this.#ledgers.get(model);
@@ -485,7 +508,8 @@ export class Roster {
   place(member: Member): void {
     const { rank, slot } = member;
     if (!rank) return;
-    const isReady = member.credential.isEnabled && !member.isBlocked && !member.isBusy && !member.over.has('');
+    const isFull = member.over.has('') || member.saved.has('');
+    const isReady = member.credential.isEnabled && !member.isBlocked && !member.isBusy && !isFull;
     const isSpare = isReady && member.inFlight < member.softMax;
     if (isSpare) rank.spare.add(slot);
     else rank.spare.delete(slot);
@@ -861,9 +885,9 @@ export const isOpenToAll = (want: Want) => want.exclude.size === 0 && want.only 
 export const useOf = (ledger: ModelLedger, member: Member | undefined) =>
   member === undefined ? 0 : (ledger.spots.get(member)?.use ?? 0);
 
-/** No block of this model or its group on this credential, no probation that is full, and room for one more. */
+/** No block of this model or its group on this credential, no probation that is full, and room that is not saved. */
 export function isOpenOn(ledger: ModelLedger, member: Member, isBenchOpen = false): boolean {
-  const { state, over } = member;
+  const { state, over, saved } = member;
   const { group, scope } = ledger.unit;
   if (isCapped(ledger, member) || (!isBenchOpen && isBenched(ledger, member))) return false;
   const onModel = state.models.get(ledger.model);
@@ -876,7 +900,12 @@ export function isOpenOn(ledger: ModelLedger, member: Member, isBenchOpen = fals
     if (onGroup.blocks.length > 0) return false;
     if ((group === null ? 0 : (member.groupTrials.get(group)?.count ?? 0)) >= probationLimit(onGroup)) return false;
   }
-  return over.size === 0 || !over.has(scope);
+  return (over.size === 0 || !over.has(scope)) && (saved.size === 0 || !saved.has(scope));
+}
+
+/** Its room is saved for somebody who waits, who needs so many tokens; null: it is not. */
+export function savedAhead({ unit }: ModelLedger, { saved }: Member): number | null {
+  return saved.size === 0 ? null : (saved.get('') ?? saved.get(unit.scope) ?? null);
 }
 
 /** A cap that counts this model is reached. */
@@ -886,8 +915,8 @@ const isCapped = ({ caps }: ModelLedger, { capped }: Member) => capped.size > 0 
 export const isBenched = ({ unit }: ModelLedger, { benched }: Member) =>
   benched.size > 0 && (benched.has(EVERYTHING) || benched.has(unit.scope));
 
-const isTroubled = ({ group, scope }: Unit, { state, over }: Member) =>
-  (group !== null && state.groups.has(group)) || over.has(scope);
+const isTroubled = ({ group, scope }: Unit, { state, over, saved }: Member) =>
+  (group !== null && state.groups.has(group)) || over.has(scope) || saved.has(scope);
 
 /** A rank as the sequential choice sees it. */
 export function sequentialView(

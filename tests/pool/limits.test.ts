@@ -48,6 +48,32 @@ describe('a key without limits', () => {
   });
 });
 
+describe('room for a request after another that waits for it', () => {
+  const rows: [string, Partial<KeyLimits>, number[], number, number, number][] = [
+    ['both fit in now', { tokensPerMinute: 100 }, [50], 30, 20, NOW],
+    ['both fit in when the first does', { tokensPerMinute: 100 }, [50], 60, 40, NOW + MINUTE],
+    ['they do not share a minute', { tokensPerMinute: 100 }, [50], 60, 41, NOW + 2 * MINUTE],
+    ['the first is larger than the whole', { tokensPerMinute: 100 }, [50], 5_000, 1, NOW + 2 * MINUTE],
+    ['they do not share a day', { tokensPerDay: 100 }, [50], 60, 41, TONIGHT + 24 * HOUR],
+    ['one request a minute', { requestsPerMinute: 1 }, [1], 1, 1, NOW + 2 * MINUTE],
+    ['two requests a minute', { requestsPerMinute: 2 }, [1], 1, 1, NOW + MINUTE],
+    ['one request a day', { requestsPerDay: 1 }, [1], 1, 1, TONIGHT + 24 * HOUR],
+    ['no requests at all', { requestsPerDay: 0 }, [], 1, 1, Number.POSITIVE_INFINITY],
+    ['no limit', {}, [50], 60, 41, NOW],
+  ];
+  test.each(rows)('%s', (_, limits, sent, ahead, tokens, expected) => {
+    const state = limitsOf(limits);
+    for (const size of sent) state.reserve(M, size, NOW);
+    expect(state.roomAfter(M, ahead, tokens, NOW)).toBe(expected);
+  });
+
+  test('under a ceiling that is told', () => {
+    const state = learning({ tokensPerMinute: ceiling(100, 50, 20 * SECOND) });
+    expect(state.roomAfter(M, 30, 20, NOW)).toBe(NOW);
+    expect(state.roomAfter(M, 30, 21, NOW)).toBe(NOW + 20 * SECOND);
+  });
+});
+
 describe('limits of the user', () => {
   const rows: [string, Partial<KeyLimits>, number[], number, number][] = [
     [
