@@ -10,7 +10,7 @@ export function streamOf(reply: Uint8Array): string {
   const whole = isObject(parsed) ? parsed : {};
   const output = objectsIn(whole.output).map(withId);
   const response = { ...whole, output };
-  const begun = { ...response, status: 'in_progress', output: [], usage: null };
+  const begun = { ...response, status: 'in_progress', incomplete_details: null, output: [], usage: null };
   const events = new EventSequence();
   const begin =
     events.frame('response.created', { response: begun }) + events.frame('response.in_progress', { response: begun });

@@ -42,6 +42,13 @@ describe('a whole reply written as a stream', () => {
   });
 });
 
+test('a response that was cut begins like any other', () => {
+  const cut = { id: 'r', status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, output: [] };
+  const [created, , end] = eventsOf(openAiResponses.streamOf(bytesOf(cut), true));
+  expect(created).toMatchObject({ response: { status: 'in_progress', incomplete_details: null } });
+  expect(end).toMatchObject({ type: 'response.incomplete', response: cut });
+});
+
 test('a whole response tells the log probabilities of its text where a stream does', () => {
   const logprobs = [{ token: 'a', logprob: -1, bytes: [97], top_logprobs: [] }];
   const part = { type: 'output_text', text: 'a', annotations: [], logprobs };
