@@ -111,6 +111,10 @@ export function streamDecoder(context: DecodeContext): StreamDecoder {
     if (growing.finishReason === 'MALFORMED_FUNCTION_CALL' && growing.calls === 0) {
       const meant = meantCall(growing.finishMessage);
       if (meant) events.push(...call(choice, growing, { name: meant.name, args: meant.arguments }, {}));
+      // Otherwise an answer would end that says nothing, not even why.
+      else if (growing.text === '' && growing.finishMessage) {
+        events.push({ type: 'text-delta', choice, text: growing.finishMessage });
+      }
     }
     return [...events, { type: 'finish', choice, finish: readFinish(growing.finishReason, growing.calls > 0) }];
   }

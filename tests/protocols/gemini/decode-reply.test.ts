@@ -233,9 +233,17 @@ describe('a malformed call', () => {
     '',
   ])('that is cut off or no call at all is none: %j', (message) => {
     expect(malformed(message)).toEqual({
-      parts: [],
+      // Why there is no call is all that there is to say.
+      parts: message === '' ? [] : [{ type: 'text', text: message }],
       finish: { unified: 'other', raw: 'MALFORMED_FUNCTION_CALL' },
     });
+  });
+
+  test('that is none adds nothing to an answer in words', () => {
+    const finishMessage = 'Malformed function call: print(default_api.w())';
+    expect(
+      choice(reply([{ text: 'I look.' }], { finishReason: 'MALFORMED_FUNCTION_CALL', finishMessage }))?.parts,
+    ).toEqual([{ type: 'text', text: 'I look.' }]);
   });
 });
 
