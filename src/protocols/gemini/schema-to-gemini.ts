@@ -230,12 +230,18 @@ class Walk {
     open: readonly string[],
   ) {
     let merged = base;
+    const refs = branches.flatMap(({ $ref }) => (typeof $ref === 'string' ? [$ref] : []));
     for (const branch of branches) {
+      // Branches bring branches of their own, and a reference back to here would double them at every level.
+      if (!this.#mayGoOn()) break;
       merged = joined(merged, repaired(this.#dereferenced(branch, open)), { withRequired: false });
     }
     const sets = branches.map((branch) => namesIn(branch.required).join(', ')).filter((names) => names !== '');
     const description = withHints(textOr(base.description), sets.length > 1 ? [`needs: ${sets.join(' | ')}`] : []);
-    return this.clean({ ...merged, nullable: isNullable, ...(description && { description }) }, depth + 1, open);
+    return this.clean({ ...merged, nullable: isNullable, ...(description && { description }) }, depth + 1, [
+      ...open,
+      ...refs,
+    ]);
   }
 
   #single(

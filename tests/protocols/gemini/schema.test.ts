@@ -232,6 +232,17 @@ describe('a schema cleaned for Gemini', () => {
     });
   });
 
+  test('ends where alternatives beside properties lead back to it, however often', () => {
+    const root = {
+      type: 'object',
+      properties: { a: { type: 'string' } },
+      anyOf: [{ $ref: '#' }, { $ref: '#' }, { required: ['a'] }],
+    };
+    const cleaned = toGeminiParameters(root);
+    expect(cleaned?.schema).toMatchObject({ type: 'OBJECT', properties: { a: { type: 'STRING' } } });
+    expect(JSON.stringify(cleaned).length).toBeLessThan(1000);
+  });
+
   test('keeps the order of properties in words only where it is asked to', () => {
     const schema = { type: 'object', properties: { b: {}, a: {} } };
     expect(toGeminiSchema(schema, { isOrdered: true }).schema.propertyOrdering).toEqual(['b', 'a']);
