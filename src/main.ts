@@ -9,7 +9,9 @@ if (process.argv.length === 3 && (process.argv[2] === '--version' || process.arg
   if (childCode !== null) process.exit(childCode);
   const [{ run }, { processIo }] = await Promise.all([import('./cli/program.ts'), import('./cli/io.ts')]);
   const code = await run(process.argv.slice(2), processIo());
-  // A pipe takes its time; what was written must arrive before the process ends.
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
+  // A pipe takes its time; what was written must arrive before the process ends. A terminal has it at once, and one that
+  // was closed never answers.
+  const pipes = [process.stdout, process.stderr].filter((stream) => !stream.isTTY);
+  await Promise.all(pipes.map((stream) => new Promise((done) => stream.write('', done))));
   process.exit(code);
 }

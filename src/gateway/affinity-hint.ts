@@ -1,6 +1,7 @@
 import type { Affinity } from '../pool/pool.ts';
 import type { RequestLayout } from '../protocols/codec.ts';
 import type { JsonIndex } from '../shared/json-bytes.ts';
+import { remembered } from '../shared/remembered.ts';
 import { holdsAnswer, openingOf } from './opening.ts';
 
 /**
@@ -88,18 +89,10 @@ function idBytes(bytes: Uint8Array, start: number, end: number): Uint8Array | nu
   return inner.some((code) => code !== SPACE) ? inner : null;
 }
 
-const seeds = new Map<string, bigint>();
 const MAX_SEEDS = 10_000;
 
 /** Clients are few: the hash of each is made once. */
-function seedOf(clientId: string): bigint {
-  const known = seeds.get(clientId);
-  if (known !== undefined) return known;
-  if (seeds.size >= MAX_SEEDS) seeds.clear();
-  const seed = Bun.hash(clientId);
-  seeds.set(clientId, seed);
-  return seed;
-}
+const seedOf = remembered(MAX_SEEDS, (clientId: string) => Bun.hash(clientId));
 
 /** By what was written before the first answer: the system prompt, the tools and the first user message. */
 function inferred(index: JsonIndex, layout: RequestLayout, client: bigint): Affinity | null {

@@ -4,6 +4,7 @@ import type { Problem } from '../protocols/problem.ts';
 import type { BodyEdits } from '../providers/body-edits.ts';
 import type { ListedModel } from '../providers/provider.ts';
 import { nearest } from '../shared/near-miss.ts';
+import { remembered } from '../shared/remembered.ts';
 import { matchesAny } from '../shared/wildcard.ts';
 import { type Alias, type Aliases, type AliasTarget, isPattern } from './aliases.ts';
 import { chain } from './chain.ts';
@@ -381,22 +382,17 @@ function withoutFallback(candidates: readonly Candidate[], routes: Routes, wish:
 }
 
 /** By the name that is shown of the model. A runtime never changes: a new config makes new ones. */
-const knownTargets = new WeakMap<ProviderRuntime, Map<string, Target>>();
+const targetFinders = new WeakMap<ProviderRuntime, (shownModel: string) => Target>();
 const MAX_TARGETS = 1000;
 
 /** Made once for each provider and model: the same few are asked for again and again. */
 export function targetOf(runtime: ProviderRuntime, shownModel: string): Target {
-  let known = knownTargets.get(runtime);
-  if (!known) {
-    known = new Map();
-    knownTargets.set(runtime, known);
+  let find = targetFinders.get(runtime);
+  if (!find) {
+    find = remembered(MAX_TARGETS, (model: string) => newTarget(runtime, model));
+    targetFinders.set(runtime, find);
   }
-  const found = known.get(shownModel);
-  if (found) return found;
-  if (known.size >= MAX_TARGETS) known.clear();
-  const target = newTarget(runtime, shownModel);
-  known.set(shownModel, target);
-  return target;
+  return find(shownModel);
 }
 
 function newTarget(runtime: ProviderRuntime, shownModel: string): Target {

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { printable } from '../shared/printable.ts';
+import { remembered } from '../shared/remembered.ts';
 import { Secret } from '../shared/secret.ts';
 import { redact } from './redact.ts';
 
@@ -33,17 +34,10 @@ const MASK = '***';
 const SECRET_FIELD =
   /^(?:proxy-?)?authorization$|^(?:x-)?(?:goog-)?api[-_]?key$|^(?:.*[-_])?(?:token|secret|password|passwd)$|^(?:set-)?cookie$|^key$/i;
 
-const secretFields = new Map<string, boolean>();
+const MAX_HARMLESS = 2000;
 
 /** Names come from the code, and from the fields of what it logs: few, and always the same. */
-function isSecretField(name: string): boolean {
-  const known = secretFields.get(name);
-  if (known !== undefined) return known;
-  if (secretFields.size >= MAX_HARMLESS) secretFields.clear();
-  const isSecret = SECRET_FIELD.test(name);
-  secretFields.set(name, isSecret);
-  return isSecret;
-}
+const isSecretField = remembered(MAX_HARMLESS, (name: string) => SECRET_FIELD.test(name));
 
 export function createLog({ level: lowest, format, write, paint, clock = systemClock }: LogOptions): Log {
   const at = (level: LogLevel) => {
@@ -138,7 +132,6 @@ function errorText(error: Error): string {
 
 // Clients, models and credentials are named again in every line: what was once found harmless is not looked at again.
 const harmless = new Set<string>();
-const MAX_HARMLESS = 2000;
 const MAX_REMEMBERED_LENGTH = 100;
 
 /** An id that was made here, in every line another one. */

@@ -1,3 +1,5 @@
+import { remembered } from '../shared/remembered.ts';
+
 /**
  * When a day begins: every day at a wall-clock time of a zone. The reset of a local date is the first moment at which
  * the clock there shows that time or later. So a time that the spring change skips is the moment of the change, one that
@@ -26,8 +28,6 @@ type Zone = {
   /** By minute of the day: the one that was asked for last, which nearly always is the one asked for next. */
   readonly days: Map<number, Day>;
 };
-
-const zones = new Map<string, Zone>();
 
 /** The first reset after `now`. Both are milliseconds since the epoch. */
 export function nextReset(now: number, reset: DailyReset): number {
@@ -108,9 +108,7 @@ function wallOf(zone: Zone, at: number): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) + mod(at, 1000);
 }
 
-function zoneOf(timezone: string): Zone {
-  const known = zones.get(timezone);
-  if (known) return known;
+const zoneOf = remembered(MAX_ZONES, (timezone: string): Zone => {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: timezone,
     calendar: 'gregory',
@@ -123,10 +121,7 @@ function zoneOf(timezone: string): Zone {
     minute: 'numeric',
     second: 'numeric',
   });
-  if (zones.size >= MAX_ZONES) zones.clear();
-  const zone = { format, days: new Map<number, Day>() };
-  zones.set(timezone, zone);
-  return zone;
-}
+  return { format, days: new Map<number, Day>() };
+});
 
 const mod = (value: number, by: number) => ((value % by) + by) % by;

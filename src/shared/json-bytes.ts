@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type JsonGrammar, LOOSE, STRICT, skipSpace, stringEnd } from './json-grammar.ts';
+import { remembered } from './remembered.ts';
 import { shortText } from './short-text.ts';
 
 /**
@@ -153,19 +154,15 @@ export class JsonIndex {
 type Fields = Readonly<Record<string, unknown>>;
 type Edit = { readonly start: number; readonly end: number; readonly bytes: Uint8Array };
 
-const encodedTexts = new Map<string, Uint8Array>();
 const MAX_ENCODED = 1000;
 const MAX_ENCODED_LENGTH = 200;
 
+const encodedText = remembered(MAX_ENCODED, (text: string) => encoder.encode(JSON.stringify(text)));
+
 /** A value as JSON. Texts that are set are models' names, and always the same. */
 function encoded(value: unknown): Uint8Array {
-  if (typeof value !== 'string' || value.length > MAX_ENCODED_LENGTH) return encoder.encode(JSON.stringify(value));
-  const known = encodedTexts.get(value);
-  if (known) return known;
-  if (encodedTexts.size >= MAX_ENCODED) encodedTexts.clear();
-  const bytes = encoder.encode(JSON.stringify(value));
-  encodedTexts.set(value, bytes);
-  return bytes;
+  const isName = typeof value === 'string' && value.length <= MAX_ENCODED_LENGTH;
+  return isName ? encodedText(value) : encoder.encode(JSON.stringify(value));
 }
 
 const EMPTY = new Uint8Array(0);

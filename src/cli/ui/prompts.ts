@@ -47,13 +47,14 @@ export async function prompts({ io, globals, output }: Context): Promise<Prompts
     takenBack?: AbortSignal,
   ): Promise<Answer> => {
     const ended = new AbortController();
-    const signals = (['SIGTERM', 'SIGHUP'] as const).map((name) => io.onSignal(name, () => ended.abort()));
+    // A terminal that is closed needs nothing back, and setting it would fail: SIGHUP ends the program as it is.
+    const stop = io.onSignal('SIGTERM', () => ended.abort());
     try {
       const answer = await question(takenBack ? AbortSignal.any([takenBack, ended.signal]) : ended.signal);
       if (typeof answer === 'symbol') throw new Interrupted(ended.signal.aborted ? 143 : 130);
       return answer;
     } finally {
-      for (const stop of signals) stop();
+      stop();
     }
   };
   const asWords = async (
