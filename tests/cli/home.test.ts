@@ -211,6 +211,12 @@ describe('SIGTERM', () => {
   });
 });
 
+test('a terminal that is closed under a question takes the program with it', async () => {
+  await using command = new TerminalCommand(home, []);
+  await command.screenShows((lines) => openQuestion(lines).length > 2);
+  expect(await command.hangUp()).toEqual({ exitCode: null, signal: 'SIGHUP' });
+});
+
 describe('the menu', () => {
   test('makes a client key with limits and shows the last requests', async () => {
     home.config('server: { client_keys: [{ name: phone, key: sk-rotator-phone }] }\n');

@@ -60,7 +60,7 @@ export class TerminalCommand implements AsyncDisposable {
     });
     this.ended = this.#process.exited.then(async (code) => {
       // What is typed now is echoed behind everything the command has written: once it is here, nothing is missing.
-      this.#terminal.write(END);
+      if (!this.#isDisposed) this.#terminal.write(END);
       while (!this.text.includes(END) && !this.#isDisposed) await this.#changed.promise;
       this.#changed.resolve();
       return code;
@@ -111,6 +111,16 @@ export class TerminalCommand implements AsyncDisposable {
   /** A signal as the shell would send it: a pseudo-terminal made here controls no process group. */
   signal(name: NodeJS.Signals): void {
     this.#process.kill(name);
+  }
+
+  /** Closes the terminal, as a window that is closed or a connection that is lost does. Resolves with what became of it. */
+  async hangUp(): Promise<{ readonly exitCode: number | null; readonly signal: NodeJS.Signals | number | null }> {
+    this.#isDisposed = true;
+    this.#process.kill('SIGHUP');
+    this.#terminal.close();
+    this.#changed.resolve();
+    await this.#process.exited;
+    return { exitCode: this.#process.exitCode, signal: this.#process.signalCode };
   }
 
   /** Resolves when the text is on the screen; rejects when the command ends without it. */
