@@ -34,7 +34,9 @@ export function toGeminiParameters(schema: JsonRecord): CleanSchema | null {
 
 function mergedAlternatives(branches: readonly JsonRecord[]): JsonRecord {
   const objects = branches.filter((branch) => isObject(branch.properties));
-  const properties = Object.assign({}, ...objects.map((branch) => branch.properties));
+  // Spread and not assigned, which would lose a property called `__proto__`.
+  let properties: JsonRecord = {};
+  for (const branch of objects) properties = { ...properties, ...record(branch.properties) };
   const required = namesIn(objects[0]?.required).filter((name) =>
     objects.every((branch) => namesIn(branch.required).includes(name)),
   );

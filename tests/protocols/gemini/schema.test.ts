@@ -292,6 +292,14 @@ describe('a schema cleaned for Gemini', () => {
   });
 });
 
+test('alternatives that are merged keep a property with the name of the prototype', () => {
+  const alternatives = '{"oneOf":[true,{"properties":{"__proto__":{"required":true},"a":true}}]}';
+  const parameters = toGeminiParameters(JSON.parse(alternatives) as JsonRecord);
+  expect(JSON.parse(JSON.stringify(parameters?.schema.properties))).toHaveProperty(['a']);
+  expect(JSON.stringify(parameters?.schema.properties)).toContain('"__proto__":');
+  expect(parameters?.schema.required).toEqual(['__proto__']);
+});
+
 describe('a schema of Gemini’s', () => {
   test.each<[string, JsonRecord, JsonRecord]>([
     [
